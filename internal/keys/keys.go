@@ -1,0 +1,187 @@
+// Package keys keeps signing keys: the log's checkpoint keys, the vault's event key and people's signing keys, through sigstore's
+// signers. A key is an encrypted PEM file (PKCS #8 under a passphrase, sigstore's format) or lives in a KMS, named by its URI.
+//
+// It may assume that the folder it writes to is its own. It never overwrites a key, never writes one that can be read by others, and
+// never keeps a passphrase. age identities are not its business: see package sealing.
+package keys
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"github.com/sigstore/sigstore/pkg/signature"
+	"github.com/sigstore/sigstore/pkg/signature/kms"
+	"golang.org/x/mod/sumdb/note"
+
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// Algorithm of a new key.
+type Algorithm string
+
+const (
+	P256    Algorithm = "ecdsa-p256" // events and checkpoints
+	Ed25519 Algorithm = "ed25519"    // checkpoints
+)
+
+var (
+	// ErrPassphrase means that the passphrase does not open the key file.
+	ErrPassphrase = errors.New("the passphrase does not open this key")
+	// ErrUnsupported means that the key is of another type than this vault uses.
+	ErrUnsupported = errors.New("the key is neither ECDSA P-256 nor Ed25519")
+)
+
+// Signer signs whole messages with one key.
+type Signer struct {
+	signer signature.Signer
+	public crypto.PublicKey
+	spki   []byte
+}
+
+// Create makes a key and its file, which must not exist. Without a passphrase the file is plain PKCS #8: the caller has warned.
+func Create(path string, algorithm Algorithm, passphrase []byte) (*Signer, error) {
+	var private crypto.PrivateKey
+	var err error
+	switch algorithm {
+	case P256:
+		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case Ed25519:
+		_, private, err = ed25519.GenerateKey(rand.Reader)
+	default:
+		err = ErrUnsupported
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, err := encode(private, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("key file: %w", err)
+	}
+	if err := writeNew(path, text); err != nil {
+		return nil, fmt.Errorf("key file: %w", err)
+	}
+	return load(private)
+}
+
+func encode(private crypto.PrivateKey, passphrase []byte) ([]byte, error) {
+	if len(passphrase) == 0 {
+		return cryptoutils.MarshalPrivateKeyToPEM(private)
+	}
+	der, err := cryptoutils.MarshalPrivateKeyToEncryptedDER(private, cryptoutils.StaticPasswordFunc(passphrase))
+	if err != nil {
+		return nil, err
+	}
+	return cryptoutils.PEMEncode(cryptoutils.EncryptedSigstorePrivateKeyPEMType, der), nil
+}
+
+// writeNew writes a file that only its owner reads: durable when it returns, and never over another.
+func writeNew(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// maxKeyFile bounds a key file, in bytes.
+const maxKeyFile = 16 << 10
+
+// Open reads a key file, or connects to a KMS if name is a URI such as "awskms://…" (a provider that is compiled in, or the plugin
+// program sigstore-kms-NAME). Errors: ErrPassphrase, ErrUnsupported, and the file system's.
+func Open(ctx context.Context, name string, passphrase []byte) (*Signer, error) {
+	if strings.Contains(name, "://") {
+		remote, err := kms.Get(ctx, name, crypto.SHA256)
+		if err != nil {
+			return nil, fmt.Errorf("kms: %w", err)
+		}
+		return wrap(remote)
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("key file: %w", err)
+	}
+	if info.Size() > maxKeyFile {
+		return nil, ErrUnsupported
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("key file: %w", err)
+	}
+	private, err := cryptoutils.UnmarshalPEMToPrivateKey(text, cryptoutils.StaticPasswordFunc(passphrase))
+	if err != nil {
+		if Encrypted(text) {
+			return nil, ErrPassphrase
+		}
+		return nil, ErrUnsupported
+	}
+	return load(private)
+}
+
+// Encrypted reports whether a key file's text needs a passphrase.
+func Encrypted(text []byte) bool { return bytes.Contains(text, []byte("ENCRYPTED")) }
+
+func load(private crypto.PrivateKey) (*Signer, error) {
+	s, err := signature.LoadSigner(private, crypto.SHA256)
+	if err != nil {
+		return nil, ErrUnsupported
+	}
+	return wrap(s)
+}
+
+func wrap(s signature.Signer) (*Signer, error) {
+	public, err := s.PublicKey()
+	if err != nil {
+		return nil, fmt.Errorf("public key: %w", err)
+	}
+	switch key := public.(type) {
+	case *ecdsa.PublicKey:
+		if key.Curve != elliptic.P256() {
+			return nil, ErrUnsupported
+		}
+	case ed25519.PublicKey:
+	default:
+		return nil, ErrUnsupported
+	}
+	spki, err := x509.MarshalPKIXPublicKey(public)
+	return &Signer{s, public, spki}, err
+}
+
+// Sign signs a message: ECDSA over its SHA-256 as ASN.1 DER, or Ed25519.
+func (s *Signer) Sign(message []byte) ([]byte, error) {
+	return s.signer.SignMessage(bytes.NewReader(message))
+}
+
+// Public returns the public key, SPKI its DER form (RFC 5280).
+func (s *Signer) Public() crypto.PublicKey { return s.public }
+func (s *Signer) SPKI() []byte             { return s.spki }
+
+// NoteSigner signs checkpoints of the log named origin with this key (FORMATS §5).
+func (s *Signer) NoteSigner(origin string) (note.Signer, error) {
+	switch key := s.public.(type) {
+	case *ecdsa.PublicKey:
+		return tlog.NewECDSANoteSigner(origin, key, s.Sign)
+	case ed25519.PublicKey:
+		return tlog.NewEd25519NoteSigner(origin, key, s.Sign)
+	}
+	return nil, ErrUnsupported
+}

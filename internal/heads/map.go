@@ -53,10 +53,18 @@ type Map struct {
 	nodes []node
 }
 
-// node is the root of a subtree: empty, a lone leaf, or an inner node.
+// node is the root of a subtree: empty, the zero value, a lone leaf, or an
+// inner node.
 type node struct {
 	kind kind
 	hash [32]byte
+}
+
+func (n node) root() [32]byte {
+	if n.kind == isEmpty {
+		return empty
+	}
+	return n.hash
 }
 
 type kind uint8
@@ -75,15 +83,12 @@ func join(left, right node) node {
 	case left.kind == isEmpty && right.kind != isInner:
 		return right
 	}
-	return node{isInner, nodeHash(left.hash, right.hash)}
+	return node{isInner, nodeHash(left.root(), right.root())}
 }
 
 // Open reads the bucket summaries and returns the map over store.
 func Open(ctx context.Context, store Store) (*Map, error) {
 	m := &Map{store: store, nodes: make([]node, 2*bucketCount)}
-	for i := range m.nodes {
-		m.nodes[i].hash = empty
-	}
 	err := store.HeadsBuckets(ctx, func(prefix uint16, s Summary) error {
 		m.nodes[bucketCount+int(prefix)] = s.node()
 		return nil
@@ -108,7 +113,7 @@ func (s Summary) node() node {
 func (m *Map) Root() [32]byte {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.nodes[1].hash
+	return m.nodes[1].root()
 }
 
 // Update is what inserting entries changes. The caller writes Inserted and
@@ -134,7 +139,7 @@ func (m *Map) Insert(ctx context.Context, entries []Entry) (Update, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 
-	u := Update{base: m.nodes[1].hash, nodes: make(map[int]node)}
+	u := Update{base: m.nodes[1].root(), nodes: make(map[int]node)}
 	buckets := make(map[uint16][]Entry)
 	for i, e := range entries {
 		prefix := prefixOf(e.Key)
@@ -189,7 +194,7 @@ func (m *Map) rejoin(u *Update) [32]byte {
 			u.nodes[i] = join(at(2*i), at(2*i+1))
 		}
 	}
-	return at(1).hash
+	return at(1).root()
 }
 
 // Commit makes the map what u describes. It is called once u is durable in the
@@ -197,7 +202,7 @@ func (m *Map) rejoin(u *Update) [32]byte {
 func (m *Map) Commit(u Update) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.nodes[1].hash != u.base {
+	if m.nodes[1].root() != u.base {
 		return ErrStale
 	}
 	for i, n := range u.nodes {
@@ -216,7 +221,7 @@ func (m *Map) Prove(ctx context.Context, key [32]byte) (Proof, error) {
 	i := 1
 	for depth := 0; depth < bucketDepth && m.nodes[i].kind == isInner; depth++ {
 		i = 2*i + bit(key, depth)
-		p.Siblings = append(p.Siblings, m.nodes[i^1].hash)
+		p.Siblings = append(p.Siblings, m.nodes[i^1].root())
 	}
 	if m.nodes[i].kind == isEmpty {
 		return m.checked(p, key)
@@ -238,7 +243,7 @@ func (m *Map) Prove(ctx context.Context, key [32]byte) (Proof, error) {
 		if bit(key, depth) == 1 {
 			bucket, beside = ones, zeros
 		}
-		p.Siblings = append(p.Siblings, subtree(beside, depth+1).hash)
+		p.Siblings = append(p.Siblings, subtree(beside, depth+1).root())
 	}
 	if len(bucket) == 1 {
 		leaf := bucket[0]
@@ -248,7 +253,7 @@ func (m *Map) Prove(ctx context.Context, key [32]byte) (Proof, error) {
 }
 
 func (m *Map) checked(p Proof, key [32]byte) (Proof, error) {
-	if _, _, err := p.Verify(m.nodes[1].hash, key); err != nil {
+	if _, _, err := p.Verify(m.nodes[1].root(), key); err != nil {
 		return Proof{}, ErrStore
 	}
 	return p, nil
@@ -277,12 +282,12 @@ func (m *Map) readBucket(ctx context.Context, prefix uint16) ([]Entry, error) {
 func subtree(sorted []Entry, depth int) node {
 	switch len(sorted) {
 	case 0:
-		return node{isEmpty, empty}
+		return node{}
 	case 1:
 		return node{isLeaf, leafHash(sorted[0])}
 	}
 	zeros, ones := cut(sorted, depth)
-	return node{isInner, nodeHash(subtree(zeros, depth+1).hash, subtree(ones, depth+1).hash)}
+	return node{isInner, nodeHash(subtree(zeros, depth+1).root(), subtree(ones, depth+1).root())}
 }
 
 // cut parts sorted entries that share their first depth bits by the next bit.

@@ -106,10 +106,10 @@ func TestMapIsTree(t *testing.T) {
 		m := open(t, s)
 		var all []Entry
 		values := map[[32]byte][32]byte{}
-		for batch := range rapid.IntRange(0, 4).Draw(t, "batches") {
+		for batch := range rapid.IntRange(0, 3).Draw(t, "batches") {
 			var entries []Entry
 			var void []int
-			for i := range rapid.IntRange(0, 12).Draw(t, "size") {
+			for i := range rapid.IntRange(0, 8).Draw(t, "size") {
 				e := Entry{Key: drawKey(t), Value: [32]byte{byte(batch), byte(i)}}
 				entries = append(entries, e)
 				if _, repeated := values[e.Key]; repeated {
@@ -131,7 +131,7 @@ func TestMapIsTree(t *testing.T) {
 			t.Fatal("roots differ")
 		}
 		keys := slices.Collect(maps.Keys(values))
-		for range 8 {
+		for range 4 {
 			keys = append(keys, drawKey(t))
 		}
 		for _, key := range keys {

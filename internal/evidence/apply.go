@@ -1,0 +1,266 @@
+package evidence
+
+import (
+	"cmp"
+	"slices"
+)
+
+// rule is what may happen to a stream. The state machine is this table, the rules it names, and what Apply checks for all of them.
+type rule struct {
+	signers []Role // who can ever sign the kind; the rule narrows it to members, keyholders, recipients
+	thaw    bool   // passes while the item is frozen (RULES §4.4); says nothing for other streams
+	apply   func(*act) (State, error)
+}
+
+var (
+	caseStaff  = []Role{Clinician, Investigator, Custodian}
+	members    = []Role{Clinician, Investigator, Custodian, Auditor, Survivor, Advocate}
+	keyholders = []Role{Clinician, Investigator, Custodian, Auditor} // auditors hold the keys of complaints
+	recipients = []Role{Court, Prosecutor, Police, Defence}
+	everybody  = roles
+)
+
+var rules = map[Kind]rule{
+	ActorEnrolled:   {signers: everybody, apply: actorEnrolled}, // founders enrol themselves
+	ActorKeyRotated: {signers: []Role{Administrator, Custodian, Trustee}, apply: actorKeyRotated},
+	ActorConfirmed:  {signers: []Role{Administrator, Custodian, Trustee}, apply: actorConfirmed},
+	ActorSuspended:  {signers: []Role{Administrator, Custodian}, apply: actorSuspended},
+	ActorRevoked:    {signers: everybody, apply: actorRevoked}, // oneself
+
+	CaseOpened:         {signers: []Role{Clinician, Investigator, Custodian, Survivor, Advocate}, apply: caseOpened},
+	CaseMemberAdded:    {signers: []Role{Custodian}, apply: caseMemberAdded},
+	CaseMemberRemoved:  {signers: members, apply: caseMemberRemoved}, // oneself
+	CaseKeyringChanged: {signers: []Role{Custodian}, apply: caseKeyringChanged},
+
+	ConsentGiven:     {signers: []Role{Clinician, Investigator, Survivor}, apply: consentGiven},
+	ConsentWithdrawn: {signers: members, apply: consentWithdrawn},
+
+	ItemDeposited:       {signers: members, apply: itemDeposited},
+	ItemSealed:          {signers: members, apply: itemSealed},
+	ItemOpened:          {signers: keyholders, apply: itemOpened},
+	ItemVerified:        {signers: slices.Concat(keyholders, []Role{Vault}), thaw: true, apply: itemVerified},
+	ItemExported:        {signers: slices.Concat(keyholders, recipients), apply: itemExported},
+	ItemEnvelopeAdded:   {signers: keyholders, apply: itemEnvelopeAdded},
+	ItemEnvelopeRemoved: {signers: slices.Concat(keyholders, []Role{Vault}), thaw: true, apply: itemEnvelopeRemoved},
+
+	GrantProposed:     {signers: keyholders, apply: grantProposed},
+	GrantApproved:     {signers: []Role{Custodian, Survivor}, apply: grantApproved},
+	GrantRefused:      {signers: []Role{Custodian, Survivor}, thaw: true, apply: grantRefused},
+	GrantRevoked:      {signers: slices.Concat(keyholders, []Role{Survivor}), thaw: true, apply: grantRevoked},
+	GrantExpired:      {signers: []Role{Vault}, thaw: true, apply: grantExpired},
+	GrantRedeemed:     {signers: recipients, apply: grantRedeemed},
+	GrantAcknowledged: {signers: recipients, thaw: true, apply: grantAcknowledged},
+
+	VaultHeads:      {signers: []Role{Vault}, apply: vaultHeads},
+	VaultConfigured: {signers: []Role{Administrator, Vault}, apply: vaultConfigured},
+	VaultConfirmed:  {signers: []Role{Custodian}, apply: vaultConfirmed},
+}
+
+// act is an event on its way through the rules, with what every rule needs.
+type act struct {
+	*Event
+	facts  Facts
+	own    State        // of the event's stream before it, nil at seq 0
+	signer *ActorState  // active, in the stated role; nil only for a founder's own enrolment
+	policy *PolicyState // in force at the event's time; nil only for a founder's own enrolment and the first vault.configured
+	tip    Tip          // of the event's stream after it
+	item   *ItemState   // of item streams; for a deposit the state it begins
+	in     *CaseState   // the case of item and consent streams; of case streams the own state, nil at seq 0
+}
+
+// Apply decides whether e may happen. It returns the new state of e's stream, or an *Error whose Reason names the rule that refused.
+// leaf is e's Merkle leaf hash. f must hold e's own stream, if it exists, and every stream e stands on (StandsOn) that exists, at the
+// head e names: for the server the current ones, for a verifier those that e.ReliedOn names.
+//
+// Apply changes nothing it is given, has no clock and sees no keys at work. It leaves to its callers:
+//   - the statement's signature by the key of the signer's state, and the proofs of possession in Keys: custody;
+//   - CheckClock, for the server;
+//   - what holds across streams, because no event can prove it: keys, recipients, item recipients and exhibit numbers are used
+//     once, notes, envelopes and files exist and have the stated digests: vault.
+func Apply(f Facts, e *Event, leaf Hash) (State, error) {
+	if err := e.Check(); err != nil {
+		return nil, err
+	}
+	r, ok := rules[e.Kind]
+	switch {
+	case !ok:
+		return nil, Refuse(Unknown, ReasonNotInService)
+	case e.Vault != f.Origin:
+		return nil, Refuse(Invalid, ReasonVault)
+	case leaf.IsZero():
+		return nil, errDigest
+	}
+	a := &act{Event: e, facts: f, own: f.States[e.Stream.Stream()], tip: Tip{e.Stream.Seq, leaf, e.Time}}
+	for _, check := range []func() error{a.checkPosition, a.checkBasis, a.checkSubjects, func() error { return a.checkSigner(r) }} {
+		if err := check(); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.checkStream(r); err != nil {
+		return nil, err
+	}
+	return r.apply(a)
+}
+
+// checkPosition: the event follows the last one of its stream.
+func (a *act) checkPosition() error {
+	if a.own == nil {
+		if a.Stream.Seq != 0 {
+			return Refuse(Conflict, ReasonPosition)
+		}
+		return nil
+	}
+	switch tip := a.own.Tip(); {
+	case a.Stream.Seq != tip.Seq+1 || a.Stream.Prev != tip.Leaf:
+		return Refuse(Conflict, ReasonPosition)
+	case a.Time < tip.Time:
+		return Refuse(Invalid, ReasonTimeOrder)
+	}
+	return nil
+}
+
+// checkBasis: relied_on names exactly the streams that the act stands on and that exist, as they are now.
+func (a *act) checkBasis() error {
+	named := a.ReliedOn
+	for _, s := range StandsOn(a.own, a.Event) {
+		state := a.facts.States[s]
+		if state == nil {
+			continue
+		}
+		if len(named) == 0 || named[0].Stream() != s {
+			if len(named) > 0 && named[0].Stream().Compare(s) < 0 {
+				return Refuse(Invalid, ReasonSuperfluousBasis)
+			}
+			return Refuse(Conflict, ReasonMissingBasis)
+		}
+		switch tip := state.Tip(); {
+		case named[0].Seq != tip.Seq || named[0].Head != tip.Leaf:
+			return Refuse(Conflict, ReasonStaleBasis)
+		case a.Time < tip.Time:
+			return Refuse(Invalid, ReasonTimeOrder)
+		}
+		named = named[1:]
+	}
+	if len(named) > 0 {
+		return Refuse(Invalid, ReasonSuperfluousBasis)
+	}
+	return nil
+}
+
+func (a *act) checkSubjects() error {
+	if !slices.Equal(a.Subject, a.Subjects(a.own)) {
+		return Refuse(Invalid, ReasonSubject)
+	}
+	return nil
+}
+
+// checkSigner: the signer is active, confirmed and who they say they are, and the kind is theirs to sign (RULES §3.2, rule 1). Founders
+// enrolling themselves are judged by their rule.
+func (a *act) checkSigner(r rule) error {
+	if !slices.Contains(r.signers, a.Actor.Role) {
+		return Refuse(Forbidden, ReasonRole)
+	}
+	if founding(a.Event) {
+		return nil
+	}
+	signer, err := lookup[*ActorState](a.facts, ActorOf(a.Actor.ID))
+	if err != nil {
+		return err
+	}
+	if err := signer.Inactive(a.Time); err != nil {
+		return err
+	}
+	if signer.Role != a.Actor.Role || signer.Organization != a.Actor.Organization {
+		return Refuse(Forbidden, ReasonSignerRole)
+	}
+	if a.Actor.OnBehalfOf != "" {
+		return Refuse(Forbidden, ReasonDelegation) // no delegation is in service
+	}
+	a.signer = signer
+	if a.Kind == VaultConfigured && a.own == nil {
+		return nil
+	}
+	policy, err := lookup[*PolicyState](a.facts, PolicyOf(a.Vault))
+	if err != nil {
+		return err
+	}
+	a.policy = policy.At(a.Time)
+	return nil
+}
+
+// checkStream finds the case, and for an item that exists compares what the event says about it; a frozen item stays as it is.
+func (a *act) checkStream(r rule) (err error) {
+	switch a.Stream.Type {
+	case CaseStream:
+		a.in, _ = a.own.(*CaseState)
+	case ConsentStream:
+		a.in, err = lookup[*CaseState](a.facts, CaseOf(a.Case))
+	case ItemStream:
+		if a.in, err = lookup[*CaseState](a.facts, CaseOf(a.Case)); err != nil {
+			return err
+		}
+		a.item, _ = a.own.(*ItemState)
+		if a.item == nil {
+			a.item = newItem(a) // item.deposited is the only kind that is ever first
+			return a.checkObject(a.item)
+		}
+		if a.item.Case != a.Case {
+			return Refuse(Invalid, ReasonCase)
+		}
+		if err := cmp.Or(a.checkObject(a.item), a.checkCounterparty()); err != nil {
+			return err
+		}
+		if !r.thaw {
+			return a.item.Frozen(a.facts, a.Time)
+		}
+	}
+	return err
+}
+
+// second refuses the person who took the first step, and where the policy demands it everybody of the same organization
+// (RULES §3.2, rule 3).
+func (a *act) second(first ActorID, organization OrgID) error {
+	switch {
+	case a.Actor.ID == first || a.Actor.OnBehalfOf == first:
+		return Refuse(Forbidden, ReasonSecondPerson)
+	case a.policy.Policy.TwoOrganizations && a.Actor.Organization == organization:
+		return Refuse(Forbidden, ReasonTwoOrgs)
+	}
+	return nil
+}
+
+// founding reports whether a founder enrols itself.
+func founding(e *Event) bool {
+	return e.Kind == ActorEnrolled && e.Stream.ID == string(e.Actor.ID)
+}
+
+// lookup returns a state that the act cannot do without.
+func lookup[T State](f Facts, s Stream) (T, error) {
+	state, ok := f.States[s].(T)
+	if !ok {
+		return state, Refuse(Conflict, ReasonMissingBasis)
+	}
+	return state, nil
+}
+
+// with returns a copy of a sorted list with v in the place of the entry that compares equal, or inserted.
+func with[T any](list []T, v T, compare func(a, b T) int) []T {
+	i, found := slices.BinarySearchFunc(list, v, compare)
+	out := make([]T, 0, len(list)+1)
+	out = append(append(out, list[:i]...), v)
+	if found {
+		i++
+	}
+	return append(out, list[i:]...)
+}
+
+// without returns a copy of list less the entries that drop accepts.
+func without[T any](list []T, drop func(T) bool) []T {
+	out := make([]T, 0, len(list))
+	for _, v := range list {
+		if !drop(v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}

@@ -1,0 +1,148 @@
+package evidence
+
+import "slices"
+
+// The answers that gate an act, by the content it is about (RULES §4). Consent to one thing is never consent to another: content that
+// is in no row is not permitted.
+var (
+	toKeep = map[Content][]func(*Answers) Answer{
+		Clinical:        {storage, examination},
+		Photograph:      {storage, photographs},
+		Testimony:       {storage},
+		Digital:         {storage},
+		Physical:        {storage},
+		IdentityContent: {storage}, // of its own consent
+	}
+	toPolice = map[Content]func(*Answers) Answer{
+		Clinical:        policeInformation,
+		Testimony:       policeInformation,
+		Digital:         policeInformation,
+		Photograph:      policePhotographs,
+		Physical:        policePhysical,
+		IdentityContent: policeInformation,
+	}
+	toCourt = map[Content]func(*CourtAnswer) Answer{
+		Clinical:        courtInformation,
+		Testimony:       courtInformation,
+		Digital:         courtInformation,
+		Photograph:      courtPhotographs,
+		Physical:        courtPhysical,
+		IdentityContent: courtInformation,
+	}
+)
+
+func storage(a *Answers) Answer              { return a.Storage }
+func examination(a *Answers) Answer          { return a.Examination }
+func photographs(a *Answers) Answer          { return a.Photographs }
+func policeInformation(a *Answers) Answer    { return a.PoliceInformation }
+func policePhotographs(a *Answers) Answer    { return a.PolicePhotographs }
+func policePhysical(a *Answers) Answer       { return a.PolicePhysical }
+func courtInformation(a *CourtAnswer) Answer { return a.Information }
+func courtPhotographs(a *CourtAnswer) Answer { return a.Photographs }
+func courtPhysical(a *CourtAnswer) Answer    { return a.Physical }
+
+// InForce says why the consent permits nothing at now, or nil.
+func (s *ConsentState) InForce(now Time) error {
+	switch {
+	case s.Withdrawn != 0:
+		return Refuse(Gone, ReasonConsentWithdrawn)
+	case now < s.From || now >= s.Until:
+		return Refuse(Gone, ReasonConsentExpired)
+	}
+	return nil
+}
+
+// Keeps says why the consent does not permit content to be kept at now, or nil.
+func (s *ConsentState) Keeps(content Content, now Time) error {
+	if err := s.InForce(now); err != nil {
+		return err
+	}
+	questions := toKeep[content]
+	if len(questions) == 0 || slices.ContainsFunc(questions, func(q func(*Answers) Answer) bool { return q(&s.Answers) != Yes }) {
+		return Refuse(Forbidden, ReasonConsentAnswer)
+	}
+	return nil
+}
+
+// Shares says why the consent does not permit content to go to a recipient of a role and jurisdiction at now, or nil.
+func (s *ConsentState) Shares(content Content, to Role, jurisdiction string, now Time) error {
+	if err := s.InForce(now); err != nil {
+		return err
+	}
+	answer := No
+	switch to {
+	case Police, Prosecutor:
+		if q, ok := toPolice[content]; ok {
+			answer = q(&s.Answers)
+		}
+	case Court, Defence:
+		i := slices.IndexFunc(s.Answers.Courts, func(c CourtAnswer) bool { return c.Jurisdiction == jurisdiction })
+		if q, ok := toCourt[content]; ok && i >= 0 {
+			answer = q(&s.Answers.Courts[i])
+		}
+	}
+	if answer != Yes {
+		return Refuse(Forbidden, ReasonConsentAnswer)
+	}
+	return nil
+}
+
+// consentGiven: by a clinician or investigator of the case for the subject, or by the survivor. The next version, with a form of its
+// own, deposited before. What a survivor began is the survivor's: nobody else widens it.
+func consentGiven(a *act) (State, error) {
+	d := a.Details.(*ConsentGivenDetails)
+	own, _ := a.own.(*ConsentState)
+	s := &ConsentState{Last: a.tip, ID: ConsentID(a.Stream.ID), Case: a.Case, Version: d.Version, Answers: d.Answers,
+		From: d.From, Until: d.Until, By: d.By, AskFirst: d.AskFirst, Form: d.Form}
+	next := int64(1)
+	if own != nil {
+		next = own.Version + 1
+		s.Subject = own.Subject
+	} else if a.Actor.Role == Survivor {
+		s.Subject = a.Actor.ID
+	}
+	if err := a.member(""); err != nil {
+		return nil, err
+	}
+	switch {
+	case !a.in.Open:
+		return nil, Refuse(Conflict, ReasonCaseClosed)
+	case own != nil && own.Case != a.Case:
+		return nil, Refuse(Invalid, ReasonCase)
+	case own != nil && own.Withdrawn != 0:
+		return nil, Refuse(Gone, ReasonConsentWithdrawn)
+	case (a.Actor.Role == Survivor || s.Subject != "") && s.Subject != a.Actor.ID, s.Subject != "" && d.By != "self":
+		return nil, Refuse(Forbidden, ReasonNotSubject)
+	case d.Version != next:
+		return nil, Refuse(Conflict, ReasonConsentVersion)
+	case d.Until <= a.Time:
+		return nil, Refuse(Invalid, ReasonWindow)
+	}
+	form, err := lookup[*ItemState](a.facts, ItemOf(d.Form))
+	if err != nil {
+		return nil, err
+	}
+	if form.Class != ConsentForm || form.Case != a.Case || own != nil && own.Form == d.Form {
+		return nil, Refuse(Invalid, ReasonConsentForm)
+	}
+	return s, nil
+}
+
+// consentWithdrawn: the subject, or any member who was told. It needs no approval and is final.
+func consentWithdrawn(a *act) (State, error) {
+	own := a.own.(*ConsentState)
+	if own.Case != a.Case {
+		return nil, Refuse(Invalid, ReasonCase)
+	}
+	if own.Subject != a.Actor.ID {
+		if err := a.member(""); err != nil {
+			return nil, err
+		}
+	}
+	if own.Withdrawn != 0 {
+		return nil, Refuse(Gone, ReasonConsentWithdrawn)
+	}
+	s := *own
+	s.Last, s.Withdrawn = a.tip, a.Time
+	return &s, nil
+}

@@ -1,0 +1,315 @@
+package evidence
+
+import "slices"
+
+// Over reports whether a grant gives nothing any more at now: it was refused or revoked, or has expired, with or without an event.
+func (g *GrantState) Over(now Time) bool {
+	return g.Status != GrantPending && g.Status != GrantActive || now >= g.Terms.Expires
+}
+
+// granted reports whether a grant in force gives a fingerprint its envelope.
+func (s *ItemState) granted(fingerprint Hash, now Time) bool {
+	return slices.ContainsFunc(s.Grants, func(g GrantState) bool {
+		return g.Status == GrantActive && !g.Over(now) && g.Terms.Recipient.Fingerprint == fingerprint
+	})
+}
+
+// grantConcerned returns the grant that the event names.
+func (a *act) grantConcerned() (*GrantState, error) {
+	g := a.item.Grant(GrantNamed(a.Details))
+	if g == nil {
+		return nil, Refuse(NotFound, ReasonGrant)
+	}
+	return g, nil
+}
+
+// decided returns a copy of the item with g in the place of the grant of that id, or as a new one.
+func (a *act) decided(g GrantState) *ItemState {
+	s := *a.item
+	s.Last = a.tip
+	s.Grants = slices.Clone(s.Grants)
+	if old := s.Grant(g.Terms.ID); old != nil {
+		*old = g
+	} else {
+		s.Grants = append(s.Grants, g)
+	}
+	return &s
+}
+
+// ended is decided for a grant that is over: its envelope is destroyed, unless another grant or the keyring needs it.
+func (a *act) ended(g GrantState) *ItemState {
+	s := a.decided(g)
+	if fp := g.Terms.Recipient.Fingerprint; !s.granted(fp, a.Time) && !a.in.OnKeyring(fp) {
+		s.Envelopes = without(s.Envelopes, func(e EnvelopeRef) bool { return e.Recipient == fp })
+	}
+	return s
+}
+
+// permitted: every consent that governs the item permits what the terms say, now. What is not held on consent is not shared on
+// consent either.
+func (a *act) permitted(t *Terms) error {
+	consents, err := a.item.consents(a.facts)
+	if err != nil {
+		return err
+	}
+	if len(consents) == 0 && t.LegalBasis == "consent" {
+		return Refuse(Invalid, ReasonLegalBasis)
+	}
+	for _, c := range consents {
+		if err := c.Shares(a.item.Content, t.RecipientClass, t.Jurisdiction, a.Time); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// asked: every subject who wanted to be asked before each share has agreed to this one.
+func (a *act) asked(g *GrantState) error {
+	consents, err := a.item.consents(a.facts)
+	for _, c := range consents {
+		if c.AskFirst && (c.Subject == "" || !slices.Contains(g.ApprovedBy, c.Subject)) {
+			return Refuse(Forbidden, ReasonAskFirst)
+		}
+	}
+	return err
+}
+
+// subject demands that the signer is the survivor whose consent governs the item.
+func (a *act) subject() error {
+	consents, err := a.item.consents(a.facts)
+	if err == nil && !slices.ContainsFunc(consents, func(c *ConsentState) bool { return c.Subject == a.Actor.ID }) {
+		return Refuse(Forbidden, ReasonNotSubject)
+	}
+	return err
+}
+
+// reachable: the recipient is active, with the role and the confirmed keys that the terms name.
+func (a *act) reachable(t *Terms) error {
+	r, err := a.active(t.Recipient.Actor)
+	switch {
+	case err != nil:
+		return err
+	case r.Role != t.RecipientClass || r.Fingerprint() != t.Recipient.Fingerprint:
+		return Refuse(Forbidden, ReasonRecipient)
+	}
+	return nil
+}
+
+// checkCounterparty: who is named as the other side of an act on a grant is its recipient.
+func (a *act) checkCounterparty() error {
+	c, g := a.Counterparty, a.item.Grant(GrantNamed(a.Details))
+	if c == nil || g == nil {
+		return nil
+	}
+	t := &g.Terms
+	if c.Actor != "" && c.Actor != t.Recipient.Actor || !c.Fingerprint.IsZero() && c.Fingerprint != t.Recipient.Fingerprint ||
+		c.Class != "" && c.Class != t.RecipientClass {
+		return Refuse(Invalid, ReasonRecipient)
+	}
+	return nil
+}
+
+// sharing: the grant is approved and not over, every consent permits it, and those who wanted to be asked have agreed.
+func (a *act) sharing(g *GrantState) error {
+	switch {
+	case g.Over(a.Time):
+		return Refuse(Gone, ReasonGrantOver)
+	case g.Status == GrantPending:
+		return Refuse(Forbidden, ReasonGrantPending)
+	}
+	if err := a.permitted(&g.Terms); err != nil {
+		return err
+	}
+	return a.asked(g)
+}
+
+// grantProposed: by a keyholder, on a sealed item, to confirmed keys of a court, prosecutor, police or defence, as consent permits.
+func grantProposed(a *act) (State, error) {
+	own, t := a.item, &a.Details.(*GrantProposedDetails).Terms
+	if err := a.keyholder(""); err != nil {
+		return nil, err
+	}
+	switch {
+	case !own.Sealed:
+		return nil, Refuse(Conflict, ReasonNotSealed)
+	case own.Grant(t.ID) != nil:
+		return nil, Refuse(Conflict, ReasonGrant)
+	}
+	if err := a.reachable(t); err != nil {
+		return nil, err
+	}
+	if err := a.checkVersions(own, t.Consent); err != nil {
+		return nil, err
+	}
+	if err := a.permitted(t); err != nil {
+		return nil, err
+	}
+	return a.decided(GrantState{Terms: *t, Status: GrantPending, ProposedBy: a.Actor.ID, Organization: a.Actor.Organization}), nil
+}
+
+// grantApproved ②: a custodian of the case who did not propose it, over the same terms. Subjects who wanted to be asked first approve
+// too, before or after; the grant is active when all have.
+func grantApproved(a *act) (State, error) {
+	d := a.Details.(*GrantApprovedDetails)
+	old, err := a.undecided()
+	if err != nil {
+		return nil, err
+	}
+	g := *old
+	switch {
+	case g.Over(a.Time):
+		return nil, Refuse(Gone, ReasonGrantOver)
+	case d.Terms != g.Terms.Digest():
+		return nil, Refuse(Conflict, ReasonTerms)
+	case slices.Contains(g.ApprovedBy, a.Actor.ID), a.Actor.Role == Custodian && g.Custodian != "":
+		return nil, Refuse(Conflict, ReasonApproved)
+	}
+	if a.Actor.Role == Custodian {
+		if err := a.second(g.ProposedBy, g.Organization); err != nil {
+			return nil, err
+		}
+		g.Custodian = a.Actor.ID
+	}
+	if err := a.reachable(&g.Terms); err != nil {
+		return nil, err
+	}
+	if err := a.permitted(&g.Terms); err != nil {
+		return nil, err
+	}
+	g.ApprovedBy = append(slices.Clip(g.ApprovedBy), a.Actor.ID)
+	if g.Custodian != "" && a.asked(&g) == nil {
+		g.Status = GrantActive
+	}
+	return a.decided(g), nil
+}
+
+// undecided returns a pending grant that the signer may decide: a custodian with the right to approve, or a subject.
+func (a *act) undecided() (*GrantState, error) {
+	g, err := a.grantConcerned()
+	if err != nil {
+		return nil, err
+	}
+	if a.Actor.Role == Custodian {
+		err = a.member(MayApprove)
+	} else {
+		err = a.subject()
+	}
+	if err == nil && g.Status != GrantPending {
+		err = Refuse(Conflict, ReasonNotPending)
+	}
+	return g, err
+}
+
+// grantRefused: as an approver; kept for ever.
+func grantRefused(a *act) (State, error) {
+	old, err := a.undecided()
+	if err != nil {
+		return nil, err
+	}
+	if old.ProposedBy == a.Actor.ID {
+		return nil, Refuse(Forbidden, ReasonSecondPerson)
+	}
+	g := *old
+	g.Status = GrantDenied
+	return a.decided(g), nil
+}
+
+// grantRevoked: by any custodian of the case, who proposed it, or a subject. No second person: stopping is always safe.
+func grantRevoked(a *act) (State, error) {
+	old, err := a.grantConcerned()
+	if err != nil {
+		return nil, err
+	}
+	if old.ProposedBy != a.Actor.ID {
+		switch a.Actor.Role {
+		case Custodian:
+			err = a.member("")
+		case Survivor:
+			err = a.subject()
+		default:
+			err = Refuse(Forbidden, ReasonRole)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if old.Status != GrantPending && old.Status != GrantActive {
+		return nil, Refuse(Gone, ReasonGrantOver)
+	}
+	g := *old
+	g.Status = GrantEnded
+	return a.ended(g), nil
+}
+
+// grantExpired: the vault tidies up after the end; the end binds without it.
+func grantExpired(a *act) (State, error) {
+	old, err := a.grantConcerned()
+	switch {
+	case err != nil:
+		return nil, err
+	case old.Status != GrantPending && old.Status != GrantActive:
+		return nil, Refuse(Gone, ReasonGrantOver)
+	case a.Time < old.Terms.Expires:
+		return nil, Refuse(Conflict, ReasonGrantRunning)
+	}
+	g := *old
+	g.Status = GrantOver
+	return a.ended(g), nil
+}
+
+// redeeming is what grantRedeemed and every later release on its strength demand: exactly the recipient, with the granted key, in time,
+// and consent as it is at that instant.
+func (a *act) redeeming(d *GrantRedeemedDetails) error {
+	g, err := a.grantConcerned()
+	if err != nil {
+		return err
+	}
+	t := &g.Terms
+	if t.Recipient.Actor != a.Actor.ID || t.Recipient.Fingerprint != a.signer.Fingerprint() || t.RecipientClass != a.Actor.Role {
+		return Refuse(Forbidden, ReasonRecipient)
+	}
+	if err := a.sharing(g); err != nil {
+		return err
+	}
+	switch {
+	case a.Time < t.NotBefore, a.Time < t.CoolingOff:
+		return Refuse(Forbidden, ReasonNotYet)
+	case !slices.Contains(t.Actions, d.Action):
+		return Refuse(Forbidden, ReasonAction)
+	case a.Purpose != "" && a.Purpose != t.Purpose:
+		return Refuse(Invalid, ReasonTerms)
+	}
+	return a.served(d.Envelope)
+}
+
+func grantRedeemed(a *act) (State, error) {
+	d := a.Details.(*GrantRedeemedDetails)
+	if err := a.redeeming(d); err != nil {
+		return nil, err
+	}
+	g := *a.item.Grant(d.Grant)
+	g.Redeemed = append(slices.Clip(g.Redeemed), a.tip.Leaf)
+	return a.decided(g), nil
+}
+
+// grantAcknowledged: the recipient compared what arrived. "Equal" cannot be said of another digest; "not equal" is an alarm that a
+// later acknowledgement may settle.
+func grantAcknowledged(a *act) (State, error) {
+	d := a.Details.(*GrantAcknowledgedDetails)
+	old, err := a.grantConcerned()
+	switch {
+	case err != nil:
+		return nil, err
+	case old.Terms.Recipient.Actor != a.Actor.ID:
+		return nil, Refuse(Forbidden, ReasonRecipient)
+	case len(old.Redeemed) == 0:
+		return nil, Refuse(Forbidden, ReasonNotRedeemed)
+	case old.Acknowledged && !old.Unequal:
+		return nil, Refuse(Conflict, ReasonAcknowledged)
+	case d.Equal && d.Evidence != a.item.Evidence.SHA256:
+		return nil, Refuse(Invalid, ReasonEqual)
+	}
+	g := *old
+	g.Acknowledged, g.Unequal = true, !d.Equal
+	return a.decided(g), nil
+}

@@ -1,0 +1,398 @@
+package evidence
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Grant returns a grant on the item, or nil.
+func (s *ItemState) Grant(id GrantID) *GrantState {
+	for i := range s.Grants {
+		if s.Grants[i].Terms.ID == id {
+			return &s.Grants[i]
+		}
+	}
+	return nil
+}
+
+// Envelope returns the envelope that exists for a fingerprint.
+func (s *ItemState) Envelope(fingerprint Hash) (EnvelopeRef, bool) {
+	i, found := slices.BinarySearchFunc(s.Envelopes, EnvelopeRef{Recipient: fingerprint}, byRecipient)
+	if !found {
+		return EnvelopeRef{}, false
+	}
+	return s.Envelopes[i], true
+}
+
+// consents returns the states of the consents that govern the item. A consent form, which states what was asked, and material on
+// another basis have none.
+func (s *ItemState) consents(f Facts) ([]*ConsentState, error) {
+	list := make([]*ConsentState, len(s.Consent))
+	for i, id := range s.Consent {
+		c, err := lookup[*ConsentState](f, ConsentOf(id))
+		if err != nil {
+			return nil, err
+		}
+		list[i] = c
+	}
+	return list, nil
+}
+
+// kept says why the item's consents do not permit it to be kept, or nil. Every subject must permit.
+func (s *ItemState) kept(f Facts, now Time) error {
+	consents, err := s.consents(f)
+	for _, c := range consents {
+		if err := c.Keeps(s.Content, now); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// Frozen says that nothing may be released because a consent was withdrawn, narrowed or has ended, or nil (RULES §4.4). f must hold the
+// consents that govern the item.
+func (s *ItemState) Frozen(f Facts, now Time) error {
+	err := s.kept(f, now)
+	if err == nil || KindOf(err) == Conflict {
+		return err
+	}
+	return &Error{Kind: Held, Reason: ReasonFrozen, Err: err}
+}
+
+// Release says whether content may still be served at now on the strength of e, an item.opened or grant.redeemed on this item that
+// was accepted and is in the log. f holds the current states of what e stands on (StandsOn). It is asked again for every range.
+func (s *ItemState) Release(f Facts, e *Event, now Time) error {
+	again := *e
+	again.Time = max(now, e.Time)
+	a := &act{Event: &again, facts: f, item: s}
+	if e.Stream.Stream() != ItemOf(s.ID) {
+		return Refuse(Invalid, ReasonStream)
+	}
+	if err := a.checkSigner(rules[e.Kind]); err != nil {
+		return err
+	}
+	var err error
+	if a.in, err = lookup[*CaseState](f, CaseOf(s.Case)); err != nil {
+		return err
+	}
+	if err := s.Frozen(f, again.Time); err != nil {
+		return err
+	}
+	switch d := e.Details.(type) {
+	case *ItemOpenedDetails:
+		return a.opening(d)
+	case *GrantRedeemedDetails:
+		return a.redeeming(d)
+	}
+	return Refuse(Forbidden, ReasonNotOpened)
+}
+
+// checkObject compares what an event says in plain about its item with what is known.
+func (a *act) checkObject(s *ItemState) error {
+	exhibit := s.Exhibit
+	if d, ok := a.Details.(*ItemSealedDetails); ok {
+		exhibit = d.Exhibit
+	}
+	if o := a.Object; o != nil && (o.Class != s.Class || o.Content != s.Content || o.Exhibit != 0 && o.Exhibit != exhibit) {
+		return Refuse(Invalid, ReasonObject)
+	}
+	if d := a.Digests; d != nil && (d.After != s.Evidence.SHA256 || d.Size != s.Evidence.Size || !d.Before.IsZero() && d.Before != d.After) {
+		return Refuse(Invalid, ReasonObject)
+	}
+	if u := a.Authority; u != nil {
+		if u.Hold != "" {
+			return Refuse(NotFound, ReasonHold) // no hold is in service
+		}
+		if u.Grant != "" && s.Grant(u.Grant) == nil {
+			return Refuse(NotFound, ReasonGrant)
+		}
+	}
+	if len(a.Consent) > 0 {
+		return a.checkVersions(s, a.Consent)
+	}
+	return nil
+}
+
+// checkVersions: the references name every consent that governs the item, in its current version.
+func (a *act) checkVersions(s *ItemState, refs []ConsentRef) error {
+	consents, err := s.consents(a.facts)
+	switch {
+	case err != nil:
+		return err
+	case !slices.EqualFunc(consents, refs, func(c *ConsentState, r ConsentRef) bool { return c.ID == r.ID && c.Version == r.Version }):
+		return Refuse(Conflict, ReasonConsentVersion)
+	}
+	return nil
+}
+
+// newItem is the state that a deposit begins.
+func newItem(a *act) *ItemState {
+	d := a.Details.(*ItemDepositedDetails)
+	s := &ItemState{
+		Last: a.tip, ID: ItemID(a.Stream.ID), Case: a.Case, Depositor: a.Actor.ID, ItemRecipient: d.ItemRecipient,
+		Class: d.Class, Content: d.Content, Basis: d.Basis, Source: d.Source,
+		Evidence: d.Evidence, Description: d.Description, Label: d.Label, Envelopes: d.Envelopes,
+	}
+	for _, c := range a.Consent {
+		s.Consent = append(s.Consent, c.ID)
+	}
+	return s
+}
+
+// itemDeposited: by a member with the right, into an open case, as every consent named permits, with an envelope for exactly each
+// keyholder and recovery. It is a draft until sealed, and unconfirmed until another keyholder has opened and verified it.
+func itemDeposited(a *act) (State, error) {
+	s := a.item
+	if err := a.member(MayDeposit); err != nil {
+		return nil, err
+	}
+	if !a.in.Open {
+		return nil, Refuse(Conflict, ReasonCaseClosed)
+	}
+	if a.signer.DocumentsOnly && (s.Content == Clinical || a.form() != "") && a.form() != factsForm {
+		return nil, Refuse(Forbidden, ReasonDocumentsOnly)
+	}
+	consents, err := s.consents(a.facts)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range consents {
+		if c.Case != a.Case {
+			return nil, Refuse(Invalid, ReasonCase)
+		}
+	}
+	if err := s.kept(a.facts, a.Time); err != nil {
+		return nil, err
+	}
+	recipients := make([]Hash, 0, len(a.in.Keyring)+1)
+	for _, k := range a.in.Keyring {
+		recipients = append(recipients, k.Fingerprint)
+	}
+	if !addressed(s.Envelopes, append(recipients, a.in.Recovery)) {
+		return nil, Refuse(Conflict, ReasonEnvelopes)
+	}
+	if s.Source != "" {
+		return s, a.fromSource(s)
+	}
+	return s, nil
+}
+
+// factsForm is the schema of a clinical record without opinions (RULES §5).
+const factsForm = "clinical-record-facts/1"
+
+func (a *act) form() string {
+	if a.Object == nil {
+		return ""
+	}
+	return a.Object.Form
+}
+
+// fromSource: what is made from an item stays in its case, inherits its basis and consents, and is made by who had it open.
+func (a *act) fromSource(s *ItemState) error {
+	source, err := lookup[*ItemState](a.facts, ItemOf(s.Source))
+	if err != nil {
+		return err
+	}
+	inherited := source.Basis == s.Basis && !slices.ContainsFunc(source.Consent, func(c ConsentID) bool { return !slices.Contains(s.Consent, c) })
+	had := source.Depositor == a.Actor.ID || slices.Contains(source.OpenedBy, a.Actor.ID)
+	if source.Case != s.Case || !inherited || !had {
+		return Refuse(Forbidden, ReasonSource)
+	}
+	return nil
+}
+
+// itemSealed: final, by the depositor or a custodian of the case. An exhibit goes back to one original.
+func itemSealed(a *act) (State, error) {
+	own, d := a.item, a.Details.(*ItemSealedDetails)
+	if err := a.member(""); err != nil {
+		return nil, err
+	}
+	if a.Actor.ID != own.Depositor && a.Actor.Role != Custodian {
+		return nil, Refuse(Forbidden, ReasonRole)
+	}
+	if own.Sealed {
+		return nil, Refuse(Conflict, ReasonSealed)
+	}
+	root := own.ID
+	if own.Source != "" {
+		source, err := lookup[*ItemState](a.facts, ItemOf(own.Source))
+		if err != nil {
+			return nil, err
+		}
+		if !source.Sealed {
+			return nil, Refuse(Conflict, ReasonNotSealed)
+		}
+		root = source.Root
+	}
+	if d.Root != root {
+		return nil, Refuse(Invalid, ReasonRoot)
+	}
+	s := *own
+	s.Last, s.Sealed, s.Exhibit, s.Root = a.tip, true, d.Exhibit, d.Root
+	return &s, nil
+}
+
+// opening is what itemOpened and every later release on its strength demand.
+func (a *act) opening(d *ItemOpenedDetails) error {
+	if err := a.keyholder(MayOpen); err != nil {
+		return err
+	}
+	return a.served(d.Envelope)
+}
+
+// served: the file is sound, and the envelope asked for is the signer's.
+func (a *act) served(envelope Hash) error {
+	if a.item.Damaged {
+		return Refuse(Held, ReasonDamaged)
+	}
+	if e, ok := a.item.Envelope(a.signer.Fingerprint()); !ok || e.SHA256 != envelope {
+		return Refuse(NotFound, ReasonEnvelope)
+	}
+	return nil
+}
+
+func itemOpened(a *act) (State, error) {
+	if err := a.opening(a.Details.(*ItemOpenedDetails)); err != nil {
+		return nil, err
+	}
+	s := *a.item
+	s.Last, s.OpenedBy = a.tip, with(s.OpenedBy, a.Actor.ID, cmp.Compare[ActorID])
+	return &s, nil
+}
+
+func (a *act) opened() bool { return slices.Contains(a.item.OpenedBy, a.Actor.ID) }
+
+// itemVerified: the vault and auditors compare the stored file with the deposit; a keyholder who opened the item also its content. A
+// failure stops serving until a verification of at least the same scope succeeds. Success by a keyholder other than the depositor
+// confirms the item.
+func itemVerified(a *act) (State, error) {
+	own, d := a.item, a.Details.(*ItemVerifiedDetails)
+	content := d.Scope == "content"
+	if content || a.Actor.Role != Vault && a.Actor.Role != Auditor {
+		if err := a.keyholder(""); err != nil {
+			return nil, err
+		}
+	}
+	if content && !a.opened() {
+		return nil, Refuse(Forbidden, ReasonNotOpened)
+	}
+	success, equal := a.Result.Outcome == Success, d.Evidence == own.Evidence.SHA256
+	if success && !equal || !success && equal && !content {
+		return nil, Refuse(Invalid, ReasonResult)
+	}
+	s := *own
+	s.Last = a.tip
+	switch {
+	case success:
+		s.Confirmed = s.Confirmed || content && a.Actor.ID != own.Depositor
+		if content || own.DamagedScope != "content" {
+			s.Damaged, s.DamagedScope = false, ""
+		}
+	case content || !own.Damaged:
+		s.Damaged, s.DamagedScope = true, d.Scope
+	}
+	return &s, nil
+}
+
+// itemExported: here tracking ends. By a keyholder who opened the item, or by a recipient who redeemed a grant that allows a copy.
+func itemExported(a *act) (State, error) {
+	d := a.Details.(*ItemExportedDetails)
+	g := a.item.Grant(d.Grant)
+	if d.Grant != "" && g == nil {
+		return nil, Refuse(NotFound, ReasonGrant)
+	}
+	if a.Actor.Role.External() {
+		switch {
+		case g == nil:
+			return nil, Refuse(NotFound, ReasonGrant)
+		case g.Terms.Recipient.Actor != a.Actor.ID:
+			return nil, Refuse(Forbidden, ReasonRecipient)
+		case len(g.Redeemed) == 0:
+			return nil, Refuse(Forbidden, ReasonNotRedeemed)
+		case !slices.Contains(g.Terms.Actions, Download):
+			return nil, Refuse(Forbidden, ReasonAction)
+		}
+	} else {
+		if err := a.keyholder(MayOpen); err != nil {
+			return nil, err
+		}
+		if !a.opened() {
+			return nil, Refuse(Forbidden, ReasonNotOpened)
+		}
+	}
+	if g != nil {
+		if err := a.sharing(g); err != nil {
+			return nil, err
+		}
+	}
+	s := *a.item
+	s.Last = a.tip
+	return &s, nil
+}
+
+// itemEnvelopeAdded: by a keyholder who opened the item, for the recipient of an approved grant, or for an entry of the keyring that
+// has none yet.
+func itemEnvelopeAdded(a *act) (State, error) {
+	own, d := a.item, a.Details.(*ItemEnvelopeAddedDetails)
+	if d.Cause == CauseCopy {
+		return nil, Refuse(Unknown, ReasonNotInService)
+	}
+	if err := a.keyholder(MayOpen); err != nil {
+		return nil, err
+	}
+	if !a.opened() {
+		return nil, Refuse(Forbidden, ReasonNotOpened)
+	}
+	if _, exists := own.Envelope(d.Envelope.Recipient); exists {
+		return nil, Refuse(Conflict, ReasonEnvelopeExists)
+	}
+	if d.Cause == CauseGrant {
+		g := own.Grant(d.Grant)
+		if g == nil {
+			return nil, Refuse(NotFound, ReasonGrant)
+		}
+		if err := a.sharing(g); err != nil {
+			return nil, err
+		}
+		if err := a.reachable(&g.Terms); err != nil {
+			return nil, err
+		}
+		if d.Envelope.Recipient != g.Terms.Recipient.Fingerprint {
+			return nil, Refuse(Invalid, ReasonFingerprint)
+		}
+	} else if !a.in.OnKeyring(d.Envelope.Recipient) {
+		return nil, Refuse(Invalid, ReasonFingerprint)
+	}
+	s := *own
+	s.Last, s.Envelopes = a.tip, with(own.Envelopes, d.Envelope, byRecipient)
+	return &s, nil
+}
+
+// itemEnvelopeRemoved: what nobody needs any more. The envelopes of the keyring, of recovery and of a grant in force stay, and at least
+// one of a present keyholder: one person alone never makes an item unreadable.
+func itemEnvelopeRemoved(a *act) (State, error) {
+	own, d := a.item, a.Details.(*ItemEnvelopeRemovedDetails)
+	if a.Actor.Role == Custodian {
+		if err := a.member(""); err != nil {
+			return nil, err
+		}
+	} else if a.Actor.Role != Vault {
+		if err := a.keyholder(""); err != nil {
+			return nil, err
+		}
+	}
+	if _, exists := own.Envelope(d.Recipient); !exists {
+		return nil, Refuse(NotFound, ReasonEnvelope)
+	}
+	granted := own.granted(d.Recipient, a.Time) && own.Frozen(a.facts, a.Time) == nil
+	if granted || a.in.OnKeyring(d.Recipient) {
+		return nil, Refuse(Conflict, ReasonEnvelopeNeeded)
+	}
+	if !slices.ContainsFunc(a.in.Keyring, func(k Keyholder) bool { _, ok := own.Envelope(k.Fingerprint); return ok }) {
+		return nil, Refuse(Conflict, ReasonEnvelopeNeeded)
+	}
+	s := *own
+	s.Last = a.tip
+	s.Envelopes = without(own.Envelopes, func(e EnvelopeRef) bool { return e.Recipient == d.Recipient })
+	return &s, nil
+}

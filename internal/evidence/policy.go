@@ -1,0 +1,90 @@
+package evidence
+
+import "slices"
+
+// At returns the rule book in force at t: a confirmed proposal takes effect by time, without an event.
+func (s *PolicyState) At(t Time) *PolicyState {
+	if s.Proposed == nil || s.Effective == 0 || t < s.Effective {
+		return s
+	}
+	now := *s
+	now.adopt(s.Proposed)
+	return &now
+}
+
+func (s *PolicyState) adopt(d *VaultConfiguredDetails) {
+	s.Rules, s.Recovery, s.Policy, s.LogKeys, s.Witness, s.Version, s.Builds = d.Rules, d.Recovery, d.Policy, d.LogKeys, d.Witness, d.Version, d.Builds
+	s.Proposed, s.ProposedLeaf, s.ProposedBy, s.ProposedOrg, s.Effective = nil, Hash{}, "", "", 0
+}
+
+// RulesVersion is the newest version of the rules that this program knows.
+const RulesVersion = 1
+
+// lowers reports whether a configuration takes protection from someone, so that a custodian must confirm it: another recovery recipient,
+// other log keys or witnesses, one organization instead of two, a shorter wait, or any other limit within which others may act.
+func (s *PolicyState) lowers(d *VaultConfiguredDetails) bool {
+	p, q := s.Policy, d.Policy
+	return d.Recovery != s.Recovery || d.Witness != s.Witness || !slices.Equal(d.LogKeys, s.LogKeys) || d.Rules != s.Rules ||
+		p.TwoOrganizations && !q.TwoOrganizations ||
+		q.ConfirmWait < p.ConfirmWait || q.BinWait < p.BinWait || q.WithdrawalWait < p.WithdrawalWait ||
+		q.DecisionTime != p.DecisionTime || q.ReviewTime != p.ReviewTime || q.HoldTime != p.HoldTime || q.BackupHorizon != p.BackupHorizon
+}
+
+// vaultConfigured: by the vault at init, later by an administrator; the vault itself may only name its new version and builds. What
+// lowers protection waits for vault.confirmed; everything else is in force at once and takes the place of a waiting proposal.
+func vaultConfigured(a *act) (State, error) {
+	d := a.Details.(*VaultConfiguredDetails)
+	if d.Rules > RulesVersion {
+		return nil, Refuse(Unknown, ReasonRules)
+	}
+	if a.own == nil {
+		if a.Actor.Role != Vault {
+			return nil, Refuse(Forbidden, ReasonRole)
+		}
+		s := &PolicyState{Last: a.tip}
+		s.adopt(d)
+		return s, nil
+	}
+	s := *a.policy
+	s.Last = a.tip
+	switch lowered := s.lowers(d); {
+	case d.Rules < s.Rules:
+		return nil, Refuse(Invalid, ReasonPolicy)
+	case a.Actor.Role == Vault && (lowered || d.Policy != s.Policy):
+		return nil, Refuse(Forbidden, ReasonPolicy)
+	case a.Actor.Role == Vault:
+		s.Version, s.Builds = d.Version, d.Builds
+	case lowered:
+		s.Proposed, s.ProposedLeaf, s.ProposedBy, s.ProposedOrg, s.Effective = d, a.tip.Leaf, a.Actor.ID, a.Actor.Organization, 0
+	default:
+		s.adopt(d)
+	}
+	return &s, nil
+}
+
+// vaultConfirmed ②: a custodian who saw the dry run. It takes effect after the wait now in force.
+func vaultConfirmed(a *act) (State, error) {
+	d := a.Details.(*VaultConfirmedDetails)
+	s := *a.policy
+	switch {
+	case s.Proposed == nil || s.ProposedLeaf != d.Event:
+		return nil, Refuse(NotFound, ReasonProposal)
+	case s.Effective != 0:
+		return nil, Refuse(Conflict, ReasonApproved)
+	}
+	if err := a.second(s.ProposedBy, s.ProposedOrg); err != nil {
+		return nil, err
+	}
+	s.Last = a.tip
+	s.Effective = a.Time + Time(s.Policy.ConfirmWait)*1000
+	return &s, nil
+}
+
+// vaultHeads: each publication covers more of the log than the one before.
+func vaultHeads(a *act) (State, error) {
+	d := a.Details.(*VaultHeadsDetails)
+	if own, ok := a.own.(*HeadsState); ok && (d.Covers <= own.Covers || d.Entries < own.Entries) {
+		return nil, Refuse(Conflict, ReasonCovers)
+	}
+	return &HeadsState{Last: a.tip, Covers: d.Covers, Entries: d.Entries, Root: d.Root}, nil
+}

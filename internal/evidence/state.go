@@ -1,0 +1,183 @@
+package evidence
+
+// State is what a stream has become: *ActorState, *CaseState, *ConsentState, *ItemState, *PolicyState or *HeadsState. States are values in
+// spirit: Apply never changes one, it returns a new one, so that a verifier may keep one for every event. They are stored as JSON.
+type State interface {
+	// Tip is the last event of the stream.
+	Tip() Tip
+}
+
+// Tip is a stream's last event.
+type Tip struct {
+	Seq  int64 `json:"seq"`
+	Leaf Hash  `json:"leaf"`
+	Time Time  `json:"time"`
+}
+
+// Facts are the streams an event stands on: its own as it is before the event (if it exists) and those named in relied_on, each as it is
+// at the named head.
+type Facts struct {
+	Origin   string
+	States   map[Stream]State
+	Founders []Hash // SHA-256 of the SPKI DER of every founder's key, from the trust file (FORMATS §10)
+}
+
+// Status of an actor.
+type Status string
+
+const (
+	StatusPending   Status = "pending"
+	StatusActive    Status = "active"
+	StatusSuspended Status = "suspended"
+	StatusRevoked   Status = "revoked"
+)
+
+// ActorState is one entry of the directory.
+type ActorState struct {
+	Last          Tip       `json:"last"`
+	ID            ActorID   `json:"id"`
+	Role          Role      `json:"role"`
+	Organization  OrgID     `json:"organization,omitempty"`
+	Key           string    `json:"key"`       // base64 SPKI DER now in force
+	Recipient     string    `json:"recipient"` // age recipient now in force, or ""
+	Status        Status    `json:"status"`
+	SuspendedTill Time      `json:"suspended_till,omitempty"`
+	Founder       bool      `json:"founder,omitempty"`
+	EnrolledBy    ActorID   `json:"enrolled_by,omitempty"` // who signed the enrolment or the last rotation: cannot confirm it
+	EnrolledRole  Role      `json:"enrolled_role,omitempty"`
+	EnrolledOrg   OrgID     `json:"enrolled_organization,omitempty"`
+	ConfirmedBy   ActorID   `json:"confirmed_by,omitempty"`
+	Introducers   []ActorID `json:"introducers,omitempty"` // everyone who ever enrolled, rotated or confirmed, sorted: required streams (FORMATS §11)
+	DocumentsOnly bool      `json:"documents_only,omitempty"`
+	Trustees      []ActorID `json:"trustees,omitempty"`
+}
+
+// CaseState is a case: members, keyring, label key.
+type CaseState struct {
+	Last     Tip         `json:"last"`
+	ID       CaseID      `json:"id"`
+	Type     string      `json:"type"`
+	Open     bool        `json:"open"`
+	Members  []Member    `json:"members"` // sorted by actor
+	Keyring  []Keyholder `json:"keyring"` // sorted by actor
+	Recovery Hash        `json:"recovery"`
+	LabelKey LabelKey    `json:"label_key"`
+}
+
+// ConsentState is the current version of one subject's answers.
+type ConsentState struct {
+	Last      Tip       `json:"last"`
+	ID        ConsentID `json:"id"`
+	Case      CaseID    `json:"case"`
+	Version   int64     `json:"version"`
+	Answers   Answers   `json:"answers"`
+	From      Time      `json:"from"`
+	Until     Time      `json:"until"`
+	By        string    `json:"by"`
+	AskFirst  bool      `json:"ask_first"`
+	Subject   ActorID   `json:"subject,omitempty"` // the survivor who began this consent; only that one acts as its subject
+	Form      ItemID    `json:"form"`
+	Withdrawn Time      `json:"withdrawn,omitempty"`
+}
+
+// ItemState is an item and the grants on it.
+type ItemState struct {
+	Last          Tip           `json:"last"`
+	ID            ItemID        `json:"id"`
+	Case          CaseID        `json:"case"`
+	Depositor     ActorID       `json:"depositor"`
+	ItemRecipient string        `json:"item_recipient"`
+	Class         Class         `json:"class"`
+	Content       Content       `json:"content"`
+	Basis         Basis         `json:"basis"`
+	Source        ItemID        `json:"source,omitempty"`
+	Consent       []ConsentID   `json:"consent,omitempty"` // every consent that governs the item, sorted
+	Evidence      Evidence      `json:"evidence"`
+	Description   File          `json:"description"` // the newest version
+	Label         File          `json:"label"`
+	Envelopes     []EnvelopeRef `json:"envelopes"` // those that exist, sorted by recipient
+	Confirmed     bool          `json:"confirmed"` // a keyholder other than the depositor opened and verified it
+	Exhibit       int64         `json:"exhibit,omitempty"`
+	Sealed        bool          `json:"sealed"`
+	Root          ItemID        `json:"root,omitempty"` // the original a sealed item goes back to
+	Damaged       bool          `json:"damaged,omitempty"`
+	DamagedScope  string        `json:"damaged_scope,omitempty"` // of the verification that failed
+	OpenedBy      []ActorID     `json:"opened_by,omitempty"`     // sorted
+	Grants        []GrantState  `json:"grants,omitempty"`        // in order of proposal
+}
+
+// GrantStatus is what has been decided; expiry binds by time, without an event.
+type GrantStatus string
+
+const (
+	GrantPending GrantStatus = "pending"
+	GrantActive  GrantStatus = "active"
+	GrantDenied  GrantStatus = "refused"
+	GrantEnded   GrantStatus = "revoked"
+	GrantOver    GrantStatus = "expired"
+)
+
+// GrantState is a grant with the acts on it.
+type GrantState struct {
+	Terms        Terms       `json:"terms"`
+	Status       GrantStatus `json:"status"`
+	ProposedBy   ActorID     `json:"proposed_by"`
+	Organization OrgID       `json:"organization,omitempty"` // the proposer's
+	ApprovedBy   []ActorID   `json:"approved_by,omitempty"`
+	Custodian    ActorID     `json:"custodian,omitempty"` // the one of ApprovedBy who is the second person; others are subjects asked first
+	Redeemed     []Hash      `json:"redeemed,omitempty"`  // leaf hashes
+	Acknowledged bool        `json:"acknowledged,omitempty"`
+	Unequal      bool        `json:"unequal,omitempty"` // the newest acknowledgement found other bytes: an alarm
+}
+
+// PolicyState is the vault's own rule book. What is in force at a moment is At's answer.
+type PolicyState struct {
+	Last     Tip         `json:"last"`
+	Rules    int64       `json:"rules"`
+	Recovery string      `json:"recovery"`
+	Policy   VaultPolicy `json:"policy"`
+	LogKeys  []string    `json:"log_keys"`
+	Witness  string      `json:"witness"`
+	Version  string      `json:"version"`
+	Builds   []string    `json:"builds"`
+	// Proposed is a configuration that lowers protection and waits for its confirmation.
+	Proposed     *VaultConfiguredDetails `json:"proposed,omitempty"`
+	ProposedLeaf Hash                    `json:"proposed_leaf,omitzero"`
+	ProposedBy   ActorID                 `json:"proposed_by,omitempty"`
+	ProposedOrg  OrgID                   `json:"proposed_organization,omitempty"`
+	Effective    Time                    `json:"effective,omitempty"` // when a confirmed proposal takes effect; set by vault.confirmed
+}
+
+// HeadsState is the newest publication of the heads map.
+type HeadsState struct {
+	Last    Tip   `json:"last"`
+	Covers  int64 `json:"covers"`
+	Entries int64 `json:"entries"`
+	Root    Hash  `json:"root"`
+}
+
+func (s *ActorState) Tip() Tip   { return s.Last }
+func (s *CaseState) Tip() Tip    { return s.Last }
+func (s *ConsentState) Tip() Tip { return s.Last }
+func (s *ItemState) Tip() Tip    { return s.Last }
+func (s *PolicyState) Tip() Tip  { return s.Last }
+func (s *HeadsState) Tip() Tip   { return s.Last }
+
+// NewState returns an empty state for a stream type, to be filled from JSON.
+func NewState(t StreamType) (State, error) {
+	switch t {
+	case ActorStream:
+		return &ActorState{}, nil
+	case CaseStream:
+		return &CaseState{}, nil
+	case ConsentStream:
+		return &ConsentState{}, nil
+	case ItemStream:
+		return &ItemState{}, nil
+	case PolicyStream:
+		return &PolicyState{}, nil
+	case VaultStream:
+		return &HeadsState{}, nil
+	}
+	return nil, Refuse(Unknown, ReasonStream)
+}

@@ -1,0 +1,121 @@
+// Package daemon is a running vault on one machine: its data folder, the wiring of its parts, and the listening server.
+//
+// It owns the layout of the folder and the order in which parts are opened and closed. It decides nothing that the parts decide.
+// The embedded default is wired here; where one machine is not enough, other constructors stand in the same places.
+//
+//	<dir>/vault.json     origin, the vault's own actor, when it was made; written last, so a folder without it is unfinished
+//	<dir>/trust.json     what courts and clients pin (FORMATS §10), once the vault has founders
+//	<dir>/records.db     records (SQLite)
+//	<dir>/log.db         the log's tree (Trillian on bbolt)
+//	<dir>/checkpoint     the last signed checkpoint, kept apart from both
+//	<dir>/objects/       ciphertext
+//	<dir>/keys/          the log's and the vault's signing keys, encrypted under keys/passphrase or a passphrase of one's own
+package daemon
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"strongroom.example/strongroom/internal/evidence"
+)
+
+// ErrNoVault means that the folder holds no vault; ErrNotFounded that it has no founders yet.
+var (
+	ErrNoVault    = errors.New("there is no vault in this folder; make one with: strongroomd init")
+	ErrNotFounded = errors.New("this vault has no founders yet; finish it with: strongroomd init --founder FILE --founder FILE --recovery RECIPIENT")
+	ErrExists     = errors.New("there is a vault in this folder already")
+)
+
+// folder names the files of one vault.
+type folder string
+
+func (f folder) path(name ...string) string {
+	return filepath.Join(append([]string{string(f)}, name...)...)
+}
+
+func (f folder) settings() string   { return f.path("vault.json") }
+func (f folder) trust() string      { return f.path("trust.json") }
+func (f folder) records() string    { return f.path("records.db") }
+func (f folder) log() string        { return f.path("log.db") }
+func (f folder) checkpoint() string { return f.path("checkpoint") }
+func (f folder) objects() string    { return f.path("objects") }
+func (f folder) passphrase() string { return f.path("keys", "passphrase") }
+
+// The three keys of a vault.
+const (
+	logKey     = "log.pem"         // ECDSA P-256: checkpoints
+	logNoteKey = "log-ed25519.pem" // Ed25519: checkpoints, for witnesses
+	vaultKey   = "vault.pem"       // ECDSA P-256: the vault's own events
+)
+
+// settings are what init decides once.
+type settings struct {
+	Origin string           `json:"origin"`
+	Actor  evidence.ActorID `json:"actor"`
+	Made   time.Time        `json:"made"`
+}
+
+func (f folder) readSettings() (settings, error) {
+	var s settings
+	text, err := os.ReadFile(f.settings())
+	if errors.Is(err, os.ErrNotExist) {
+		return s, ErrNoVault
+	}
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(text, &s); err != nil || !evidence.ValidOrigin(s.Origin) || !evidence.ValidID(s.Actor) {
+		return s, errors.New("vault.json is damaged")
+	}
+	return s, nil
+}
+
+// writeFile writes a file durably, at once or not at all.
+func writeFile(path string, content []byte, mode os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// readPassphrase reads the key passphrase from a file of the operator's, or from the one that init made.
+func (f folder) readPassphrase(file string) ([]byte, error) {
+	if file == "" {
+		file = f.passphrase()
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("passphrase file: %w", err)
+	}
+	for len(text) > 0 && (text[len(text)-1] == '\n' || text[len(text)-1] == '\r') {
+		text = text[:len(text)-1]
+	}
+	if len(text) == 0 {
+		return nil, errors.New("the passphrase file is empty")
+	}
+	return text, nil
+}
+
+func newPassphrase() []byte {
+	var raw [24]byte
+	rand.Read(raw[:])
+	return []byte(base64.RawURLEncoding.EncodeToString(raw[:]) + "\n")
+}

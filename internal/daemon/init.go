@@ -1,0 +1,244 @@
+package daemon
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"strongroom.example/strongroom/internal/custody"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/keys"
+	"strongroom.example/strongroom/internal/objects/fs"
+	"strongroom.example/strongroom/internal/sqldb"
+	"strongroom.example/strongroom/internal/tlog"
+	"strongroom.example/strongroom/internal/translog/embedded"
+)
+
+// Create makes the folder of a new vault with its keys and empty stores, and returns its origin. It has no founders yet: they sign
+// their own enrolment for this origin, and Found takes them in. Without an origin one is made up (FORMATS §2).
+func Create(ctx context.Context, dir, origin, passphraseFile string, now time.Time) (string, error) {
+	f := folder(dir)
+	if _, err := os.Stat(f.settings()); err == nil {
+		return "", ErrExists
+	}
+	if origin == "" {
+		var raw [5]byte
+		rand.Read(raw[:])
+		origin = "strongroom-" + strings.ToLower(base32.StdEncoding.EncodeToString(raw[:])) + ".internal"
+	}
+	if !evidence.ValidOrigin(origin) {
+		return "", errors.New("the origin must be a bare lower-case host name with at least one dot, without port or path")
+	}
+	if err := os.MkdirAll(f.path("keys"), 0o700); err != nil {
+		return "", err
+	}
+	if passphraseFile == "" {
+		if _, err := os.Stat(f.passphrase()); errors.Is(err, os.ErrNotExist) {
+			if err := writeFile(f.passphrase(), newPassphrase(), 0o600); err != nil {
+				return "", err
+			}
+		}
+	}
+	passphrase, err := f.readPassphrase(passphraseFile)
+	if err != nil {
+		return "", err
+	}
+	// An earlier attempt that was interrupted left some of this behind; nothing was signed with it, because vault.json is missing.
+	for name, algorithm := range map[string]keys.Algorithm{logKey: keys.P256, logNoteKey: keys.Ed25519, vaultKey: keys.P256} {
+		if err := os.Remove(f.path("keys", name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", err
+		}
+		if _, err := keys.Create(f.path("keys", name), algorithm, passphrase); err != nil {
+			return "", err
+		}
+	}
+	if err := createStores(ctx, f); err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(settings{origin, evidence.NewID[evidence.ActorID](), now.UTC().Truncate(time.Second)})
+	if err != nil {
+		return "", err
+	}
+	// From here the folder is a vault.
+	return origin, writeFile(f.settings(), append(text, '\n'), 0o600)
+}
+
+func createStores(ctx context.Context, f folder) error {
+	for _, leftover := range []string{f.records(), f.records() + "-wal", f.records() + "-shm", f.log(), f.objects()} {
+		if err := os.RemoveAll(leftover); err != nil {
+			return err
+		}
+	}
+	db, err := sqldb.Create(ctx, f.records())
+	if err != nil {
+		return err
+	}
+	if err := db.Close(); err != nil {
+		return err
+	}
+	log, err := embedded.Create(ctx, f.log(), embedded.Options{})
+	if err != nil {
+		return err
+	}
+	if err := log.Close(); err != nil {
+		return err
+	}
+	return fs.Create(f.objects())
+}
+
+// Founding is what makes a folder a vault that people can use.
+type Founding struct {
+	Founders [][]byte // signed actor.enrolled events (DSSE) of at least one administrator and one custodian, each by its own key
+	Recovery string   // age recipient of the offline recovery key
+	Policy   evidence.VaultPolicy
+	Version  string // of the program, for vault.configured
+	Build    string // digest of the program's file
+}
+
+// DefaultPolicy is the one of RULES §8, §4 and §3: 7 days to confirm, 14 days in the bin, 72 hours after a withdrawal.
+var DefaultPolicy = evidence.VaultPolicy{
+	ConfirmWait:    int64((7 * 24 * time.Hour).Seconds()),
+	DecisionTime:   int64((7 * 24 * time.Hour).Seconds()),
+	BinWait:        int64((14 * 24 * time.Hour).Seconds()),
+	WithdrawalWait: int64((72 * time.Hour).Seconds()),
+	ReviewTime:     int64((72 * time.Hour).Seconds()),
+	HoldTime:       int64((72 * time.Hour).Seconds()),
+	BackupHorizon:  int64((30 * 24 * time.Hour).Seconds()),
+}
+
+// Found takes in the founders, writes trust.json and logs the first events. It can be repeated with the same founders after an
+// interruption: what is there already stays as it is.
+func Found(ctx context.Context, dir string, o Options, founding Founding) (tlog.Trust, error) {
+	f := folder(dir)
+	p, err := openParts(ctx, f, o)
+	if err != nil {
+		return tlog.Trust{}, err
+	}
+	defer p.close()
+	founders, err := readFounders(p.settings.Origin, founding.Founders)
+	if err != nil {
+		return tlog.Trust{}, err
+	}
+	trust, err := p.makeTrust(founders)
+	if err != nil {
+		return tlog.Trust{}, err
+	}
+	if old, err := os.ReadFile(f.trust()); err == nil && string(old) != string(trust.Marshal()) {
+		return tlog.Trust{}, errors.New("this vault was founded with other founders")
+	}
+	// The trust file comes first: from here the vault has these founders and no others.
+	if err := writeFile(f.trust(), trust.Marshal(), 0o644); err != nil {
+		return tlog.Trust{}, err
+	}
+	if err := p.start(ctx, trust); err != nil {
+		return tlog.Trust{}, err
+	}
+	return trust, p.firstEvents(ctx, founders, founding)
+}
+
+// readFounders checks that each founder enrolled itself for this vault, and that the two roles are there.
+func readFounders(origin string, files [][]byte) ([]*custody.Signed, error) {
+	var founders []*custody.Signed
+	have := make(map[evidence.Role]bool)
+	for i, file := range files {
+		statement, err := custody.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("founder %d: this is not a founder file: %w", i+1, err)
+		}
+		d, ok := statement.Event().Details.(*evidence.ActorEnrolledDetails)
+		if !ok || statement.Event().Vault != origin {
+			return nil, fmt.Errorf("founder %d: the file was made for another vault; this one is %s", i+1, origin)
+		}
+		spki, err := custody.ParseSPKI(d.Key)
+		if err != nil {
+			return nil, fmt.Errorf("founder %d: %w", i+1, err)
+		}
+		signed, err := statement.Verify(spki)
+		if err != nil {
+			return nil, fmt.Errorf("founder %d: %w", i+1, err)
+		}
+		have[d.Role] = true
+		founders = append(founders, signed)
+	}
+	if !have[evidence.Administrator] || !have[evidence.Custodian] {
+		return nil, errors.New("a vault needs at least one administrator and one custodian as founders")
+	}
+	return founders, nil
+}
+
+func (p *parts) makeTrust(founders []*custody.Signed) (tlog.Trust, error) {
+	list := [][]byte{p.keys[vaultKey].SPKI()}
+	for _, f := range founders {
+		list = append(list, f.SPKI())
+	}
+	start := tlog.Valid{Start: p.settings.Made}
+	primary, ok := p.keys[logKey].Public().(*ecdsa.PublicKey)
+	if !ok {
+		return tlog.Trust{}, keys.ErrUnsupported
+	}
+	return tlog.NewTrust(tlog.TrustParts{
+		Vault: p.settings.Origin, Founders: list,
+		Logs: []tlog.Log{{Key: primary, Valid: start}, {Key: p.keys[logNoteKey].Public(), Valid: start}},
+	})
+}
+
+// firstEvents logs the enrolments of the vault itself and of the founders, then the first configuration.
+func (p *parts) firstEvents(ctx context.Context, founders []*custody.Signed, founding Founding) error {
+	self := evidence.ActorOf(p.settings.Actor)
+	own := &evidence.Event{Kind: evidence.ActorEnrolled, Details: &evidence.ActorEnrolledDetails{
+		Keys: evidence.Keys{Key: base64.StdEncoding.EncodeToString(p.keys[vaultKey].SPKI())}, Role: evidence.Vault,
+	}}
+	if err := p.foundOnce(ctx, self, func(f evidence.Facts) (*custody.Signed, error) { return p.author.Sign(own, self, f, p.options.Now()) }); err != nil {
+		return err
+	}
+	for _, founder := range founders {
+		stream := founder.Event().Stream.Stream()
+		if err := p.foundOnce(ctx, stream, func(evidence.Facts) (*custody.Signed, error) { return founder, nil }); err != nil {
+			return err
+		}
+	}
+	policy := evidence.PolicyOf(p.settings.Origin)
+	first := &evidence.Event{Kind: evidence.VaultConfigured, Details: &evidence.VaultConfiguredDetails{
+		Rules: evidence.RulesVersion, Recovery: founding.Recovery, Policy: founding.Policy, LogKeys: p.logKeys(), Version: founding.Version, Builds: builds(founding.Build),
+	}}
+	return p.foundOnce(ctx, policy, func(f evidence.Facts) (*custody.Signed, error) {
+		return p.author.Sign(first, policy, f, p.options.Now())
+	})
+}
+
+func builds(digest string) []string {
+	if digest == "" {
+		return nil
+	}
+	return []string{digest}
+}
+
+func (p *parts) logKeys() []string {
+	var list []string
+	for _, name := range []string{logKey, logNoteKey} {
+		list = append(list, base64.StdEncoding.EncodeToString(p.keys[name].SPKI()))
+	}
+	return list
+}
+
+// foundOnce logs the first event of a stream, unless the stream has begun.
+func (p *parts) foundOnce(ctx context.Context, s evidence.Stream, sign func(evidence.Facts) (*custody.Signed, error)) error {
+	author := evidence.ActorOf(p.settings.Actor)
+	states, err := p.records.States(ctx, s, author)
+	if err != nil || states[s] != nil {
+		return err
+	}
+	signed, err := sign(evidence.Facts{Origin: p.settings.Origin, States: states})
+	if err != nil {
+		return err
+	}
+	return p.vault.Found(ctx, signed)
+}

@@ -1,0 +1,153 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"strongroom.example/strongroom/internal/auth"
+	"strongroom.example/strongroom/internal/custody"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/keys"
+	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/objects/fs"
+	"strongroom.example/strongroom/internal/sqldb"
+	"strongroom.example/strongroom/internal/tlog"
+	"strongroom.example/strongroom/internal/translog/embedded"
+	"strongroom.example/strongroom/internal/vault"
+)
+
+// Options are how a vault is run, not what it is.
+type Options struct {
+	PassphraseFile string // of the keys; "" is the one that init made
+	Tool           evidence.Tool
+	Limits         vault.Limits
+	Now            func() time.Time
+	Logger         *slog.Logger
+}
+
+// parts are the opened pieces of one vault, in the order in which they stand on each other.
+type parts struct {
+	options  Options
+	settings settings
+	folder   folder
+	keys     map[string]*keys.Signer
+	records  *sqldb.DB
+	tree     *embedded.Log
+	objects  *fs.Store
+	author   ledger.Author
+	founders []evidence.Hash
+	ledger   *ledger.Ledger
+	vault    *vault.Vault
+	auth     *auth.Auth
+}
+
+// openParts opens what lies on disk; start begins to work with it.
+func openParts(ctx context.Context, f folder, o Options) (p *parts, err error) {
+	p = &parts{options: o, folder: f, keys: make(map[string]*keys.Signer)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if p.settings, err = f.readSettings(); err != nil {
+		return p, err
+	}
+	passphrase, err := f.readPassphrase(o.PassphraseFile)
+	if err != nil {
+		return p, err
+	}
+	for _, name := range []string{logKey, logNoteKey, vaultKey} {
+		if p.keys[name], err = keys.Open(ctx, f.path("keys", name), passphrase); err != nil {
+			return p, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	p.author = ledger.Author{ID: p.settings.Actor, SPKI: p.keys[vaultKey].SPKI(), Signer: p.keys[vaultKey], Tool: o.Tool}
+	if p.tree, err = embedded.Open(ctx, f.log(), embedded.Options{Clock: o.Now, Logger: o.Logger}); err != nil {
+		return p, err
+	}
+	if p.records, err = sqldb.Open(ctx, f.records()); err != nil {
+		return p, err
+	}
+	p.objects, err = fs.Open(f.objects())
+	return p, err
+}
+
+// start checks log and records against each other, and lets events in.
+func (p *parts) start(ctx context.Context, trust tlog.Trust) (err error) {
+	for _, spki := range trust.Founders() {
+		p.founders = append(p.founders, custody.KeyID(spki))
+	}
+	signers := make([]note.Signer, 2)
+	for i, name := range []string{logKey, logNoteKey} {
+		if signers[i], err = p.keys[name].NoteSigner(p.settings.Origin); err != nil {
+			return err
+		}
+	}
+	logID, err := tlog.LogID(p.keys[logKey].Public())
+	if err != nil {
+		return err
+	}
+	p.ledger, err = ledger.Open(ctx, ledger.Config{
+		Origin: p.settings.Origin, Founders: p.founders, Records: p.records, Tree: p.tree, Signers: signers, Keys: trust.LogKeys(), LogID: logID,
+		CheckpointFile: p.folder.checkpoint(), Vault: p.author, Now: p.options.Now, Logger: p.options.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	p.vault = vault.New(vault.Config{
+		Origin: p.settings.Origin, Founders: p.founders, Records: p.records, Objects: p.objects, Ledger: p.ledger, Author: p.author,
+		Now: p.options.Now, Logger: p.options.Logger, Limits: p.options.Limits,
+	})
+	p.auth, err = auth.New(p.settings.Origin, p.records, p.records, p.options.Now)
+	return err
+}
+
+func (p *parts) close() error {
+	var errs []error
+	if p.ledger != nil {
+		errs = append(errs, p.ledger.Close())
+	}
+	if p.objects != nil {
+		errs = append(errs, p.objects.Close())
+	}
+	if p.records != nil {
+		errs = append(errs, p.records.Close())
+	}
+	if p.tree != nil {
+		errs = append(errs, p.tree.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// open opens a founded vault and starts it.
+func open(ctx context.Context, dir string, o Options) (*parts, error) {
+	f := folder(dir)
+	text, err := os.ReadFile(f.trust())
+	if errors.Is(err, os.ErrNotExist) {
+		if _, err := f.readSettings(); err != nil {
+			return nil, err
+		}
+		return nil, ErrNotFounded
+	}
+	if err != nil {
+		return nil, err
+	}
+	trust, err := tlog.ParseTrust(text)
+	if err != nil {
+		return nil, fmt.Errorf("trust.json: %w", err)
+	}
+	p, err := openParts(ctx, f, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.start(ctx, trust); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}

@@ -1,0 +1,295 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"strongroom.example/strongroom/internal/custody"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/heads"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// maxUncovered is how many leaves may wait for a publication while events keep coming; when none come, it is made at once.
+const maxUncovered = 1000
+
+// publication is an accepted vault.heads event. Proofs are given under it once it is in the log.
+type publication struct {
+	receipt []byte
+	covers  int64
+	root    [32]byte
+	void    []int64
+}
+
+// Completeness shows, under one publication of the heads map, how long each stream is.
+type Completeness struct {
+	Heads   []byte // receipt of the vault.heads event
+	Covers  int64
+	Streams []Length
+}
+
+// Length proves that a stream has exactly N events below Covers: event N-1 is there, event N is not. Member is absent at N = 0.
+type Length struct {
+	Stream evidence.Stream
+	N      int64
+	Member *heads.Proof
+	Absent heads.Proof
+}
+
+// Complete proves the lengths of streams under one publication with Covers > index; it waits for one until ctx ends (Pending).
+func (l *Ledger) Complete(ctx context.Context, streams []evidence.Stream, index int64) (Completeness, error) {
+	states, err := l.cfg.Records.States(ctx, streams...)
+	if err != nil {
+		return Completeness{}, err
+	}
+	for {
+		l.mu.RLock()
+		changed := l.changed
+		if p := l.published; p.covers > index && p.root == l.heads.Root() {
+			answer, err := l.complete(ctx, p, streams, states)
+			l.mu.RUnlock()
+			return answer, err
+		}
+		l.mu.RUnlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return Completeness{}, evidence.Fail(evidence.Pending, "heads_pending", ctx.Err())
+		}
+	}
+}
+
+func (l *Ledger) complete(ctx context.Context, p publication, streams []evidence.Stream, states map[evidence.Stream]evidence.State) (Completeness, error) {
+	answer := Completeness{Heads: p.receipt, Covers: p.covers, Streams: make([]Length, len(streams))}
+	for i, s := range streams {
+		n := int64(0)
+		if state, ok := states[s]; ok {
+			n = state.Tip().Seq + 1
+		}
+		length, err := l.length(ctx, s, n)
+		if err != nil {
+			return Completeness{}, evidence.Fail(evidence.Internal, "heads", err)
+		}
+		answer.Streams[i] = length
+	}
+	return answer, nil
+}
+
+// length looks for the last event of s that the map holds. The stream may have grown since the publication, or since n was read.
+func (l *Ledger) length(ctx context.Context, s evidence.Stream, n int64) (Length, error) {
+	tag := s.Tag(l.cfg.Origin)
+	prove := func(seq int64) (heads.Proof, bool, error) {
+		key := heads.Key(tag, uint64(seq))
+		proof, err := l.heads.Prove(ctx, key)
+		return proof, proof.Leaf != nil && proof.Leaf.Key == key, err
+	}
+	at, member, err := prove(n)
+	for err == nil && member { // it grew since n was read
+		n++
+		at, member, err = prove(n)
+	}
+	for err == nil && n > 0 {
+		var before heads.Proof
+		if before, member, err = prove(n - 1); err == nil && member {
+			return Length{s, n, &before, at}, nil
+		}
+		at, n = before, n-1
+	}
+	return Length{Stream: s, Absent: at}, err
+}
+
+func (l *Ledger) uncovered() int64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.last.Size - l.accepted.covers
+}
+
+// publishHeads inserts what the last checkpoint covers into the map and accepts the vault.heads event that says so; the event itself
+// goes into the log with the next wave. It reports whether there was anything to publish.
+func (l *Ledger) publishHeads(ctx context.Context) (bool, error) {
+	from, covers := l.accepted.covers, l.last.Size
+	if from == covers {
+		return false, nil
+	}
+	entries, covers, void, err := l.headsBetween(ctx, from, covers)
+	if err != nil || entries == nil {
+		return false, err
+	}
+	update, err := l.heads.Insert(ctx, entries)
+	if err != nil {
+		return false, err
+	}
+	if len(update.Void) > 0 { // the records never hold two events of one (stream, seq)
+		return false, &Mismatch{"records", "two events stand at one place of a stream"}
+	}
+	allVoid := append(slices.Clone(l.accepted.void), void...)
+	event, judge, err := l.headsEvent(ctx, covers, allVoid, update.Root)
+	if err != nil {
+		return false, err
+	}
+	if _, err := l.cfg.Records.Commit(ctx, Commit{Signed: event, Heads: &update}, judge); err != nil {
+		// Whether it was written is not known: the map is read again, so that memory and records agree.
+		return false, fmt.Errorf("heads: %w", joinReload(err, l.loadHeads(ctx)))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.accepted = publication{covers: covers, root: update.Root, void: allVoid}
+	return true, l.heads.Commit(update)
+}
+
+func joinReload(err, reload error) error {
+	if reload != nil {
+		return fmt.Errorf("%w (and reading it again: %w)", err, reload)
+	}
+	return err
+}
+
+// headsBetween lists the map's entries for leaves [from, to): one for every event, none for a leaf that has no statement (void, an
+// alarm). It is nil when only vault.heads leaves are uncovered. It ends early at a leaf whose event is not included yet.
+func (l *Ledger) headsBetween(ctx context.Context, from, to int64) (entries []heads.Entry, covers int64, void []int64, err error) {
+	worth := false
+	for start := from; start < to; start += maxWave {
+		end := min(start+maxWave, to)
+		events, err := l.cfg.Records.LogRange(ctx, start, end)
+		if err != nil {
+			return nil, 0, nil, err
+		}
+		for index := start; index < end; index++ {
+			if len(events) == 0 || events[0].Index != index {
+				pending, err := l.unexplained(ctx, index)
+				if err != nil {
+					return nil, 0, nil, err
+				}
+				if pending {
+					return onlyIf(worth, entries), index, void, nil
+				}
+				void, worth = append(void, index), true
+				l.cfg.Logger.Error("log_leaf_without_statement", "index", index)
+				continue
+			}
+			e := events[0]
+			events = events[1:]
+			worth = worth || e.Kind != evidence.VaultHeads
+			entries = append(entries, heads.Entry{Key: heads.Key(e.Stream.Tag(l.cfg.Origin), uint64(e.Seq)), Value: e.LeafHash})
+		}
+	}
+	return onlyIf(worth, entries), to, void, nil
+}
+
+func onlyIf(worth bool, entries []heads.Entry) []heads.Entry {
+	if !worth {
+		return nil
+	}
+	return append([]heads.Entry{}, entries...)
+}
+
+// unexplained reports whether the leaf belongs to an event that waits to be included.
+func (l *Ledger) unexplained(ctx context.Context, index int64) (pending bool, err error) {
+	leaves, err := l.cfg.Tree.Leaves(ctx, index, 1)
+	if err != nil || len(leaves) != 1 {
+		return false, fmt.Errorf("leaf: %w", err)
+	}
+	_, err = l.cfg.Records.Entry(ctx, evidence.Hash(tlog.LeafHash(leaves[0].Value)))
+	if evidence.KindOf(err) == evidence.NotFound {
+		return false, nil
+	}
+	return true, err
+}
+
+// headsEvent signs vault.heads on the present heads of the vault's own streams.
+func (l *Ledger) headsEvent(ctx context.Context, covers int64, void []int64, root [32]byte) (*custody.Signed, Judge, error) {
+	vault, policy, author := evidence.VaultOf(l.cfg.Origin), evidence.PolicyOf(l.cfg.Origin), evidence.ActorOf(l.cfg.Vault.ID)
+	states, err := l.cfg.Records.States(ctx, vault, policy, author)
+	if err != nil {
+		return nil, nil, err
+	}
+	e := &evidence.Event{
+		Kind: evidence.VaultHeads,
+		Details: &evidence.VaultHeadsDetails{
+			Covers: covers, Entries: covers - int64(len(void)), Void: void, Root: root,
+		},
+	}
+	signed, err := l.cfg.Vault.Sign(e, vault, evidence.Facts{Origin: l.cfg.Origin, Founders: l.cfg.Founders, States: states}, l.cfg.Now())
+	if err != nil {
+		return nil, nil, err
+	}
+	return signed, l.Judge(signed), nil
+}
+
+// Judge is the law applied to one signed event.
+func (l *Ledger) Judge(signed *custody.Signed) Judge {
+	return func(states map[evidence.Stream]evidence.State) (evidence.State, error) {
+		facts := evidence.Facts{Origin: l.cfg.Origin, Founders: l.cfg.Founders, States: states}
+		return evidence.Apply(facts, signed.Event(), signed.LeafHash())
+	}
+}
+
+// Sign completes an event in the vault's own name: who, when, at which place of stream s and on which heads; then signs it.
+func (a Author) Sign(e *evidence.Event, s evidence.Stream, f evidence.Facts, now time.Time) (*custody.Signed, error) {
+	e.Vault, e.Tool = f.Origin, a.Tool
+	e.Actor = evidence.Signer{ID: a.ID, Role: evidence.Vault}
+	e.Time = evidence.At(now)
+	e.Stream = evidence.Position{Type: s.Type, ID: s.ID}
+	own := f.States[s]
+	if own != nil {
+		e.Stream.Seq, e.Stream.Prev = own.Tip().Seq+1, own.Tip().Leaf
+	}
+	for _, state := range f.States { // the clock may have stepped back since
+		e.Time = max(e.Time, state.Tip().Time)
+	}
+	e.ReliedOn = evidence.ReliedOn(f, e)
+	e.Subject = e.Subjects(own)
+	return custody.Sign(e, a.SPKI, a.Signer)
+}
+
+// loadHeads reads the map, and the publication that is in the log, from the records.
+func (l *Ledger) loadHeads(ctx context.Context) error {
+	m, err := heads.Open(ctx, l.cfg.Records)
+	if err != nil {
+		return fmt.Errorf("heads: %w", err)
+	}
+	vault := evidence.VaultOf(l.cfg.Origin)
+	states, err := l.cfg.Records.States(ctx, vault)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.heads = m
+	state, ok := states[vault].(*evidence.HeadsState)
+	if !ok {
+		return nil
+	}
+	if m.Root() != state.Root {
+		return &Mismatch{"records", "the heads map is not the one last published"}
+	}
+	e, err := l.cfg.Records.Entry(ctx, state.Last.Leaf)
+	if err != nil {
+		return err
+	}
+	if l.accepted, err = publicationOf(e); err == nil && e.Included() {
+		l.publish(l.accepted)
+	}
+	return err
+}
+
+func publicationOf(e Entry) (publication, error) {
+	statement, err := custody.Open(e.Leaf.Extra)
+	if err != nil {
+		return publication{}, fmt.Errorf("heads: %w", err)
+	}
+	d, ok := statement.Event().Details.(*evidence.VaultHeadsDetails)
+	if !ok {
+		return publication{}, &Mismatch{"records", "the vault's stream holds another kind of event"}
+	}
+	return publication{receipt: e.Receipt, covers: d.Covers, root: d.Root, void: d.Void}, nil
+}
+
+// publish makes p, which is in the log, the one that proofs are given under. The caller holds mu.
+func (l *Ledger) publish(p publication) {
+	l.published = p
+	close(l.changed)
+	l.changed = make(chan struct{})
+}

@@ -1,0 +1,159 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// Mismatch says that log, records and checkpoint file do not belong to one history. Nothing is written then, so that a restored old
+// backup cannot fork the log.
+type Mismatch struct {
+	Where string // which part is behind or different: "log", "records" or "checkpoint file"
+	What  string
+}
+
+func (m *Mismatch) Error() string {
+	return "the " + m.Where + " does not fit the last signed checkpoint: " + m.What +
+		"; nothing was written. Put back the newest copy of the " + m.Where + ", or restore the vault from one backup as a whole"
+}
+
+// crossCheck compares the last signed checkpoint, in the records and apart, with the tree (ARCHITECTURE §6).
+func (l *Ledger) crossCheck(ctx context.Context) error {
+	root, err := l.cfg.Tree.Root(ctx)
+	if err != nil {
+		return fmt.Errorf("root: %w", err)
+	}
+	now := tlog.Checkpoint{Origin: l.cfg.Origin, Size: root.Size, Root: root.Hash}
+
+	recorded, err := l.cfg.Records.Checkpoint(ctx)
+	if err != nil {
+		return err
+	}
+	if l.last, err = l.open(recorded, "records"); err != nil {
+		return err
+	}
+	if err := l.extends(ctx, l.last, now); err != nil {
+		return err
+	}
+	kept, err := l.readApart()
+	if err != nil {
+		return err
+	}
+	apart, err := l.open(kept, "checkpoint file")
+	if err != nil {
+		return err
+	}
+	if err := l.extends(ctx, apart, now); err != nil {
+		return err
+	}
+	if apart.note != nil && apart.Size < l.last.Size || apart.note == nil && l.cfg.CheckpointFile != "" && l.last.note != nil {
+		return &Mismatch{"checkpoint file", "it is older than the records"}
+	}
+	if apart.note != nil && apart.Size == l.last.Size && apart.Root != l.last.Root {
+		return &Mismatch{"records", "two histories were signed"}
+	}
+	return l.checkUnrecorded(ctx, root.Size)
+}
+
+// checkUnrecorded looks at the leaves beyond the recorded checkpoint. A crash leaves some there, each of an event that was committed
+// before it was appended; a leaf without an event means that the records were put back from an older copy.
+func (l *Ledger) checkUnrecorded(ctx context.Context, size int64) error {
+	for start := l.last.Size; start < size; {
+		leaves, err := l.cfg.Tree.Leaves(ctx, start, min(size-start, maxWave))
+		if err != nil {
+			return fmt.Errorf("leaves: %w", err)
+		}
+		if len(leaves) == 0 {
+			return &Mismatch{"log", "leaves below its own root are missing"}
+		}
+		for _, leaf := range leaves {
+			_, err := l.cfg.Records.Entry(ctx, evidence.Hash(tlog.LeafHash(leaf.Value)))
+			if evidence.KindOf(err) == evidence.NotFound {
+				return &Mismatch{"records", "the log holds events that they do not"}
+			}
+			if err != nil {
+				return err
+			}
+		}
+		start += int64(len(leaves))
+	}
+	return nil
+}
+
+// open reads a checkpoint of our own; nil is one that was never made.
+func (l *Ledger) open(note []byte, where string) (signed, error) {
+	if note == nil {
+		return signed{}, nil
+	}
+	cp, err := tlog.OpenCheckpoint(note, l.cfg.Keys)
+	if err != nil {
+		return signed{}, &Mismatch{where, "its checkpoint is not signed by this vault's log key"}
+	}
+	return signed{cp, note}, nil
+}
+
+// extends checks that the tree now is the tree of before, grown.
+func (l *Ledger) extends(ctx context.Context, before signed, now tlog.Checkpoint) error {
+	if before.note == nil {
+		return nil
+	}
+	if now.Size < before.Size {
+		return &Mismatch{"log", "it is smaller"}
+	}
+	proof, err := l.cfg.Tree.Consistency(ctx, before.Size, now.Size)
+	if err != nil {
+		return fmt.Errorf("consistency proof: %w", err)
+	}
+	if tlog.VerifyConsistency(before.Checkpoint, now, proof) != nil {
+		return &Mismatch{"log", "it is not the same log, grown"}
+	}
+	return nil
+}
+
+func (l *Ledger) readApart() ([]byte, error) {
+	if l.cfg.CheckpointFile == "" {
+		return nil, nil
+	}
+	note, err := os.ReadFile(l.cfg.CheckpointFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return note, err
+}
+
+// keepApart writes the checkpoint to its second place, durably and at once or not at all.
+func (l *Ledger) keepApart(cp signed) (err error) {
+	path := l.cfg.CheckpointFile
+	if path == "" {
+		return nil
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("checkpoint file: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+			err = fmt.Errorf("checkpoint file: %w", err)
+		}
+	}()
+	_, err = f.Write(cp.note)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

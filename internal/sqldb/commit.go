@@ -1,0 +1,217 @@
+package sqldb
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/heads"
+	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// Commit implements ledger.Records. Beside what is said there it refuses as Conflict "upload_gone" if the upload is not in the records
+// any more and "heads_stale" if a heads entry is there already. A gap in the stream is "position" too.
+func (d *DB) Commit(ctx context.Context, c ledger.Commit, judge ledger.Judge) (ledger.Entry, error) {
+	entry := newEntry(c)
+	pae := c.Signed.PAEDigest()
+	var result ledger.Entry
+	err := d.submit(ctx, func(ctx context.Context, t *tx) error {
+		known, err := list(ctx, t, scanEntry, selectEntry+` where e.pae_digest = $1`, pae[:])
+		if err != nil {
+			return err
+		}
+		if len(known) == 1 {
+			result = known[0]
+			return nil
+		}
+		result = entry
+		return t.accept(ctx, c, judge, &result)
+	})
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	return result, nil
+}
+
+func newEntry(c ledger.Commit) ledger.Entry {
+	e := c.Signed.Event()
+	entry := ledger.Entry{
+		Stream:   e.Stream.Stream(),
+		Seq:      e.Stream.Seq,
+		Kind:     e.Kind,
+		LeafHash: c.Signed.LeafHash(),
+		Leaf:     tlog.TreeLeaf{Value: c.Signed.Leaf(), Extra: c.Signed.DSSE()},
+		Index:    -1,
+	}
+	if !e.Stream.Prev.IsZero() {
+		entry.Stands = append(entry.Stands, e.Stream.Prev)
+	}
+	for _, h := range e.ReliedOn {
+		entry.Stands = append(entry.Stands, h.Head)
+	}
+	return entry
+}
+
+// accept judges the event by the present states and writes it with everything that becomes durable with it.
+func (t *tx) accept(ctx context.Context, c ledger.Commit, judge ledger.Judge, entry *ledger.Entry) error {
+	event := c.Signed.Event()
+	states, err := statesOf(ctx, t, basis(event))
+	if err != nil {
+		return err
+	}
+	before := states[entry.Stream]
+	if next := nextSeq(before); entry.Seq != next {
+		return evidence.Refuse(evidence.Conflict, "position")
+	}
+	after, err := judged(judge, states)
+	if err != nil {
+		return err
+	}
+	if tip := after.Tip(); tip.Seq != entry.Seq || tip.Leaf != entry.LeafHash {
+		return evidence.Refuse(evidence.Internal, "state_tip")
+	}
+	if err := t.insertEvent(ctx, c.Signed.PAEDigest(), entry); err != nil {
+		return err
+	}
+	if err := t.putState(ctx, entry.Stream, after); err != nil {
+		return err
+	}
+	if err := t.project(ctx, entry.Order, before, after); err != nil {
+		return err
+	}
+	for _, a := range c.Attachments {
+		if err := t.insertAttachment(ctx, entry.Order, a); err != nil {
+			return err
+		}
+	}
+	if c.Upload != "" {
+		if err := t.must(ctx, evidence.Refuse(evidence.Conflict, "upload_gone"), `delete from uploads where id = $1`, c.Upload); err != nil {
+			return err
+		}
+	}
+	if c.Heads != nil {
+		return t.insertHeads(ctx, c.Heads)
+	}
+	return nil
+}
+
+// basis lists the streams by which an event is judged: its own and those it relies on.
+func basis(e *evidence.Event) []evidence.Stream {
+	streams := []evidence.Stream{e.Stream.Stream()}
+	for _, h := range e.ReliedOn {
+		streams = append(streams, h.Stream())
+	}
+	return streams
+}
+
+func nextSeq(before evidence.State) int64 {
+	if before == nil {
+		return 0
+	}
+	return before.Tip().Seq + 1
+}
+
+// judged asks the law. One event's panic must not end the writer that serves all.
+func judged(judge ledger.Judge, states map[evidence.Stream]evidence.State) (after evidence.State, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = evidence.Fail(evidence.Internal, "judge_panic", fmt.Errorf("%T", p))
+		}
+	}()
+	if after, err = judge(states); err != nil {
+		return nil, evidence.Fail(evidence.Internal, "judge", err)
+	}
+	return after, nil
+}
+
+func (t *tx) insertEvent(ctx context.Context, pae evidence.Hash, e *ledger.Entry) error {
+	stands := make([]byte, 0, len(e.Stands)*len(evidence.Hash{}))
+	for _, h := range e.Stands {
+		stands = append(stands, h[:]...)
+	}
+	order, err := list(ctx, t, scanTo[int64], `
+		insert into events (ord, stream_type, stream_id, seq, kind, leaf_hash, pae_digest, stands, leaf, dsse)
+		values ((select coalesce(max(ord), 0) + 1 from events), $1, $2, $3, $4, $5, $6, $7, $8, $9)
+		on conflict do nothing returning ord`,
+		e.Stream.Type, e.Stream.ID, e.Seq, e.Kind, e.LeafHash[:], pae[:], stands, e.Leaf.Value, e.Leaf.Extra)
+	if err != nil {
+		return err
+	}
+	if len(order) == 0 {
+		return evidence.Refuse(evidence.Conflict, "position")
+	}
+	e.Order = order[0]
+	_, err = t.exec(ctx, `insert into pending (ord) values ($1)`, e.Order)
+	return err
+}
+
+// putState stores the state, after reading it back: what cannot be read must not be accepted.
+func (t *tx) putState(ctx context.Context, s evidence.Stream, state evidence.State) error {
+	text, err := encodeState(s, state)
+	if err != nil {
+		return internal("state_encoding", err)
+	}
+	_, err = t.exec(ctx, `
+		insert into states (stream_type, stream_id, seq, state) values ($1, $2, $3, $4)
+		on conflict (stream_type, stream_id) do update set seq = excluded.seq, state = excluded.state`,
+		s.Type, s.ID, state.Tip().Seq, text)
+	return err
+}
+
+func encodeState(s evidence.Stream, state evidence.State) (string, error) {
+	text, err := json.Marshal(state)
+	if err != nil {
+		return "", err
+	}
+	read, err := decodeState(s.Type, text)
+	if err != nil {
+		return "", err
+	}
+	again, err := json.Marshal(read)
+	if err != nil {
+		return "", err
+	}
+	if !bytes.Equal(again, text) {
+		return "", fmt.Errorf("%s state reads back differently", s.Type)
+	}
+	return string(text), nil
+}
+
+func decodeState(t evidence.StreamType, text []byte) (evidence.State, error) {
+	state, err := evidence.NewState(t)
+	if err == nil {
+		err = json.Unmarshal(text, state)
+	}
+	return state, err
+}
+
+func (t *tx) insertHeads(ctx context.Context, u *heads.Update) error {
+	stale := evidence.Refuse(evidence.Conflict, "heads_stale")
+	for _, e := range u.Inserted {
+		err := t.must(ctx, stale, `insert into heads_entries (key, value) values ($1, $2) on conflict do nothing`, e.Key[:], e.Value[:])
+		if err != nil {
+			return err
+		}
+	}
+	for _, b := range u.Buckets {
+		_, err := t.exec(ctx, `
+			insert into heads_buckets (prefix, single, hash) values ($1, $2, $3)
+			on conflict (prefix) do update set single = excluded.single, hash = excluded.hash`,
+			int64(b.Prefix), flag(b.Summary.Single), b.Summary.Hash[:])
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flag is how a bool is stored.
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,199 @@
+// Package sqldb keeps all records: accepted events with their states, projections and attachments, what the ledger published, and
+// what no event holds (uploads, invitations, releases, sessions). It satisfies ledger.Records, vault.Records and auth.Records.
+//
+// It owns the SQL, the schema and the order of commits. It may assume that what it is given was verified, and that the judge knows the
+// law. It never changes or removes an accepted event, a receipt or a checkpoint, never lets two events share a place in a stream, never
+// reads a clock, and never logs.
+//
+// There is one text of SQL for every engine: $n numbered in order of first appearance, ON CONFLICT and RETURNING, no now(), no JSON
+// operators, no arrays. Uniqueness is stated with ON CONFLICT DO NOTHING and answered by the count of rows, one statement for each
+// thing that must be unique, so that no error text is ever read. What engines do differently is in dialect.go and in migrations.
+//
+// Every write is a job of one writer. It collects the jobs that wait, runs each under its own savepoint in one transaction, commits
+// once and then answers them all: a commit is durable when its caller hears of it, and one fsync serves many.
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/pressly/goose/v3"
+
+	"strongroom.example/strongroom/internal/auth"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/vault"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// DB is an open database of records. Its methods are safe for concurrent use; their errors are *evidence.Error.
+type DB struct {
+	dialect dialect
+	write   handle // one connection, the writer's
+	read    handle
+	writer  *writer
+}
+
+var (
+	_ ledger.Records = (*DB)(nil)
+	_ vault.Records  = (*DB)(nil)
+	_ auth.Records   = (*DB)(nil)
+)
+
+// Create makes a new, empty SQLite database in the file path, mode 0600, and opens it. Conflict "records_exist" if the file is there.
+func Create(ctx context.Context, path string) (*DB, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, evidence.Refuse(evidence.Conflict, "records_exist")
+	}
+	if err != nil {
+		return nil, fail(sqlite, pathless(err))
+	}
+	if err := f.Close(); err != nil {
+		return nil, fail(sqlite, pathless(err))
+	}
+	db, err := createSQLite(ctx, path)
+	if err != nil {
+		os.Remove(path)
+		return nil, err
+	}
+	return db, nil
+}
+
+func createSQLite(ctx context.Context, path string) (*DB, error) {
+	db, err := openSQLite(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	// The mark must be in the file itself, not in the log beside it, and the file in its folder, before anything is acknowledged.
+	for _, pragma := range []string{sqliteMark, sqlite.erase} {
+		if err == nil {
+			_, err = db.write.db.ExecContext(ctx, pragma)
+		}
+	}
+	if err == nil {
+		err = pathless(syncDir(filepath.Dir(path)))
+	}
+	if err != nil {
+		db.Close()
+		return nil, fail(sqlite, err)
+	}
+	return db, nil
+}
+
+// Open opens the SQLite database that Create made and brings its schema up to this version. NotFound "records_missing" if there is no
+// file, Invalid "records_foreign" if it is none of ours, "records_newer" if a newer version of the program has changed its schema.
+func Open(ctx context.Context, path string) (*DB, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, evidence.Refuse(evidence.NotFound, "records_missing")
+	}
+	if err != nil {
+		return nil, fail(sqlite, pathless(err))
+	}
+	if !info.Mode().IsRegular() {
+		return nil, evidence.Refuse(evidence.Invalid, "records_foreign")
+	}
+	if err := checkSQLite(path); err != nil {
+		return nil, err
+	}
+	return openSQLite(ctx, path)
+}
+
+func openSQLite(ctx context.Context, path string) (*DB, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fail(sqlite, pathless(err))
+	}
+	file := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path)}
+	write, err := openHandle(ctx, sqlite, file.String()+"?"+sqliteWrite, 1)
+	if err != nil {
+		return nil, err
+	}
+	read, err := openHandle(ctx, sqlite, file.String()+"?"+sqliteRead, max(4, runtime.NumCPU()))
+	if err != nil {
+		write.db.Close()
+		return nil, err
+	}
+	return start(ctx, write, read)
+}
+
+// start brings the schema up to date and starts the writer. It owns the handles from here.
+func start(ctx context.Context, write, read handle) (*DB, error) {
+	if err := migrate(ctx, write); err != nil {
+		write.db.Close()
+		read.db.Close()
+		return nil, err
+	}
+	return &DB{dialect: write.dialect, write: write, read: read, writer: startWriter(write)}, nil
+}
+
+// migrate runs the migrations that the database has not seen.
+func migrate(ctx context.Context, h handle) error {
+	folder, err := fs.Sub(migrations, "migrations/"+h.dialect.name)
+	if err != nil {
+		return fail(h.dialect, err)
+	}
+	p, err := goose.NewProvider(h.dialect.goose, h.db, folder, goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fail(h.dialect, err)
+	}
+	present, newest, err := p.GetVersions(ctx)
+	if err != nil {
+		return fail(h.dialect, err)
+	}
+	if present > newest {
+		return evidence.Refuse(evidence.Invalid, "records_newer")
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fail(h.dialect, err)
+	}
+	return nil
+}
+
+// Close lets the transaction that runs finish, refuses what waits with Internal "records_closed", and closes the database.
+func (d *DB) Close() error {
+	d.writer.stop()
+	// Readers go first: the last connection to leave moves the write-ahead log into the file.
+	return errors.Join(d.read.db.Close(), d.write.db.Close())
+}
+
+// openHandle opens a pool of at most conns connections and tries the first.
+func openHandle(ctx context.Context, d dialect, dsn string, conns int) (handle, error) {
+	db, err := sql.Open(d.driver, dsn)
+	if err != nil {
+		return handle{}, fail(d, err)
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	if err := db.PingContext(ctx); err != nil {
+		db.Close()
+		return handle{}, fail(d, err)
+	}
+	return newHandle(d, db), nil
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// pathless drops the path from an error of the file system.
+func pathless(err error) error {
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}

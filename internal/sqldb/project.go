@@ -1,0 +1,116 @@
+package sqldb
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"reflect"
+	"slices"
+
+	"strongroom.example/strongroom/internal/evidence"
+)
+
+// project writes what lists and checks of uniqueness need of a stream's new state. before is nil at seq 0. What was projected from an
+// earlier state is only added to, but for the present state of grants.
+func (t *tx) project(ctx context.Context, order int64, before, after evidence.State) error {
+	switch after := after.(type) {
+	case *evidence.ActorState:
+		return t.projectActor(ctx, previous[evidence.ActorState](before), after)
+	case *evidence.CaseState:
+		return t.projectCase(ctx, previous[evidence.CaseState](before), after)
+	case *evidence.ConsentState:
+		_, err := t.exec(ctx, `insert into consents (case_id, id) values ($1, $2) on conflict do nothing`, after.Case, after.ID)
+		return err
+	case *evidence.ItemState:
+		return t.projectItem(ctx, order, previous[evidence.ItemState](before), after)
+	}
+	return nil
+}
+
+// previous returns the state before, an empty one at seq 0.
+func previous[S any](before evidence.State) *S {
+	if s, ok := any(before).(*S); ok && s != nil {
+		return s
+	}
+	return new(S)
+}
+
+// projectActor adds new keys to the directory. A key or recipient is enrolled once in a vault's life, whoever holds it (RULES §3.3).
+func (t *tx) projectActor(ctx context.Context, before, after *evidence.ActorState) error {
+	if after.Key != before.Key {
+		spki, err := base64.StdEncoding.DecodeString(after.Key)
+		if err != nil {
+			return internal("actor_key", err)
+		}
+		id := evidence.SHA256(spki)
+		err = t.must(ctx, evidence.Refuse(evidence.Conflict, "key_reused"),
+			`insert into actor_keys (key_id, actor, spki) values ($1, $2, $3) on conflict do nothing`, id[:], after.ID, spki)
+		if err != nil {
+			return err
+		}
+	}
+	if after.Recipient == before.Recipient || after.Recipient == "" {
+		return nil
+	}
+	recipient := evidence.SHA256([]byte(after.Recipient))
+	return t.must(ctx, evidence.Refuse(evidence.Conflict, "recipient_reused"),
+		`insert into actor_recipients (recipient, actor) values ($1, $2) on conflict do nothing`, recipient[:], after.ID)
+}
+
+// projectCase adds new members; who leaves stays listed.
+func (t *tx) projectCase(ctx context.Context, before, after *evidence.CaseState) error {
+	for _, m := range after.Members {
+		if slices.ContainsFunc(before.Members, func(b evidence.Member) bool { return b.Actor == m.Actor }) {
+			continue
+		}
+		_, err := t.exec(ctx, `insert into members (actor, case_id) values ($1, $2) on conflict do nothing`, m.Actor, after.ID)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) projectItem(ctx context.Context, order int64, before, after *evidence.ItemState) error {
+	if before.ID == "" {
+		recipient := evidence.SHA256([]byte(after.ItemRecipient))
+		err := t.must(ctx, evidence.Refuse(evidence.Conflict, "item_recipient_reused"),
+			`insert into items (case_id, id, recipient) values ($1, $2, $3) on conflict do nothing`, after.Case, after.ID, recipient[:])
+		if err != nil {
+			return err
+		}
+	}
+	if after.Exhibit != before.Exhibit {
+		err := t.must(ctx, evidence.Refuse(evidence.Conflict, "exhibit_taken"),
+			`insert into exhibits (case_id, number, item) values ($1, $2, $3) on conflict do nothing`, after.Case, after.Exhibit, after.ID)
+		if err != nil {
+			return err
+		}
+	}
+	for i, g := range after.Grants {
+		if i < len(before.Grants) && reflect.DeepEqual(g, before.Grants[i]) {
+			continue
+		}
+		if err := t.putGrant(ctx, order, after, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) putGrant(ctx context.Context, order int64, item *evidence.ItemState, g evidence.GrantState) error {
+	state, err := json.Marshal(g)
+	if err != nil {
+		return internal("state_encoding", err)
+	}
+	var activated any
+	if g.Status == evidence.GrantActive {
+		activated = order
+	}
+	_, err = t.exec(ctx, `
+		insert into grants (id, item, case_id, recipient, status, activated, expires, state) values ($1, $2, $3, $4, $5, $6, $7, $8)
+		on conflict (id, item) do update
+		set status = excluded.status, activated = coalesce(grants.activated, excluded.activated), state = excluded.state`,
+		g.Terms.ID, item.ID, item.Case, g.Terms.Recipient.Actor, g.Status, activated, micros(g.Terms.Expires.Std()), string(state))
+	return err
+}

@@ -1,0 +1,131 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"strongroom.example/strongroom/internal/evidence"
+)
+
+// session is the writer's own connection with the statements prepared on it.
+type session struct {
+	handle   handle
+	conn     *sql.Conn
+	prepared map[string]*sql.Stmt
+}
+
+// tx is a transaction under way on the session. What its methods return is translated once, when the writer answers.
+type tx struct {
+	*session
+	erased bool // the job destroyed bytes: see dialect.erase
+}
+
+func (s *session) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if stmt, ok := s.prepared[query]; ok {
+		return stmt, nil
+	}
+	stmt, err := s.conn.PrepareContext(ctx, query)
+	if err == nil {
+		s.prepared[query] = stmt
+	}
+	return stmt, err
+}
+
+// begin starts a transaction, on a fresh connection if there is none.
+func (s *session) begin(ctx context.Context) (*sql.Tx, error) {
+	if s.conn == nil {
+		conn, err := s.handle.db.Conn(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.conn, s.prepared = conn, map[string]*sql.Stmt{}
+	}
+	t, err := s.conn.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if lock := s.handle.dialect.lockForAppend; lock != "" {
+		if _, err := t.ExecContext(ctx, lock); err != nil {
+			return nil, errors.Join(err, t.Rollback())
+		}
+	}
+	return t, nil
+}
+
+// reset gives the connection back: after an error of the engine nothing is taken for granted.
+func (s *session) reset() {
+	for _, stmt := range s.prepared {
+		stmt.Close()
+	}
+	if s.conn != nil {
+		s.conn.Close()
+	}
+	s.conn, s.prepared = nil, nil
+}
+
+// erase removes what the engine keeps of destroyed bytes beside the database. Internal "erase_incomplete" if somebody still reads the
+// state before: the caller repeats.
+func (s *session) erase(ctx context.Context) error {
+	query := s.handle.dialect.erase
+	if query == "" {
+		return nil
+	}
+	var busy, log, moved int64
+	if err := s.conn.QueryRowContext(ctx, query).Scan(&busy, &log, &moved); err != nil {
+		return s.handle.fail(err)
+	}
+	if busy != 0 {
+		return evidence.Refuse(evidence.Internal, "erase_incomplete")
+	}
+	return nil
+}
+
+func (t *tx) each(ctx context.Context, f func(scanner) error, query string, args ...any) error {
+	s, err := t.prepare(ctx, query)
+	if err != nil {
+		return err
+	}
+	rows, err := s.QueryContext(ctx, args...)
+	return scanAll(rows, err, f)
+}
+
+// exec changes rows and returns how many.
+func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	s, err := t.prepare(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	done, err := s.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return done.RowsAffected()
+}
+
+// must changes at least one row, or is refused.
+func (t *tx) must(ctx context.Context, refusal *evidence.Error, query string, args ...any) error {
+	n, err := t.exec(ctx, query, args...)
+	if err == nil && n == 0 {
+		return refusal
+	}
+	return err
+}
+
+// run does one job inside the transaction. If it is refused nothing of it stays; any other error is the engine's and leaves the
+// transaction in doubt.
+func (t *tx) run(ctx context.Context, do func(context.Context, *tx) error) (refusal *evidence.Error, err error) {
+	if _, err := t.exec(ctx, `savepoint job`); err != nil {
+		return nil, err
+	}
+	if err := do(ctx, t); err != nil {
+		if !errors.As(err, &refusal) {
+			return nil, err
+		}
+		if _, err := t.exec(ctx, `rollback to job`); err != nil {
+			return nil, err
+		}
+	}
+	_, err = t.exec(ctx, `release job`)
+	return refusal, err
+}

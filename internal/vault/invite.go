@@ -1,0 +1,83 @@
+package vault
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"strings"
+
+	"strongroom.example/strongroom/internal/custody"
+	"strongroom.example/strongroom/internal/evidence"
+)
+
+// Offer is what an invitation is for.
+type Offer struct {
+	Role          evidence.Role
+	Organization  evidence.OrgID
+	DocumentsOnly bool
+	Rotation      evidence.ActorID // the actor who gets new keys, or ""
+}
+
+var secretEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// Invite makes an invitation: a secret of 26 characters, handed to one person outside the vault, with which keys can be offered once.
+// Whoever may sign the enrolment may invite: an administrator for staff, a custodian for everybody else (RULES §3.3).
+func (v *Vault) Invite(ctx context.Context, by Caller, o Offer) (secret string, i Invitation, err error) {
+	i = Invitation{
+		Actor: evidence.NewID[evidence.ActorID](), Role: o.Role, Organization: o.Organization, DocumentsOnly: o.DocumentsOnly,
+		By: by.Actor, Expires: v.cfg.Now().Add(v.cfg.Limits.Invitation),
+	}
+	if o.Rotation != "" {
+		actor, err := state[*evidence.ActorState](ctx, v, evidence.ActorOf(o.Rotation))
+		if err != nil {
+			return "", i, err
+		}
+		i.Actor, i.Role, i.Organization, i.DocumentsOnly, i.Rotation = actor.ID, actor.Role, actor.Organization, actor.DocumentsOnly, true
+	}
+	enroller := evidence.Custodian
+	if i.Role.Staff() {
+		enroller = evidence.Administrator
+	}
+	if i.Role == evidence.Vault || by.Role != enroller && !(i.Rotation && by.Role == evidence.Custodian) {
+		return "", i, evidence.Refuse(evidence.Forbidden, evidence.ReasonEnroller)
+	}
+	var raw [16]byte
+	rand.Read(raw[:])
+	secret = secretEncoding.EncodeToString(raw[:])
+	i.Digest = evidence.SHA256([]byte(secret))
+	return secret, i, v.cfg.Records.PutInvitation(ctx, i)
+}
+
+// InvitationTerms tells the holder of the secret what it is for. Unknown, expired and answered ones look alike.
+func (v *Vault) InvitationTerms(ctx context.Context, secret string) (Invitation, error) {
+	i, err := v.cfg.Records.Invitation(ctx, evidence.SHA256([]byte(strings.ToLower(secret))))
+	if evidence.KindOf(err) == evidence.NotFound || err == nil && !v.cfg.Now().Before(i.Expires) {
+		return Invitation{}, errHidden
+	}
+	return i, err
+}
+
+// AnswerInvitation stores the keys that the holder of the secret offers. They mean nothing until the enrolment is signed and confirmed.
+func (v *Vault) AnswerInvitation(ctx context.Context, secret string, keys evidence.Keys) (evidence.Hash, error) {
+	i, err := v.InvitationTerms(ctx, secret)
+	if err != nil {
+		return evidence.Hash{}, err
+	}
+	keys.Invitation = i.Digest
+	if err := custody.CheckPossession(v.cfg.Origin, i.Actor, keys); err != nil {
+		return evidence.Hash{}, err
+	}
+	spki, err := custody.ParseSPKI(keys.Key)
+	if err != nil {
+		return evidence.Hash{}, err
+	}
+	if (keys.Recipient == "") != i.Role.Keyless() {
+		return evidence.Hash{}, evidence.Refuse(evidence.Invalid, evidence.ReasonKeys)
+	}
+	return evidence.Fingerprint(spki, keys.Recipient), v.cfg.Records.AnswerInvitation(ctx, i.Digest, keys)
+}
+
+// Invitations lists the open invitations of the caller, answered or not.
+func (v *Vault) Invitations(ctx context.Context, by Caller, limit int) ([]Invitation, error) {
+	return v.cfg.Records.Invitations(ctx, by.Actor, v.cfg.Now(), min(limit, MaxPage))
+}

@@ -1,0 +1,238 @@
+package vault
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"strongroom.example/strongroom/internal/ageheader"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/objects"
+)
+
+// Opening is what an included access event gives to its signer: the envelope, and the right to fetch the rest until it expires. Header
+// is the beginning of evidence.age, so that a range can be read without asking for it first.
+type Opening struct {
+	Event       evidence.Hash
+	Item        evidence.ItemID
+	Expires     time.Time
+	Envelope    []byte
+	Size        int64 // of evidence.age, bytes
+	Header      []byte
+	Description []byte // the newest description.age
+}
+
+func isAccess(e *evidence.Event) bool {
+	return e.Kind == evidence.ItemOpened || e.Kind == evidence.GrantRedeemed
+}
+
+// Open gives or renews the release of an access event that the caller signed and that is in the log.
+func (v *Vault) Open(ctx context.Context, by Caller, event evidence.Hash) (Opening, error) {
+	entry, e, err := v.own(ctx, by, event)
+	if err != nil {
+		return Opening{}, err
+	}
+	if !isAccess(e) {
+		return Opening{}, errHidden
+	}
+	return v.open(ctx, by, entry, e)
+}
+
+// open is the only place where content leaves the vault's hand. Its first line is the promise: no proof, no bytes.
+func (v *Vault) open(ctx context.Context, by Caller, entry ledger.Entry, e *evidence.Event) (Opening, error) {
+	if !entry.Included() {
+		return Opening{}, evidence.Refuse(evidence.Pending, "pending")
+	}
+	item, err := v.stillAllowed(ctx, e)
+	if err != nil {
+		return Opening{}, err
+	}
+	now := v.cfg.Now()
+	end := e.Time.Std().Add(releaseLimit)
+	if !now.Before(end) {
+		return Opening{}, evidence.Refuse(evidence.Gone, "release_over")
+	}
+	stream := evidence.ItemOf(item.ID)
+	fingerprint, err := v.fingerprint(ctx, by)
+	if err != nil {
+		return Opening{}, err
+	}
+	envelope, err := v.cfg.Records.Envelope(ctx, stream, fingerprint)
+	if err != nil {
+		return Opening{}, err
+	}
+	description, err := v.description(ctx, item)
+	if err != nil {
+		return Opening{}, err
+	}
+	o := Opening{
+		Event: entry.LeafHash, Item: item.ID, Expires: earlier(now.Add(releaseTime), end),
+		Envelope: envelope.Body, Size: item.Evidence.Size, Description: description,
+	}
+	if o.Header, err = v.header(ctx, item); err != nil {
+		return Opening{}, err
+	}
+	r := Release{Event: o.Event, Item: o.Item, Actor: by.Actor, Begun: e.Time.Std(), Expires: o.Expires}
+	return o, v.cfg.Records.PutRelease(ctx, r)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// stillAllowed asks the law whether the access event allows serving content now: people, consent, grant and item as they are now.
+func (v *Vault) stillAllowed(ctx context.Context, e *evidence.Event) (*evidence.ItemState, error) {
+	stream := e.Stream.Stream()
+	item, err := state[*evidence.ItemState](ctx, v, stream)
+	if err != nil {
+		return nil, err
+	}
+	states, err := v.cfg.Records.States(ctx, append(evidence.StandsOn(item, e), stream)...)
+	if err != nil {
+		return nil, err
+	}
+	item, ok := states[stream].(*evidence.ItemState)
+	if !ok {
+		return nil, errHidden
+	}
+	return item, item.Release(v.facts(states), e, v.now())
+}
+
+// description returns the newest description of an item: its event is the deposit or a later amendment.
+func (v *Vault) description(ctx context.Context, item *evidence.ItemState) ([]byte, error) {
+	a, err := v.cfg.Records.StreamAttachment(ctx, evidence.ItemOf(item.ID), item.Description.SHA256)
+	return a.Body, err
+}
+
+func (v *Vault) header(ctx context.Context, item *evidence.ItemState) ([]byte, error) {
+	if item.Class == evidence.DescriptionOnly {
+		return nil, nil
+	}
+	o, err := v.cfg.Objects.Open(ctx, objects.Digest(item.Evidence.SHA256))
+	if err != nil {
+		return nil, storeError(err)
+	}
+	defer o.Close()
+	header := make([]byte, min(item.Evidence.Size, int64(ageheader.Size(1))))
+	if _, err := io.ReadFull(o, header); err != nil {
+		return nil, storeError(err)
+	}
+	return header, nil
+}
+
+// released finds the running release of an access event of the caller and asks the law again: this happens for every request.
+func (v *Vault) released(ctx context.Context, by Caller, access evidence.Hash) (*evidence.ItemState, *evidence.Event, error) {
+	_, e, err := v.own(ctx, by, access)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := v.cfg.Records.Release(ctx, access)
+	if evidence.KindOf(err) == evidence.NotFound || err == nil && r.Actor != by.Actor {
+		return nil, nil, errHidden
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if !v.cfg.Now().Before(r.Expires) {
+		return nil, nil, evidence.Refuse(evidence.Gone, "release_expired")
+	}
+	item, err := v.stillAllowed(ctx, e)
+	return item, e, err
+}
+
+// Evidence opens evidence.age on the strength of a released access event. The caller closes it.
+func (v *Vault) Evidence(ctx context.Context, by Caller, access evidence.Hash) (objects.Object, evidence.Hash, error) {
+	item, _, err := v.released(ctx, by, access)
+	if err != nil {
+		return nil, evidence.Hash{}, err
+	}
+	if item.Class == evidence.DescriptionOnly {
+		return nil, evidence.Hash{}, errHidden
+	}
+	o, err := v.cfg.Objects.Open(ctx, objects.Digest(item.Evidence.SHA256))
+	if err != nil {
+		return nil, evidence.Hash{}, storeError(err)
+	}
+	return o, item.Evidence.SHA256, nil
+}
+
+// Attachment returns a description or a note of the item that the access event opened: notes to the item, and, for a grant's recipient
+// or a keyholder, notes to recipients. Never internal notes, never envelopes.
+func (v *Vault) Attachment(ctx context.Context, by Caller, access, event, digest evidence.Hash) (ledger.Attachment, error) {
+	item, e, err := v.released(ctx, by, access)
+	if err != nil {
+		return ledger.Attachment{}, err
+	}
+	entry, a, err := v.attachment(ctx, event, digest)
+	if err != nil {
+		return ledger.Attachment{}, err
+	}
+	if entry.Stream != evidence.ItemOf(item.ID) {
+		return ledger.Attachment{}, errHidden
+	}
+	switch {
+	case a.Kind == ledger.Description, a.Kind == ledger.Note && a.Audience == evidence.ToItem:
+		return a, nil
+	case a.Kind == ledger.Note && a.Audience == evidence.ToRecipient:
+		if v.noteIsFor(entry, e) {
+			return a, nil
+		}
+	}
+	return ledger.Attachment{}, errHidden
+}
+
+// noteIsFor reports whether a note of a grant's event is for who made the access event: keyholders see those of every grant, a
+// recipient those of the grant that was redeemed.
+func (v *Vault) noteIsFor(entry ledger.Entry, access *evidence.Event) bool {
+	d, redeemed := access.Details.(*evidence.GrantRedeemedDetails)
+	if !redeemed {
+		return true
+	}
+	noted, err := eventOf(entry)
+	if err != nil {
+		return false
+	}
+	if proposed, ok := noted.Details.(*evidence.GrantProposedDetails); ok {
+		return proposed.ID == d.Grant
+	}
+	return evidence.GrantNamed(noted.Details) == d.Grant
+}
+
+// CaseAttachment returns what every member of the case may fetch without an access event: labels, label envelopes, internal notes.
+func (v *Vault) CaseAttachment(ctx context.Context, by Caller, event, digest evidence.Hash) (ledger.Attachment, error) {
+	entry, a, err := v.attachment(ctx, event, digest)
+	if err != nil {
+		return ledger.Attachment{}, err
+	}
+	e, err := eventOf(entry)
+	if err != nil {
+		return ledger.Attachment{}, err
+	}
+	in := e.Case
+	if e.Stream.Type == evidence.CaseStream {
+		in = evidence.CaseID(e.Stream.ID)
+	}
+	open := a.Kind == ledger.Label || a.Kind == ledger.LabelEnvelope || a.Kind == ledger.Note && a.Audience == evidence.ToInternal
+	if !open || !v.member(ctx, by, in) {
+		return ledger.Attachment{}, errHidden
+	}
+	return a, nil
+}
+
+func (v *Vault) attachment(ctx context.Context, event, digest evidence.Hash) (ledger.Entry, ledger.Attachment, error) {
+	entry, err := v.cfg.Records.Entry(ctx, event)
+	if err == nil {
+		a, err := v.cfg.Records.Attachment(ctx, event, digest)
+		if err == nil {
+			return entry, a, nil
+		}
+	}
+	if evidence.KindOf(err) == evidence.Internal {
+		return entry, ledger.Attachment{}, err
+	}
+	return entry, ledger.Attachment{}, errHidden
+}

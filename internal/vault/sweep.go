@@ -1,0 +1,105 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/objects"
+)
+
+// sweepLimit bounds what one sweep takes up of a kind; the next one goes on.
+const sweepLimit = 256
+
+// Sweep ends what time has ended: uploads that no event named, and grants, in the vault's own name. Expiry binds without it: it only
+// makes the end visible and destroys what is no longer needed.
+func (v *Vault) Sweep(ctx context.Context) error {
+	return errors.Join(v.sweepUploads(ctx), v.sweepGrants(ctx))
+}
+
+// SweepEvery sweeps until ctx ends.
+func (v *Vault) SweepEvery(ctx context.Context, interval time.Duration) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		if err := v.Sweep(ctx); err != nil && ctx.Err() == nil {
+			v.cfg.Logger.Error("sweep_failed", "reason", evidence.ReasonOf(err), "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (v *Vault) sweepUploads(ctx context.Context) error {
+	expired, err := v.cfg.Records.ExpiredUploads(ctx, v.cfg.Now(), sweepLimit)
+	for _, u := range expired {
+		err = errors.Join(err, v.dropUpload(ctx, u.ID))
+	}
+	return errors.Join(err, v.sweepStages(ctx))
+}
+
+// sweepStages removes staged bytes that have no upload record any more: a crash between two removals leaves them.
+func (v *Vault) sweepStages(ctx context.Context) error {
+	oldest := v.cfg.Now().Add(-v.cfg.Limits.UploadLife)
+	return v.cfg.Objects.StageList(ctx, func(id string, modified time.Time) error {
+		if modified.After(oldest) {
+			return nil
+		}
+		_, err := v.cfg.Records.Upload(ctx, evidence.UploadID(id))
+		if evidence.KindOf(err) != evidence.NotFound {
+			return err
+		}
+		if err := v.cfg.Objects.StageRemove(ctx, id); err != nil && !errors.Is(err, objects.ErrNotFound) {
+			return storeError(err)
+		}
+		return nil
+	})
+}
+
+func (v *Vault) sweepGrants(ctx context.Context) error {
+	expired, err := v.cfg.Records.Expired(ctx, v.now(), sweepLimit)
+	for _, g := range expired {
+		err = errors.Join(err, v.expire(ctx, g))
+	}
+	return err
+}
+
+func (v *Vault) expire(ctx context.Context, g GrantOf) error {
+	e := &evidence.Event{
+		Kind: evidence.GrantExpired, Case: g.Case, Details: &evidence.GrantExpiredDetails{Grant: g.Grant.Terms.ID},
+	}
+	return v.signOwn(ctx, e, evidence.ItemOf(g.Item))
+}
+
+// signOwn signs and accepts an event in the vault's own name. A conflict means that somebody acted first: the next sweep looks again.
+func (v *Vault) signOwn(ctx context.Context, e *evidence.Event, s evidence.Stream) error {
+	own, err := v.cfg.Records.States(ctx, s)
+	if err != nil {
+		return err
+	}
+	e.Vault, e.Actor = v.cfg.Origin, evidence.Signer{ID: v.cfg.Author.ID, Role: evidence.Vault}
+	states, err := v.cfg.Records.States(ctx, append(evidence.StandsOn(own[s], e), s)...)
+	if err != nil {
+		return err
+	}
+	signed, err := v.cfg.Author.Sign(e, s, v.facts(states), v.cfg.Now())
+	if err != nil {
+		return evidence.Fail(evidence.Internal, "vault_signature", err)
+	}
+	after, err := v.cfg.Ledger.Judge(signed)(states)
+	if err != nil {
+		return err
+	}
+	if _, err := v.cfg.Ledger.Accept(ctx, ledger.Commit{Signed: signed}, v.cfg.Ledger.Judge(signed)); err != nil {
+		if evidence.KindOf(err) == evidence.Conflict {
+			return nil
+		}
+		return err
+	}
+	return v.destroyOrphans(ctx, e, after)
+}

@@ -106,6 +106,30 @@ func TestLeaf(t *testing.T) {
 	}
 }
 
+// Of a newer version's statement, what the chain and the log need is still there.
+func TestUnknownKeepsItsPlace(t *testing.T) {
+	for _, v := range readVectors(t, "statements.json") {
+		if v.Expect != "unknown" {
+			continue
+		}
+		st, err := Open([]byte(v.DSSE))
+		if ev.KindOf(err) != ev.Unknown || st.Unknown() != err {
+			t.Fatalf("%s: %v", v.Name, err)
+		}
+		s, err := st.Verify(testKey("signer").SPKI())
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := s.Event()
+		if e.Stream.Stream() != ev.ItemOf(item(0)) || e.Stream.Seq != 3 || e.Actor.ID != actor(0) || len(e.ReliedOn) != 1 || s.Unknown() == nil {
+			t.Errorf("%s: %+v", v.Name, e)
+		}
+		if (e.Details == nil) != (v.Reason == "kind") {
+			t.Errorf("%s: details %+v", v.Name, e.Details)
+		}
+	}
+}
+
 func TestSignRefuses(t *testing.T) {
 	k := testKey("signer")
 	for name, tc := range map[string]struct {
@@ -186,7 +210,7 @@ func TestVerifyRefuses(t *testing.T) {
 	opened := func(change func(*Signature)) *Statement {
 		s := Signature{good.KeyID(), bytes.Clone(good.Signature())}
 		change(&s)
-		st, err := Open(writeDSSE(PayloadType, good.Payload(), s))
+		st, err := Open(DSSE(good.Payload(), s))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,6 +40,9 @@ type frame struct {
 	} `json:"signatures"`
 }
 
+// DSSE writes the signed form of a statement that came in another container, such as a receipt (FORMATS §6), so that Open can read it.
+func DSSE(statement []byte, s Signature) []byte { return writeDSSE(PayloadType, statement, s) }
+
 func writeDSSE(payloadType string, payload []byte, s Signature) []byte {
 	b64 := base64.StdEncoding.EncodeToString
 	return fmt.Appendf(nil, `{"payload":"%s","payloadType":"%s","signatures":[{"keyid":"%s","sig":"%s"}]}`,

@@ -311,10 +311,13 @@ func TestSchemaAgreesWithCheck(t *testing.T) {
 	for kind := range sampleDetails() {
 		payload := mustSign(t, sample(t, kind)).Payload()
 		wanted := func(path string) bool {
-			return strings.HasPrefix(path, "predicate/details") || slices.Contains(allMembers, kind) && !strings.HasPrefix(path, "subject")
+			if !strings.HasPrefix(path, "predicate/details") && !slices.Contains(allMembers, kind) || strings.HasPrefix(path, "subject") {
+				return false
+			}
+			changes++
+			return changes%stride == 0
 		}
 		for _, m := range mutations(t, payload, wanted) {
-			changes++
 			e, unknown, err := readStatement(m.payload)
 			if err == nil {
 				err = unknown
@@ -338,7 +341,7 @@ func TestSchemaAgreesWithCheck(t *testing.T) {
 		}
 	}
 	for _, field := range relational {
-		if !hit[field] {
+		if !hit[field] && stride == 1 {
 			t.Errorf("%s is excepted, but needs no exception", field)
 		}
 	}

@@ -67,7 +67,7 @@ func verdict(dsse, key string) (v vector) {
 		return vector{Expect: "refuse", Reason: ev.ReasonOf(err)}
 	}
 	v = vector{Expect: "accept", PAE: s.PAEDigest(), Leaf: string(s.Leaf()), LeafHash: s.LeafHash()}
-	if unknown != nil {
+	if s.Unknown() != nil {
 		v.Expect, v.Reason = "unknown", ev.ReasonOf(unknown)
 	}
 	return v

@@ -172,7 +172,9 @@ func itemDeposited(a *act) (State, error) {
 		return nil, Refuse(Conflict, ReasonEnvelopes)
 	}
 	if s.Source != "" {
-		return s, a.fromSource(s)
+		if err := a.fromSource(s); err != nil {
+			return nil, err
+		}
 	}
 	return s, nil
 }

@@ -19,7 +19,7 @@ import (
 
 // world is a small vault in memory: people, streams and a clock. Its builders make events that are valid until a test changes them.
 type world struct {
-	t      testing.TB
+	t      tb
 	now    Time
 	facts  Facts
 	people map[string]*person
@@ -29,6 +29,13 @@ type world struct {
 	cas  CaseID
 	con  ConsentID
 	form ItemID
+}
+
+// tb is what testing.T, testing.B, testing.F and rapid.T share.
+type tb interface {
+	Helper()
+	Fatal(...any)
+	Fatalf(string, ...any)
 }
 
 type person struct {
@@ -48,6 +55,13 @@ var recoveryRecipient = fakeRecipient(SHA256([]byte("recovery")))
 func (w *world) unique() Hash {
 	w.serial++
 	return SHA256(binary.BigEndian.AppendUint64(nil, w.serial))
+}
+
+// made is NewID without chance, so that a failing history can be repeated.
+func made[T id](w *world) T {
+	h := w.unique()
+	var t T
+	return T(t.prefix() + "-" + idEncoding.EncodeToString(h[:16]))
 }
 
 func fakeRecipient(h Hash) string {
@@ -73,7 +87,7 @@ func (w *world) keys(role Role, founder bool) Keys {
 
 // meet makes a person who is not enrolled yet.
 func (w *world) meet(name string, role Role, founder bool) *person {
-	p := &person{Signer{ID: NewID[ActorID](), Role: role, Organization: NewID[OrgID]()}, w.keys(role, founder)}
+	p := &person{Signer{ID: made[ActorID](w), Role: role, Organization: made[OrgID](w)}, w.keys(role, founder)}
 	if role == Vault {
 		p.signer.Organization = ""
 	}
@@ -130,12 +144,12 @@ func (w *world) try(e *Event) (State, error) {
 		w.t.Fatalf("%s changed what it was given:\n%s\n%s", e.Kind, before, after)
 	}
 	if (s == nil) == (err == nil) {
-		w.t.Fatalf("%s: state %v with error %v", e.Kind, s, err)
+		w.t.Fatalf("%s: a state %t and an error %v", e.Kind, s != nil, err)
 	}
 	return s, err
 }
 
-func dump(t testing.TB, f Facts, e *Event) []byte {
+func dump(t tb, f Facts, e *Event) []byte {
 	states := map[string]State{}
 	for s, state := range f.States {
 		states[string(s.Type)+s.ID] = state
@@ -174,7 +188,7 @@ func (w *world) refuse(e *Event, kind ErrorKind, reason string) {
 // reasonsSeen is what some test has met; TestMain compares it with the list.
 var reasonsSeen = map[string]bool{}
 
-func refused(t testing.TB, err error, kind ErrorKind, reason string) {
+func refused(t tb, err error, kind ErrorKind, reason string) {
 	t.Helper()
 	if KindOf(err) != kind || ReasonOf(err) != reason {
 		t.Fatalf("got %v, want %s: %s", err, kind, reason)
@@ -274,7 +288,7 @@ func (w *world) configuration() *VaultConfiguredDetails {
 }
 
 // newVault is a vault after init: the vault's key, the policy, two founders.
-func newVault(t testing.TB) *world {
+func newVault(t tb) *world {
 	w := &world{t: t, now: At(time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)), people: map[string]*person{}, facts: Facts{Origin: origin, States: map[Stream]State{}}}
 	w.enrol("vault", Vault, true)
 	w.do(w.event("vault", PolicyOf(origin), VaultConfigured, w.configuration()))
@@ -284,7 +298,7 @@ func newVault(t testing.TB) *world {
 }
 
 // newCase adds everybody, and an open case: the clinician, the investigator and three custodians are members, keyholders are all but the investigator.
-func newCase(t testing.TB) *world {
+func newCase(t tb) *world {
 	w := newVault(t)
 	for _, p := range []struct {
 		name string
@@ -296,14 +310,16 @@ func newCase(t testing.TB) *world {
 	} {
 		w.enrol(p.name, p.role, false)
 	}
-	w.cas = NewID[CaseID]()
+	w.cas = made[CaseID](w)
 	w.do(w.opening())
 	return w
 }
 
 var allRights = []Right{MayApprove, MayDeposit, OnDuty, MayManage, MayOpen}
 
-func (w *world) member(name string, rights ...Right) Member { return Member{w.p(name).signer.ID, rights, 0} }
+func (w *world) member(name string, rights ...Right) Member {
+	return Member{w.p(name).signer.ID, rights, 0}
+}
 
 func (w *world) holder(name string) Keyholder {
 	return Keyholder{w.p(name).signer.ID, w.p(name).fingerprint()}
@@ -340,9 +356,9 @@ var everyAnswer = Answers{Examination: Yes, Photographs: Yes, Storage: Yes, Poli
 	Courts: []CourtAnswer{{"DE", Yes, Yes, Yes}}, Research: No}
 
 // newConsented is newCase with a consent that says yes to everything asked.
-func newConsented(t testing.TB) *world {
+func newConsented(t tb) *world {
 	w := newCase(t)
-	w.con = NewID[ConsentID]()
+	w.con = made[ConsentID](w)
 	w.form = w.depositForm()
 	w.do(w.giving("clinician", everyAnswer))
 	return w
@@ -405,7 +421,7 @@ func (w *world) deposit(by string, content Content) *Event {
 	if content == IdentityContent {
 		d.Class = Identity
 	}
-	return w.event(by, ItemOf(NewID[ItemID]()), ItemDeposited, d, func(e *Event) {
+	return w.event(by, ItemOf(made[ItemID](w)), ItemDeposited, d, func(e *Event) {
 		if w.con != "" {
 			if s, ok := w.facts.States[ConsentOf(w.con)].(*ConsentState); ok {
 				e.Consent = []ConsentRef{{w.con, s.Version}}
@@ -474,7 +490,7 @@ func (w *world) proposal(id ItemID, by, to string) *Event {
 	}
 	r := w.p(to)
 	return w.on(id, by, GrantProposed, &GrantProposedDetails{Terms{
-		Actions: []Action{Download, View}, Consent: refs, Expires: w.now.Add(7 * day), ID: NewID[GrantID](), Item: id, Jurisdiction: "DE",
+		Actions: []Action{Download, View}, Consent: refs, Expires: w.now.Add(7 * day), ID: made[GrantID](w), Item: id, Jurisdiction: "DE",
 		LegalBasis: basis, NotBefore: w.now, Purpose: ForAdjudication, Recipient: Keyholder{r.signer.ID, r.fingerprint()}, RecipientClass: r.signer.Role}})
 }
 
@@ -529,7 +545,7 @@ func (w *world) refusal(id ItemID, by string, g GrantID) *Event {
 }
 
 // newShared is newConsented with a sealed clinical item and an active grant to the court, whose envelope is written.
-func newShared(t testing.TB) (*world, ItemID, GrantID) {
+func newShared(t tb) (*world, ItemID, GrantID) {
 	w := newConsented(t)
 	id := w.item("clinician", Clinical)
 	w.seal(id)

@@ -164,7 +164,7 @@ func migrate(ctx context.Context, h handle) error {
 func (d *DB) Close() error {
 	d.writer.stop()
 	// Readers go first: the last connection to leave moves the write-ahead log into the file.
-	return errors.Join(d.read.db.Close(), d.write.db.Close())
+	return fail(d.dialect, errors.Join(d.read.db.Close(), d.write.db.Close()))
 }
 
 // openHandle opens a pool of at most conns connections and tries the first.

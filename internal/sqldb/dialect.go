@@ -43,7 +43,8 @@ const (
 
 // sqlite is one file, written by one connection. A transaction begins by taking the write lock (_txlock=immediate), so nothing that it
 // has read can change before it commits. Each commit is in the write-ahead log and fsynced before it returns (synchronous=full).
-// Freed pages are zeroed (secure_delete), and the log is emptied after bytes were destroyed.
+// Freed pages are zeroed (secure_delete), nothing is written to temporary files (temp_store), and the log is emptied after bytes were
+// destroyed.
 var sqlite = dialect{
 	name:    "sqlite",
 	driver:  "sqlite",
@@ -54,8 +55,8 @@ var sqlite = dialect{
 
 const (
 	sqliteBoth = "_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=journal_mode(wal)&_pragma=recursive_triggers(1)" +
-		"&_pragma=secure_delete(1)&_pragma=synchronous(full)&_dqs=0"
-	sqliteWrite = sqliteBoth + "&_txlock=immediate"
+		"&_pragma=secure_delete(1)&_pragma=synchronous(full)&_pragma=temp_store(memory)&_dqs=0"
+	sqliteWrite = sqliteBoth + "&_txlock=immediate&_pragma=cache_size(-16384)" // KiB: the unique indexes are written at random places
 	sqliteRead  = sqliteBoth + "&_query_only=1"
 
 	// sqliteID marks the file as ours in its header: "Strm".

@@ -9,6 +9,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,7 +64,7 @@ func TestCreateOpen(t *testing.T) {
 	_, err = Open(ctx, dir)
 	refused(t, err, evidence.Invalid, "records_foreign")
 	other := filepath.Join(dir, "other.db")
-	foreign := must[*sql.DB](t)(sql.Open("sqlite", (&fileURL{other}).String()))
+	foreign := must[*sql.DB](t)(sql.Open("sqlite", (&url.URL{Scheme: "file", OmitHost: true, Path: other}).String()))
 	must[sql.Result](t)(foreign.Exec(`create table t (x)`))
 	ok(t, foreign.Close())
 	_, err = Open(ctx, other)
@@ -77,12 +78,6 @@ func TestCreateOpen(t *testing.T) {
 	ok(t, os.WriteFile(path, b, 0o600))
 	_, err = Open(ctx, path)
 	refused(t, err, evidence.Internal, "records_damaged")
-}
-
-type fileURL struct{ path string }
-
-func (u *fileURL) String() string {
-	return "file:" + strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(u.path, "%", "%25"), "#", "%23"), "?", "%3f")
 }
 
 func TestNewerSchemaIsRefused(t *testing.T) {
@@ -106,7 +101,10 @@ func pathOf(t testing.TB, db *DB) string {
 // How the connections were opened is what durability stands on.
 func TestPragmas(t *testing.T) {
 	db := sqliteEngine().create(t)
-	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000", "secure_delete": "1", "recursive_triggers": "1"}
+	want := map[string]string{
+		"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000",
+		"secure_delete": "1", "recursive_triggers": "1", "temp_store": "2",
+	}
 	for name, value := range want {
 		same(t, name+"="+must[string](t)(one(ctx, db.read, name, scanTo[string], `pragma `+name)), name+"="+value)
 		ok(t, db.submit(ctx, func(ctx context.Context, tx *tx) error {
@@ -122,7 +120,8 @@ func TestPragmas(t *testing.T) {
 	a := evidence.NewID[evidence.ActorID]()
 	w.put(evidence.ActorOf(a), newActor(a))
 	refused(t, db.submit(ctx, func(ctx context.Context, tx *tx) error {
-		_, err := tx.exec(ctx, `insert or replace into events select ord, stream_type, stream_id, seq, 'x', leaf_hash, pae_digest, stands, leaf, dsse from events`)
+		_, err := tx.exec(ctx, `insert or replace into events
+			select ord, stream_type, stream_id, seq, 'x', leaf_hash, pae_digest, stands, leaf, dsse from events`)
 		return err
 	}), evidence.Internal, "records")
 }
@@ -264,6 +263,58 @@ func TestTwoOpen(t *testing.T) {
 	}
 }
 
+// When COMMIT itself fails nobody in the transaction is told that it worked, and the next transaction is as good as any.
+func TestOutcomeUnknown(t *testing.T) {
+	db := sqliteEngine().create(t)
+	poison := &job{done: make(chan error, 1), do: func(ctx context.Context, tx *tx) error {
+		if _, err := tx.exec(ctx, `pragma defer_foreign_keys = 1`); err != nil {
+			return err
+		}
+		_, err := tx.exec(ctx, `insert into pending (ord) values (999)`) // of no event: seen at COMMIT
+		return err
+	}}
+	good := &job{done: make(chan error, 1), do: func(ctx context.Context, tx *tx) error {
+		_, err := tx.exec(ctx, `insert into meta (key, value) values ('a', 'b')`)
+		return err
+	}}
+	ok(t, db.submit(ctx, func(context.Context, *tx) error {
+		db.writer.queue <- good
+		db.writer.queue <- poison
+		return nil
+	}))
+	refused(t, <-good.done, evidence.Internal, "outcome_unknown")
+	refused(t, <-poison.done, evidence.Internal, "outcome_unknown")
+	_, err := db.Meta(ctx, "a")
+	refused(t, err, evidence.NotFound, "meta")
+	ok(t, db.SetMeta(ctx, "a", "c"))
+	same(t, must[string](t)(db.Meta(ctx, "a")), "c")
+}
+
+// Another process may hold the write lock for a while, and for too long.
+func TestBusy(t *testing.T) {
+	db := sqliteEngine().create(t)
+	other := must[*DB](t)(Open(ctx, pathOf(t, db)))
+	defer other.Close()
+	ok(t, db.submit(ctx, func(ctx context.Context, tx *tx) error {
+		_, err := tx.exec(ctx, `pragma busy_timeout = 1`)
+		return err
+	}))
+	held, waiting := make(chan struct{}), make(chan error, 1)
+	ok(t, other.submit(ctx, func(ctx context.Context, tx *tx) error {
+		refused(t, db.SetMeta(ctx, "long", "x"), evidence.Internal, "records_busy")
+		go func() {
+			close(held)
+			waiting <- db.SetMeta(context.Background(), "short", "x")
+		}()
+		<-held
+		time.Sleep(5 * time.Millisecond)
+		return nil
+	}))
+	ok(t, <-waiting)
+	_, err := db.Meta(ctx, "long")
+	refused(t, err, evidence.NotFound, "meta")
+}
+
 type ledgerCommit struct {
 	ledger.Commit
 	err error
@@ -400,7 +451,7 @@ func BenchmarkCommit(b *testing.B) {
 	for _, callers := range []int{1, 64} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
 			db := sqliteEngine().create(b)
-			perCaller := make([][]*judged2, callers)
+			perCaller := make([][]*prepared, callers)
 			worlds := make([]*world, callers)
 			streams := make([]evidence.Stream, callers)
 			for i := range callers {
@@ -412,7 +463,8 @@ func BenchmarkCommit(b *testing.B) {
 				w, s := worlds[n%callers], streams[n%callers]
 				signed := w.sign(s)
 				w.tips[s] = tipOf(signed)
-				perCaller[n%callers] = append(perCaller[n%callers], &judged2{ledger.Commit{Signed: signed, Attachments: []ledger.Attachment{note}}, rule(signed, newItem(evidence.ItemID(s.ID), "cas-a"))})
+				c := ledger.Commit{Signed: signed, Attachments: []ledger.Attachment{note}}
+				perCaller[n%callers] = append(perCaller[n%callers], &prepared{c, rule(signed, newItem(evidence.ItemID(s.ID), "cas-a"))})
 			}
 			b.ResetTimer()
 			var wg sync.WaitGroup
@@ -432,7 +484,7 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-type judged2 struct {
+type prepared struct {
 	ledger.Commit
 	judge ledger.Judge
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,7 +62,7 @@ type world struct {
 	db   *DB
 	key  *custody.Key
 	tips map[evidence.Stream]evidence.Tip
-	tool atomic.Int64 // makes every statement another one
+	tool int // makes every statement another one
 }
 
 func newWorld(t testing.TB, db *DB) *world {
@@ -77,13 +76,14 @@ func newWorld(t testing.TB, db *DB) *world {
 // sign makes the next event of the stream. What its details say is nothing to the records.
 func (w *world) sign(s evidence.Stream, relied ...evidence.Stream) *custody.Signed {
 	w.t.Helper()
+	w.tool++
 	e := &evidence.Event{
 		Subject: []evidence.Subject{evidence.Named(s.ID, s.Tag(origin))},
 		Vault:   origin,
 		Stream:  evidence.Position{Type: s.Type, ID: s.ID},
 		Actor:   evidence.Signer{ID: "act-" + evidence.ActorID(fmt.Sprintf("%026d", 0)), Role: evidence.Custodian},
 		Time:    evidence.At(noon),
-		Tool:    evidence.Tool{Name: "test", Version: fmt.Sprint(w.tool.Add(1))},
+		Tool:    evidence.Tool{Name: "test", Version: fmt.Sprint(w.tool)},
 	}
 	if tip, ok := w.tips[s]; ok {
 		e.Stream.Seq, e.Stream.Prev = tip.Seq+1, tip.Leaf
@@ -150,7 +150,9 @@ func (w *world) put(s evidence.Stream, state evidence.State, with ...ledger.Atta
 }
 
 func newActor(id evidence.ActorID) *evidence.ActorState {
-	return &evidence.ActorState{ID: id, Role: evidence.Clinician, Key: keyText(string(id)), Recipient: "age1pq1" + string(id), Status: evidence.StatusActive}
+	return &evidence.ActorState{
+		ID: id, Role: evidence.Clinician, Key: keyText(string(id)), Recipient: "age1pq1" + string(id), Status: evidence.StatusActive,
+	}
 }
 
 // keyText stands for a public key: the records do not look inside.

@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -179,7 +180,7 @@ func (w *writer) try(ctx context.Context, jobs []*job) ([]error, error) {
 		t := &tx{session: w.session}
 		refusal, err := t.run(ctx, j.do)
 		if err != nil {
-			return nil, errors.Join(errInJob, err)
+			return nil, fmt.Errorf("%w: %w", errInJob, err)
 		}
 		if refusal != nil {
 			answers[i] = refusal
@@ -190,7 +191,7 @@ func (w *writer) try(ctx context.Context, jobs []*job) ([]error, error) {
 	// Commit point: once Commit returns nil, what the jobs wrote is durable. They are answered after it, the refused ones too, since
 	// they were judged by what others wrote in the same transaction.
 	if err := begun.Commit(); err != nil {
-		return nil, errors.Join(errInCommit, err)
+		return nil, fmt.Errorf("%w: %w", errInCommit, err)
 	}
 	if len(erasers) > 0 {
 		err := w.session.erase(ctx)

@@ -60,9 +60,9 @@ func (l *Log) Append(ctx context.Context, leaves []tlog.TreeLeaf) ([]int64, erro
 	}
 }
 
-// run is the appender. It does not use the server's QueueLeaf, which commits
-// each leaf alone and integrates none. While one group is being committed the next requests
-// wait in Append, so the busier the log, the larger the groups.
+// run is the appender. While one group is being committed the next requests
+// wait in Append, so the busier the log, the larger the groups. It does not use
+// the server's QueueLeaf, which commits each leaf alone and integrates none.
 func (l *Log) run() {
 	defer close(l.done)
 	for {

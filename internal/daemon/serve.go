@@ -1,0 +1,100 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/httpapi"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+const (
+	sweepInterval = time.Minute
+	drainTime     = 20 * time.Second // for requests under way when the server is told to stop
+)
+
+// Daemon is an open vault, ready to serve.
+type Daemon struct {
+	parts   *parts
+	handler http.Handler
+}
+
+// Open opens a founded vault, checks that its parts belong to one history, and begins to take what is pending into the log.
+func Open(ctx context.Context, dir string, o Options) (*Daemon, error) {
+	p, err := open(ctx, dir, o)
+	if err != nil {
+		return nil, err
+	}
+	d, err := newDaemon(p)
+	if err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return d, nil
+}
+
+func newDaemon(p *parts) (*Daemon, error) {
+	text, err := os.ReadFile(p.folder.trust())
+	if err != nil {
+		return nil, err
+	}
+	trust, err := tlog.ParseTrust(text)
+	if err != nil {
+		return nil, err
+	}
+	handler, err := httpapi.New(httpapi.Config{
+		Vault: p.vault, Auth: p.auth, TrustFingerprint: evidence.Hash(trust.Fingerprint()), Ready: p.ready, Logger: p.options.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Daemon{p, handler}, nil
+}
+
+// ready reports whether the records answer.
+func (p *parts) ready(ctx context.Context) error {
+	_, err := p.records.Checkpoint(ctx)
+	return err
+}
+
+// Origin is the vault's name.
+func (d *Daemon) Origin() string { return d.parts.settings.Origin }
+
+// Handler is the whole HTTP surface.
+func (d *Daemon) Handler() http.Handler { return d.handler }
+
+// Close stops the ledger's worker and closes the stores.
+func (d *Daemon) Close() error { return d.parts.close() }
+
+// Serve answers on l, and sweeps, until ctx ends; then it lets requests under way finish.
+func (d *Daemon) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler:           d.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(d.parts.options.Logger.Handler(), slog.LevelWarn),
+	}
+	sweep, stopSweep := context.WithCancel(ctx)
+	defer stopSweep()
+	go d.parts.vault.SweepEvery(sweep, sweepInterval)
+
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil {
+		return server.Close() // uploads under way are resumed where they became durable
+	}
+	return nil
+}

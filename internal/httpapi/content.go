@@ -1,0 +1,102 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/objects"
+	"strongroom.example/strongroom/internal/vault"
+)
+
+// stallTime is how long a reader of evidence may take nothing before the connection is given up.
+const stallTime = time.Minute
+
+type content struct {
+	vault *vault.Vault
+}
+
+func (s content) GetEvidence(ctx context.Context, r GetEvidenceRequestObject) (GetEvidenceResponseObject, error) {
+	leaf, err := evidence.ParseHash(r.LeafHash)
+	if err != nil {
+		return nil, err
+	}
+	object, digest, err := s.vault.Evidence(ctx, callerOf(ctx), leaf)
+	if err != nil {
+		return nil, err
+	}
+	asked := make(http.Header)
+	if r.Params.Range != nil {
+		asked.Set("Range", *r.Params.Range)
+	}
+	if r.Params.IfRange != nil {
+		asked.Set("If-Range", *r.Params.IfRange)
+	}
+	return ciphertext{ctx.(*gin.Context), asked, object, digest}, nil
+}
+
+// ciphertext is the answer that sends an object, or the asked range of it.
+type ciphertext struct {
+	context *gin.Context
+	asked   http.Header // the conditions of the contract, and no others
+	object  objects.Object
+	digest  evidence.Hash
+}
+
+func (f ciphertext) VisitGetEvidenceResponse(http.ResponseWriter) error {
+	defer f.object.Close()
+	w := &ownProblems{ResponseWriter: f.context.Writer, context: f.context, refusal: func(status int) error {
+		if status == http.StatusRequestedRangeNotSatisfiable {
+			return &notOurs{status: status, reason: reasonRange}
+		}
+		return evidence.Refuse(evidence.Internal, "evidence")
+	}}
+	w.Header().Set("Content-Type", typeBytes)
+	w.Header().Set("ETag", `"`+f.digest.String()+`"`)
+	r := (&http.Request{Method: http.MethodGet, Header: f.asked}).WithContext(f.context.Request.Context())
+	http.ServeContent(patient{w}, r, "", time.Time{}, f.object)
+	return nil
+}
+
+// patient gives each write its own time, so that a slow line may take a day for a large file and a dead one ends.
+type patient struct{ *ownProblems }
+
+func (w patient) Write(b []byte) (int, error) {
+	deadline(w.ownProblems, stallTime)
+	return w.ownProblems.Write(b)
+}
+
+func (s content) GetAttachment(ctx context.Context, r GetAttachmentRequestObject) (GetAttachmentResponseObject, error) {
+	leaf, err := evidence.ParseHash(r.LeafHash)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := evidence.ParseHash(r.Digest)
+	if err != nil {
+		return nil, err
+	}
+	body, err := s.attachment(ctx, leaf, digest, r.Params.Access)
+	if err != nil {
+		return nil, err
+	}
+	return GetAttachment200ApplicationOctetStreamResponse{
+		Body: bytes.NewReader(body), ContentLength: int64(len(body)), Headers: GetAttachment200ResponseHeaders{ETag: `"` + r.Digest + `"`},
+	}, nil
+}
+
+func (s content) attachment(ctx context.Context, event, digest evidence.Hash, access *string) ([]byte, error) {
+	if access == nil {
+		a, err := s.vault.CaseAttachment(ctx, callerOf(ctx), event, digest)
+		return a.Body, err
+	}
+	on, err := evidence.ParseHash(*access)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.vault.Attachment(ctx, callerOf(ctx), on, event, digest)
+	return a.Body, err
+}

@@ -1,0 +1,171 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/hex"
+
+	"strongroom.example/strongroom/internal/auth"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/vault"
+	"strongroom.example/strongroom/internal/wire"
+)
+
+type probes struct {
+	ready func(context.Context) error
+}
+
+func (probes) Health(context.Context, HealthRequestObject) (HealthResponseObject, error) {
+	return Health200JSONResponse{HealthJSONResponse{Status: wire.HealthStatusOk}}, nil
+}
+
+func (p probes) Ready(ctx context.Context, _ ReadyRequestObject) (ReadyResponseObject, error) {
+	if err := p.ready(ctx); err != nil {
+		return nil, evidence.Fail(evidence.Internal, "not_ready", err)
+	}
+	return Ready200JSONResponse{HealthJSONResponse{Status: wire.HealthStatusOk}}, nil
+}
+
+type logReads struct {
+	vault *vault.Vault
+	trust evidence.Hash
+}
+
+func (l logReads) GetVault(context.Context, GetVaultRequestObject) (GetVaultResponseObject, error) {
+	info := l.vault.Info()
+	return GetVault200JSONResponse{Body: wire.Vault{
+		Origin: info.Origin, Time: info.Time.String(), Checkpoint: string(info.Checkpoint), TrustFingerprint: l.trust.String(),
+	}}, nil
+}
+
+func (l logReads) GetCheckpoint(context.Context, GetCheckpointRequestObject) (GetCheckpointResponseObject, error) {
+	info := l.vault.Info()
+	if info.Checkpoint == nil {
+		return nil, evidence.Refuse(evidence.NotFound, "checkpoint")
+	}
+	return GetCheckpoint200TextResponse(info.Checkpoint), nil
+}
+
+func (l logReads) GetConsistency(ctx context.Context, r GetConsistencyRequestObject) (GetConsistencyResponseObject, error) {
+	hashes, err := l.vault.Consistency(ctx, r.Params.From, r.Params.To)
+	if err != nil {
+		return nil, err
+	}
+	return GetConsistency200JSONResponse{From: r.Params.From, To: r.Params.To, Hashes: hexAll(hashes)}, nil
+}
+
+func (l logReads) GetInclusion(ctx context.Context, r GetInclusionRequestObject) (GetInclusionResponseObject, error) {
+	leaf, err := evidence.ParseHash(r.Params.LeafHash)
+	if err != nil {
+		return nil, err
+	}
+	index, hashes, err := l.vault.Inclusion(ctx, leaf, r.Params.Size)
+	if err != nil {
+		return nil, err
+	}
+	return GetInclusion200JSONResponse{Index: index, Size: r.Params.Size, Hashes: hexAll(hashes)}, nil
+}
+
+func hexAll(hashes [][]byte) []string {
+	list := make([]string, len(hashes))
+	for i, h := range hashes {
+		list[i] = hex.EncodeToString(h)
+	}
+	return list
+}
+
+type sessions struct {
+	auth *auth.Auth
+}
+
+func (s sessions) CreateChallenge(ctx context.Context, _ CreateChallengeRequestObject) (CreateChallengeResponseObject, error) {
+	c, err := s.auth.Challenge(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return CreateChallenge201JSONResponse{
+		Nonce: c.Nonce.String(), Time: evidence.At(c.Time).String(), Expires: evidence.At(c.Expires).String(),
+	}, nil
+}
+
+func (s sessions) SignIn(ctx context.Context, r SignInRequestObject) (SignInResponseObject, error) {
+	token, signedIn, err := s.auth.SignIn(ctx, r.Body.DSSE)
+	if err != nil {
+		return nil, err
+	}
+	return SignIn201JSONResponse{
+		Token: token, Actor: string(signedIn.Actor), Role: wire.Role(signedIn.Role), Expires: evidence.At(signedIn.Expires).String(),
+	}, nil
+}
+
+func (s sessions) GetSession(ctx context.Context, _ GetSessionRequestObject) (GetSessionResponseObject, error) {
+	now := sessionOf(ctx)
+	return GetSession200JSONResponse{
+		Actor: string(now.Actor), Role: wire.Role(now.Role), KeyID: now.KeyID.String(), Expires: evidence.At(now.Expires).String(),
+	}, nil
+}
+
+func (s sessions) SignOut(ctx context.Context, _ SignOutRequestObject) (SignOutResponseObject, error) {
+	if err := s.auth.SignOut(ctx, sessionOf(ctx).token); err != nil {
+		return nil, err
+	}
+	return SignOut204Response{}, nil
+}
+
+type invitations struct {
+	vault *vault.Vault
+}
+
+func (i invitations) CreateInvitation(ctx context.Context, r CreateInvitationRequestObject) (CreateInvitationResponseObject, error) {
+	b := r.Body
+	if (b.Role == "") == (b.Rotation == "") || b.Rotation != "" && (b.Organization != "" || b.DocumentsOnly) {
+		return nil, evidence.Refuse(evidence.Invalid, "invitation_offer")
+	}
+	secret, made, err := i.vault.Invite(ctx, callerOf(ctx), vault.Offer{
+		Role: evidence.Role(b.Role), Organization: evidence.OrgID(b.Organization), DocumentsOnly: b.DocumentsOnly,
+		Rotation: evidence.ActorID(b.Rotation),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return CreateInvitation201JSONResponse{Secret: secret, Invitation: invitation(made)}, nil
+}
+
+func (i invitations) ListInvitations(ctx context.Context, r ListInvitationsRequestObject) (ListInvitationsResponseObject, error) {
+	list, err := i.vault.Invitations(ctx, callerOf(ctx), limit(r.Params.Limit))
+	if err != nil {
+		return nil, err
+	}
+	return ListInvitations200JSONResponse{Invitations: each(list, invitation)}, nil
+}
+
+func invitation(i vault.Invitation) wire.Invitation {
+	w := wire.Invitation{
+		Digest: i.Digest.String(), Actor: string(i.Actor), Role: wire.Role(i.Role), Organization: string(i.Organization),
+		DocumentsOnly: i.DocumentsOnly, Rotation: i.Rotation, Expires: evidence.At(i.Expires).String(),
+	}
+	if i.Keys != nil {
+		w.Keys = &wire.Keys{Key: i.Keys.Key, Recipient: i.Keys.Recipient, Possession: i.Keys.Possession}
+	}
+	return w
+}
+
+func (i invitations) GetInvitationTerms(ctx context.Context, r GetInvitationTermsRequestObject) (GetInvitationTermsResponseObject, error) {
+	terms, err := i.vault.InvitationTerms(ctx, r.Body.Secret)
+	if err != nil {
+		return nil, err
+	}
+	return GetInvitationTerms200JSONResponse{
+		Origin: i.vault.Info().Origin, Actor: string(terms.Actor), Role: wire.Role(terms.Role), Organization: string(terms.Organization),
+		DocumentsOnly: terms.DocumentsOnly, Rotation: terms.Rotation, Expires: evidence.At(terms.Expires).String(),
+	}, nil
+}
+
+func (i invitations) AnswerInvitation(ctx context.Context, r AnswerInvitationRequestObject) (AnswerInvitationResponseObject, error) {
+	fingerprint, err := i.vault.AnswerInvitation(ctx, r.Body.Secret, evidence.Keys{
+		Key: r.Body.Key, Recipient: r.Body.Recipient, Possession: r.Body.Possession,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return AnswerInvitation200JSONResponse{Fingerprint: fingerprint.String()}, nil
+}

@@ -1,0 +1,78 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"strongroom.example/strongroom/internal/auth"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/vault"
+)
+
+// Config is what the edge stands on.
+type Config struct {
+	Vault *vault.Vault
+	Auth  *auth.Auth
+	// TrustFingerprint names the trust file that people compare over a second channel (FORMATS §10).
+	TrustFingerprint evidence.Hash
+	// Ready reports whether what the vault stands on answers, its records above all.
+	Ready  func(context.Context) error
+	Logger *slog.Logger
+}
+
+// New returns the handler of everything in the contract. TLS, the time to read a header, and whatever else is served on the same address
+// are the server's business.
+func New(cfg Config) (http.Handler, error) {
+	k, err := loadContract()
+	if err != nil {
+		return nil, err
+	}
+	uploads, err := newUploads(cfg.Vault)
+	if err != nil {
+		return nil, err
+	}
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.ContextWithFallback = true // cancellation and the session reach the handlers
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	if err := engine.SetTrustedProxies(nil); err != nil {
+		return nil, err
+	}
+	engine.Use(observe(cfg.Logger), secure, sameOrigin())
+	engine.NoRoute(func(c *gin.Context) { refuse(c, evidence.Refuse(evidence.NotFound, "route")) })
+	engine.NoMethod(func(c *gin.Context) { refuse(c, &notOurs{status: http.StatusMethodNotAllowed, reason: reasonMethod}) })
+
+	routes := engine.Group("", admit(k, cfg.Auth))
+	handlers := api{
+		probes{cfg.Ready}, logReads{cfg.Vault, cfg.TrustFingerprint}, sessions{cfg.Auth}, invitations{cfg.Vault},
+		events{cfg.Vault}, content{cfg.Vault}, lists{cfg.Vault},
+	}
+	malformed := func(c *gin.Context, _ error) { refuse(c, departs()) }
+	strict := NewStrictHandlerWithOptions(handlers, nil, StrictGinServerOptions{
+		RequestErrorHandlerFunc:  malformed,
+		HandlerErrorFunc:         refuse,
+		ResponseErrorHandlerFunc: func(c *gin.Context, err error) { refuse(c, evidence.Fail(evidence.Internal, "response", err)) },
+	})
+	RegisterHandlersWithOptions(routes, strict, GinServerOptions{
+		ErrorHandler: func(c *gin.Context, err error, _ int) { malformed(c, err) },
+	})
+	uploads.register(routes)
+	return engine, nil
+}
+
+// api is the contract's operations, each group with the use case it needs; uploads are apart.
+type api struct {
+	probes
+	logReads
+	sessions
+	invitations
+	events
+	content
+	lists
+}
+
+var _ StrictServerInterface = api{}

@@ -1,0 +1,107 @@
+package httpapi
+
+import (
+	"cmp"
+
+	"strongroom.example/strongroom/internal/evidence"
+)
+
+// text is what a person reads: what happened, what was not lost, what to do.
+type text struct{ title, detail, kept, next string }
+
+// with returns t with what more precise says instead.
+func (t text) with(precise text) text {
+	return text{
+		cmp.Or(precise.title, t.title), cmp.Or(precise.detail, t.detail), cmp.Or(precise.kept, t.kept), cmp.Or(precise.next, t.next),
+	}
+}
+
+const (
+	keptAll     = "Nothing was changed. What was stored before, finished and unfinished uploads included, is as it was."
+	keptRequest = "Nothing was changed by this request."
+)
+
+var kindTexts = map[evidence.ErrorKind]text{
+	evidence.Invalid: {
+		"This cannot be accepted", "What was sent is malformed or breaks a rule that waiting will not lift.", keptAll,
+		"Correct what the reason names and send it again.",
+	},
+	evidence.Unauthenticated: {
+		"Not signed in", "There is no valid sign-in for this request.", "Uploads under way stay where they are.", "Sign in again, then repeat the request.",
+	},
+	evidence.Forbidden: {
+		"Not permitted", "The rules do not let this person do this.", keptAll, "Ask a person who may, or ask a custodian of the case for the right.",
+	},
+	evidence.NotFound: {
+		"Not found", "It does not exist, or it is not for you to see.", keptRequest, "Check the address. If somebody shared it with you, ask them whether it still holds.",
+	},
+	evidence.Conflict: {
+		"Something changed in the meantime", "The request was made on a state that is no longer the present one.", keptAll,
+		"Look at the present state, then decide and sign again.",
+	},
+	evidence.Gone: {
+		"This is over", "It has expired, was withdrawn or was destroyed.", "The history of what was done stays complete.", "Ask for a new permission if one is still needed.",
+	},
+	evidence.Held: {
+		"This is blocked", "A freeze or a hold stands in the way.", keptAll, "See in the item's history who placed it, on what ground, and until when.",
+	},
+	evidence.Pending: {
+		"Not ready yet", "The transparency log has not answered yet.", "What was accepted is stored and will not be lost.", "Wait a moment and ask again.",
+	},
+	evidence.TooLarge: {
+		"Too large", "What was sent is larger than what is accepted.", keptAll, "Send less, or in parts.",
+	},
+	evidence.TooMany: {
+		"Too much at once", "The limit for one person is reached.", keptAll, "Finish or give up what is open, or wait, then try again.",
+	},
+	evidence.Unknown: {
+		"A newer version is needed", "What was sent belongs to a version of the rules that this vault does not know.", keptAll, "Ask the administrator to upgrade the vault.",
+	},
+	evidence.Internal: {
+		"The vault could not do this", "Something is wrong on the vault's side. It is in the vault's own log.", "What was confirmed before stays confirmed.",
+		"Try again later. If it stays, give the administrator the request number from the answer's header.",
+	},
+}
+
+// reasonTexts are the reasons people meet most. Every other reason is told by its kind.
+var reasonTexts = map[string]text{
+	reasonContract:    {title: "The request is not well formed", detail: "It departs from the published interface; the places are listed."},
+	reasonContentType: {title: "Unexpected type of content", detail: "The body is not of the type that this address accepts."},
+	reasonBodySize:    {title: "Too large", detail: "The body is larger than this address accepts.", next: "Send less. Evidence goes up as an upload."},
+	reasonMethod:      {title: "Not possible here", detail: "This address does not know this method.", next: "See the published interface."},
+	reasonCrossOrigin: {title: "Refused", detail: "The request came from a page of another site.", next: "Open the vault's own page and try there."},
+	reasonRange:       {title: "Outside the file", detail: "The range lies outside the file.", next: "Ask for a range inside the length that the answer's header states."},
+
+	"sign_in": {title: "Sign-in failed", detail: "The sign-in was not accepted.", kept: keptRequest,
+		next: "Check that this device's key is the current one and its clock is right, then ask for a new challenge."},
+	"upload_offset": {title: "The upload is at another place", detail: "The part does not begin where the upload ends.",
+		kept: "Every byte that was confirmed is stored.", next: "Ask where the upload ends and go on from there."},
+	"upload_busy": {title: "The upload is in use", detail: "Another request is writing to this upload.",
+		kept: "Every byte that was confirmed is stored.", next: "Wait a moment, ask where the upload ends and go on from there."},
+	"upload_broken": {title: "The connection broke", detail: "The part ended early.",
+		kept: "Every byte that arrived and was made durable is stored.", next: "Ask where the upload ends and go on from there."},
+	"upload_quota":      {detail: "Too many uploads are open, or they are too large together."},
+	"upload_metadata":   {detail: "An upload carries no names: they belong into the sealed description.", next: "Send the upload without metadata."},
+	"upload_incomplete": {detail: "The evidence has not been uploaded completely.", next: "Finish the upload, then send the event again."},
+	"upload_differs":    {detail: "The uploaded bytes are not those that the event names.", next: "Upload the file again."},
+
+	evidence.ReasonSecondPerson:     {detail: "This needs another person than the one who began it.", next: "Ask a second person to do it."},
+	evidence.ReasonTwoOrgs:          {detail: "The second person must belong to another organization.", next: "Ask a person of another organization."},
+	evidence.ReasonRole:             {detail: "People in this role cannot do this."},
+	evidence.ReasonRight:            {detail: "In this case you do not have the right that this needs.", next: "Ask a custodian of the case for the right."},
+	evidence.ReasonNotMember:        {detail: "You are not a member of this case, or no longer."},
+	evidence.ReasonNotKeyholder:     {detail: "You do not hold a key of this case."},
+	evidence.ReasonPosition:         {detail: "Another event took this place in the history.", next: "Load the history, look at what happened, and sign again."},
+	evidence.ReasonStaleBasis:       {detail: "Something this act stands on has changed since you looked.", next: "Look again, then decide and sign again."},
+	evidence.ReasonClock:            {detail: "The signing time is more than two minutes from the vault's clock.", next: "Take the vault's time and sign again."},
+	evidence.ReasonConsentAnswer:    {detail: "The consent does not permit this.", next: "Nothing else permits it: ask the person concerned, or stop here."},
+	evidence.ReasonConsentWithdrawn: {detail: "The consent was withdrawn.", next: "Decide with a second custodian: destroy the item, or state the legal duty to hold it."},
+	evidence.ReasonConsentExpired:   {detail: "The consent has ended or has not begun.", next: "Ask the person concerned, or stop here."},
+	evidence.ReasonFrozen:           {detail: "The consent that keeps this item was withdrawn, narrowed or has ended.", next: "Decide with a second custodian: destroy the item, or state the legal duty to hold it."},
+	evidence.ReasonDamaged:          {detail: "The stored file was found to differ. It is not served.", next: "Tell the administrator: the file must be restored from a copy."},
+	evidence.ReasonGrantOver:        {detail: "The grant was refused, revoked or has expired.", next: "Ask for a new grant."},
+	evidence.ReasonGrantPending:     {detail: "The grant has not been approved yet.", next: "Wait for the approval."},
+	evidence.ReasonNotYet:           {detail: "The grant has not begun, or its cooling-off has not ended.", next: "Wait until it begins."},
+	"release_expired":               {detail: "The right to fetch lasts a quarter of an hour and has ended.", next: "Renew it on the same access event."},
+	"release_over":                  {detail: "An access event can be used for a day.", next: "Sign a new access event."},
+}

@@ -1,0 +1,185 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/tus/tusd/v2/pkg/handler"
+	"github.com/tus/tusd/v2/pkg/memorylocker"
+	"golang.org/x/exp/slog"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/vault"
+)
+
+const uploadsPath = "/v1/uploads/"
+
+// uploads speaks tus 1.0 (creation, termination, expiration): the protocol is tusd's, the bytes and whose they are the vault's.
+type uploads struct {
+	vault *vault.Vault
+	tus   *handler.UnroutedHandler
+}
+
+func newUploads(v *vault.Vault) (*uploads, error) {
+	u := &uploads{vault: v}
+	parts := handler.NewStoreComposer()
+	parts.UseCore(u)
+	parts.UseTerminater(u)
+	parts.UseLocker(memorylocker.New()) // between replicas the store's own check of the offset decides
+	var err error
+	u.tus, err = handler.NewUnroutedHandler(handler.Config{
+		StoreComposer:        parts,
+		BasePath:             uploadsPath,
+		MaxSize:              evidence.MaxEvidence,
+		DisableDownload:      true,
+		DisableConcatenation: true,
+		Cors:                 &handler.CorsConfig{Disable: true},
+		AcquireLockTimeout:   10 * time.Second,
+		NetworkTimeout:       time.Minute,
+		Logger:               slog.New(slog.NewTextHandler(io.Discard, nil)), // it would log ids; observe logs
+	})
+	return u, err
+}
+
+// register adds the routes of the contract that are not generated. They pass through admit like all others: HEAD needs a session too.
+func (u *uploads) register(routes gin.IRoutes) {
+	routes.POST(uploadsPath, u.serve(u.tus.PostFile))
+	routes.HEAD(uploadsPath+":upload", u.serve(u.tus.HeadFile))
+	routes.PATCH(uploadsPath+":upload", u.serve(u.tus.PatchFile))
+	routes.DELETE(uploadsPath+":upload", u.serve(u.tus.DelFile))
+}
+
+// exchange is one tus request: what the store must know of it, and what it did.
+type exchange struct {
+	context *gin.Context
+	by      vault.Caller
+	err     error         // what the vault refused or failed at
+	upload  *vault.Upload // once known
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
+
+func (u *uploads) serve(tus http.HandlerFunc) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if c.GetHeader("Upload-Metadata") != "" { // it holds file names by custom
+			refuse(c, evidence.Refuse(evidence.Invalid, "upload_metadata"))
+			return
+		}
+		deadline(c.Writer, time.Minute) // tusd moves it with every read
+		c.Header("Tus-Resumable", "1.0.0")
+		x := &exchange{context: c, by: callerOf(c)}
+		w := &tusWriter{ownProblems{ResponseWriter: c.Writer, context: c, refusal: x.refusal}, x}
+		tus(w, c.Request.WithContext(context.WithValue(c.Request.Context(), exchangeKey{}, x)))
+	}
+}
+
+// refusal is what the vault said, or what tusd's own status means here.
+func (x *exchange) refusal(status int) error {
+	if x.err != nil {
+		return x.err
+	}
+	switch status {
+	case http.StatusNotFound:
+		return evidence.Refuse(evidence.NotFound, "upload")
+	case http.StatusConflict:
+		return evidence.Refuse(evidence.Conflict, "upload_offset")
+	case http.StatusRequestEntityTooLarge:
+		return evidence.Refuse(evidence.TooLarge, "upload_size")
+	case http.StatusLocked:
+		return evidence.Refuse(evidence.Conflict, "upload_busy")
+	}
+	// What is left comes from the connection: it broke, stood still, or was taken over by a newer request. Whatever became durable counts.
+	return evidence.Refuse(evidence.Conflict, "upload_broken")
+}
+
+// tusWriter adds to tusd's answers what it does not know: the path as the address, and when the upload ends.
+type tusWriter struct {
+	ownProblems
+	exchange *exchange
+}
+
+func (w *tusWriter) WriteHeader(status int) {
+	if u := w.exchange.upload; u != nil && status < http.StatusBadRequest && w.exchange.context.Request.Method != http.MethodDelete {
+		if status == http.StatusCreated {
+			w.Header().Set("Location", uploadsPath+string(u.ID))
+		}
+		w.Header().Set("Upload-Expires", u.Expires.UTC().Format(http.TimeFormat))
+	}
+	w.ownProblems.WriteHeader(status)
+}
+
+// NewUpload implements handler.DataStore.
+func (u *uploads) NewUpload(ctx context.Context, info handler.FileInfo) (handler.Upload, error) {
+	x := exchangeOf(ctx)
+	made, err := u.vault.CreateUpload(ctx, x.by, info.Size)
+	if err != nil {
+		return nil, x.fail(err)
+	}
+	x.upload = &made
+	return &upload{u.vault, x, made, 0}, nil
+}
+
+// GetUpload implements handler.DataStore.
+func (u *uploads) GetUpload(ctx context.Context, id string) (handler.Upload, error) {
+	x := exchangeOf(ctx)
+	found, stage, err := u.vault.Upload(ctx, x.by, evidence.UploadID(id))
+	if err != nil {
+		return nil, x.fail(err)
+	}
+	x.upload = &found
+	return &upload{u.vault, x, found, stage.Offset}, nil
+}
+
+// AsTerminatableUpload implements handler.TerminaterDataStore.
+func (u *uploads) AsTerminatableUpload(up handler.Upload) handler.TerminatableUpload {
+	return up.(*upload)
+}
+
+// fail keeps the error for the answer: what tusd makes of it is dropped.
+func (x *exchange) fail(err error) error {
+	x.err = err
+	return err
+}
+
+// upload is one upload within one request.
+type upload struct {
+	vault    *vault.Vault
+	exchange *exchange
+	upload   vault.Upload
+	offset   int64 // durable bytes
+}
+
+// GetInfo implements handler.Upload.
+func (u *upload) GetInfo(context.Context) (handler.FileInfo, error) {
+	return handler.FileInfo{ID: string(u.upload.ID), Size: u.upload.Size, Offset: u.offset}, nil
+}
+
+// WriteChunk implements handler.Upload. What it returns is durable, also beside an error.
+func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
+	n, err := u.vault.AppendUpload(ctx, u.exchange.by, u.upload.ID, offset, src)
+	if err != nil {
+		return n, u.exchange.fail(err)
+	}
+	return n, nil
+}
+
+// GetReader implements handler.Upload. Downloads are off: nothing is read back before an event names it.
+func (u *upload) GetReader(context.Context) (io.ReadCloser, error) {
+	return nil, handler.ErrNotImplemented
+}
+
+// FinishUpload implements handler.Upload: a complete upload waits for the event that names it.
+func (u *upload) FinishUpload(context.Context) error { return nil }
+
+// Terminate implements handler.TerminatableUpload.
+func (u *upload) Terminate(ctx context.Context) error {
+	if err := u.vault.DropUpload(ctx, u.exchange.by, u.upload.ID); err != nil {
+		return u.exchange.fail(err)
+	}
+	return nil
+}

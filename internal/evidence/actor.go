@@ -125,6 +125,9 @@ func actorConfirmed(a *act) (State, error) {
 	}
 	s := *own
 	s.Last, s.Status, s.ConfirmedBy = a.tip, StatusActive, a.Actor.ID
+	if a.Time < s.SuspendedTill {
+		s.Status = StatusSuspended
+	}
 	s.Introducers = with(s.Introducers, a.Actor.ID, cmp.Compare[ActorID])
 	return &s, nil
 }

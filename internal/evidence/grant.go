@@ -264,8 +264,8 @@ func (a *act) redeeming(d *GrantRedeemedDetails) error {
 	if err != nil {
 		return err
 	}
-	t := &g.Terms
-	if t.Recipient.Actor != a.Actor.ID || t.Recipient.Fingerprint != a.signer.Fingerprint() || t.RecipientClass != a.Actor.Role {
+	t, fingerprint := &g.Terms, a.signer.Fingerprint()
+	if t.Recipient.Actor != a.Actor.ID || t.Recipient.Fingerprint != fingerprint || t.RecipientClass != a.Actor.Role {
 		return Refuse(Forbidden, ReasonRecipient)
 	}
 	if err := a.sharing(g); err != nil {
@@ -279,7 +279,7 @@ func (a *act) redeeming(d *GrantRedeemedDetails) error {
 	case a.Purpose != "" && a.Purpose != t.Purpose:
 		return Refuse(Invalid, ReasonTerms)
 	}
-	return a.served(d.Envelope)
+	return a.served(fingerprint, d.Envelope)
 }
 
 func grantRedeemed(a *act) (State, error) {

@@ -9,13 +9,18 @@ import (
 )
 
 // Random histories by random people, some with forged parts: Apply never panics and never changes what it is given (world.try), and
-// whatever it accepts keeps the promises of the rules.
+// whatever it accepts keeps the promises of the rules. Together they must reach nearly every kind, or they show nothing.
 func TestRandomHistories(t *testing.T) {
 	accepted := map[Kind]int{}
 	rapid.Check(t, func(rt *rapid.T) {
 		w, id, g := newShared(rt)
 		h := &history{rt, w, []ItemID{id}, []GrantID{g}}
-		for range rapid.IntRange(5, 40).Draw(rt, "steps") {
+		if rapid.Bool().Draw(rt, "second item") { // a draft, and a grant whose envelope is not written yet
+			draft := w.item("clinician", Photograph)
+			h.items = append(h.items, draft)
+			h.grants = append(h.grants, w.granted(id, "police"))
+		}
+		for range rapid.IntRange(20, 40).Draw(rt, "steps") {
 			e := h.event()
 			if rapid.IntRange(0, 9).Draw(rt, "forge") == 0 {
 				h.forge(e)
@@ -46,10 +51,8 @@ func TestRandomHistories(t *testing.T) {
 			}
 		}
 	})
-	for k := range rules {
-		if accepted[k] == 0 && k != CaseOpened && k != ActorEnrolled {
-			t.Logf("no random history accepted %s", k)
-		}
+	if len(accepted) < len(rules)-6 {
+		t.Errorf("the histories reached only %v", accepted)
 	}
 }
 
@@ -89,7 +92,8 @@ func (h *history) event() *Event {
 	custodian := one(h, "custodian", "custodian", "custodian 2", "custodian 3", who)
 	recipient := one(h, "recipient", "court", "court", who)
 	target := h.name()
-	switch rapid.IntRange(0, 24).Draw(h.T, "act") {
+	switch rapid.Uint64().Draw(h.T, "act") * 0x9e3779b97f4a7c15 >> 32 % 28 { // mixed, because rapid prefers small numbers
+
 	case 0:
 		return w.rotation(one(h, "by", "administrator", "custodian", who), target)
 	case 1, 2:
@@ -121,8 +125,7 @@ func (h *history) event() *Event {
 		e := w.deposit(one(h, "depositor", "clinician", "investigator", who), Testimony)
 		e.Details.(*ItemDepositedDetails).Class, e.Consent = ConsentForm, nil
 		w.finish(e)
-		if s, err := w.try(e); err == nil {
-			w.accept(e, s)
+		if h.maybe(e) {
 			w.form = ItemID(e.Stream.ID)
 		}
 		return w.giving(one(h, "giver", "clinician", "investigator", who), h.someAnswers())
@@ -136,6 +139,11 @@ func (h *history) event() *Event {
 		}
 		return e
 	case 12:
+		for _, draft := range h.items {
+			if !w.state(draft).Sealed {
+				id = draft
+			}
+		}
 		return w.on(id, custodian, ItemSealed, &ItemSealedDetails{int64(len(h.items)), id})
 	case 13, 14:
 		return w.open(id, keyholder)
@@ -143,26 +151,37 @@ func (h *history) event() *Event {
 		return w.verify(id, one(h, "verifier", "vault", "auditor", keyholder), one(h, "scope", "ciphertext", "content"), one(h, "outcome", Success, Success, Failure))
 	case 16:
 		return w.proposal(id, keyholder, one(h, "to", "court", "court 2", "police", "defence"))
-	case 17:
-		if w.state(id).Grant(g) != nil {
+	case 17, 18:
+		id, g = h.find(GrantPending, id, g)
+		if w.state(id).Grant(g) != nil && one(h, "approve", true, true, false) {
 			return w.approval(id, custodian, g)
 		}
-		return w.refusal(id, custodian, g)
-	case 18:
 		return w.refusal(id, custodian, g)
 	case 19:
 		return w.revoke(id, keyholder, g)
 	case 20:
 		return w.expire(id, g)
 	case 21:
-		if w.state(id).Grant(g) != nil {
+		if id, g = h.find(GrantActive, id, g); w.state(id).Grant(g) != nil {
+			h.maybe(w.open(id, keyholder))
 			return w.wrap(id, keyholder, g)
 		}
 		return w.on(id, custodian, ItemEnvelopeAdded, &ItemEnvelopeAddedDetails{EnvelopeRef{w.p(target).fingerprint(), w.unique()}, CauseRewrap, ""})
 	case 22:
+		h.maybe(w.redemption(id, recipient, g))
 		return one(h, "access", w.redemption(id, recipient, g), w.receipt(id, recipient, g), w.export(id, recipient, g))
 	case 23:
 		return w.on(id, custodian, ItemEnvelopeRemoved, &ItemEnvelopeRemovedDetails{w.p(target).fingerprint(), CauseDeparture, w.now.Add(day)})
+	case 24:
+		here := w.cas
+		defer func() { w.cas = here }()
+		w.cas = made[CaseID](w)
+		return w.opening()
+	case 25:
+		return w.event("vault", VaultOf(origin), VaultHeads, &VaultHeadsDetails{int64(len(w.log)), int64(len(w.log)), nil, w.unique()})
+	case 26:
+		w.meet("new", Clinician, false)
+		return w.enrolment(one(h, "by", "administrator", who), "new")
 	}
 	d := w.configuration()
 	d.Policy.BinWait += one(h, "wait", int64(-1), 0, 1)
@@ -170,6 +189,29 @@ func (h *history) event() *Event {
 		return w.event(custodian, PolicyOf(origin), VaultConfirmed, &VaultConfirmedDetails{s.ProposedLeaf})
 	}
 	return w.event("administrator", PolicyOf(origin), VaultConfigured, d)
+}
+
+// find prefers a grant of that status without an envelope.
+func (h *history) find(status GrantStatus, id ItemID, g GrantID) (ItemID, GrantID) {
+	for _, i := range h.items {
+		for _, grant := range h.w.state(i).Grants {
+			if _, has := h.w.state(i).Envelope(grant.Terms.Recipient.Fingerprint); grant.Status == status && !has {
+				id, g = i, grant.Terms.ID
+			}
+		}
+	}
+	return id, g
+}
+
+// maybe applies an event that the next one builds upon.
+func (h *history) maybe(e *Event) bool {
+	before := h.w.facts.States[e.Stream.Stream()]
+	after, err := h.w.try(e)
+	if err == nil {
+		h.promises(e, before, after)
+		h.w.accept(e, after)
+	}
+	return err == nil
 }
 
 // forge spoils one part of an event.
@@ -218,7 +260,7 @@ func (h *history) promises(e *Event, before, after State) {
 	must(after.Tip().Seq == seq && after.Tip().Time == e.Time && !after.Tip().Leaf.IsZero(), "the tip is not the event")
 	switch s := after.(type) {
 	case *ActorState:
-		if s.Status == StatusActive && !s.Founder {
+		if (s.Status == StatusActive || s.Status == StatusSuspended) && !s.Founder {
 			must(s.ConfirmedBy != "" && s.ConfirmedBy != s.EnrolledBy && s.ConfirmedBy != s.ID && s.EnrolledBy != s.ID, "one person made an actor")
 		}
 		if b, ok := before.(*ActorState); ok {

@@ -239,15 +239,15 @@ func (a *act) opening(d *ItemOpenedDetails) error {
 	if err := a.keyholder(MayOpen); err != nil {
 		return err
 	}
-	return a.served(d.Envelope)
+	return a.served(a.signer.Fingerprint(), d.Envelope)
 }
 
-// served: the file is sound, and the envelope asked for is the signer's.
-func (a *act) served(envelope Hash) error {
+// served: the file is sound, and the envelope asked for is that of the signer's keys.
+func (a *act) served(fingerprint, envelope Hash) error {
 	if a.item.Damaged {
 		return Refuse(Held, ReasonDamaged)
 	}
-	if e, ok := a.item.Envelope(a.signer.Fingerprint()); !ok || e.SHA256 != envelope {
+	if e, ok := a.item.Envelope(fingerprint); !ok || e.SHA256 != envelope {
 		return Refuse(NotFound, ReasonEnvelope)
 	}
 	return nil

@@ -789,17 +789,9 @@ func TestReleases(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			fork := *w
-			fork.t, fork.facts.States, fork.people = t, map[Stream]State{}, map[string]*person{}
-			for k, v := range w.facts.States {
-				fork.facts.States[k] = v
-			}
-			for k, v := range w.people {
-				p := *v
-				fork.people[k] = &p
-			}
-			c.then(&fork)
-			refused(t, release(&fork, c.e, fork.now), c.kind, c.reason)
+			fork := w.fork(t)
+			c.then(fork)
+			refused(t, release(fork, c.e, fork.now), c.kind, c.reason)
 		})
 	}
 }

@@ -22,7 +22,7 @@ type Facts struct {
 	Founders []Hash // SHA-256 of the SPKI DER of every founder's key, from the trust file (FORMATS §10)
 }
 
-// Status of an actor.
+// Status of an actor. A suspension ends by itself, without an event: whether signatures count is ActorState.Active's answer.
 type Status string
 
 const (

@@ -9,10 +9,12 @@ import (
 	"go/ast"
 	"go/parser"
 	gotoken "go/token"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -288,18 +290,41 @@ func (w *world) configuration() *VaultConfiguredDetails {
 }
 
 // newVault is a vault after init: the vault's key, the policy, two founders.
-func newVault(t tb) *world {
-	w := &world{t: t, now: At(time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)), people: map[string]*person{}, facts: Facts{Origin: origin, States: map[Stream]State{}}}
+func newVault(t tb) *world { return vaultWorld().fork(t) }
+
+var vaultWorld = sync.OnceValue(func() *world {
+	w := &world{t: builder{}, now: At(time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)), people: map[string]*person{}, facts: Facts{Origin: origin, States: map[Stream]State{}}}
 	w.enrol("vault", Vault, true)
 	w.do(w.event("vault", PolicyOf(origin), VaultConfigured, w.configuration()))
 	w.enrol("administrator", Administrator, true)
 	w.enrol("custodian", Custodian, true)
 	return w
+})
+
+// builder fails where no test is running yet.
+type builder struct{}
+
+func (builder) Helper()                      {}
+func (builder) Fatal(args ...any)            { panic(fmt.Sprint(args...)) }
+func (builder) Fatalf(s string, args ...any) { panic(fmt.Sprintf(s, args...)) }
+
+// fork copies a world for a test of its own. States are never changed, so they may be shared.
+func (w *world) fork(t tb) *world {
+	c := *w
+	c.t, c.log, c.facts.Founders = t, slices.Clone(w.log), slices.Clone(w.facts.Founders)
+	c.facts.States, c.people = maps.Clone(w.facts.States), map[string]*person{}
+	for name, p := range w.people {
+		own := *p
+		c.people[name] = &own
+	}
+	return &c
 }
 
 // newCase adds everybody, and an open case: the clinician, the investigator and three custodians are members, keyholders are all but the investigator.
-func newCase(t tb) *world {
-	w := newVault(t)
+func newCase(t tb) *world { return caseWorld().fork(t) }
+
+var caseWorld = sync.OnceValue(func() *world {
+	w := newVault(builder{})
 	for _, p := range []struct {
 		name string
 		role Role
@@ -313,7 +338,7 @@ func newCase(t tb) *world {
 	w.cas = made[CaseID](w)
 	w.do(w.opening())
 	return w
-}
+})
 
 var allRights = []Right{MayApprove, MayDeposit, OnDuty, MayManage, MayOpen}
 
@@ -356,13 +381,15 @@ var everyAnswer = Answers{Examination: Yes, Photographs: Yes, Storage: Yes, Poli
 	Courts: []CourtAnswer{{"DE", Yes, Yes, Yes}}, Research: No}
 
 // newConsented is newCase with a consent that says yes to everything asked.
-func newConsented(t tb) *world {
-	w := newCase(t)
+func newConsented(t tb) *world { return consentedWorld().fork(t) }
+
+var consentedWorld = sync.OnceValue(func() *world {
+	w := newCase(builder{})
 	w.con = made[ConsentID](w)
 	w.form = w.depositForm()
 	w.do(w.giving("clinician", everyAnswer))
 	return w
-}
+})
 
 func (w *world) depositForm() ItemID {
 	w.t.Helper()

@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"strconv"
 	"time"
-
-	"github.com/gin-gonic/gin"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/objects"
@@ -36,38 +35,40 @@ func (s content) GetEvidence(ctx context.Context, r GetEvidenceRequestObject) (G
 	if r.Params.IfRange != nil {
 		asked.Set("If-Range", *r.Params.IfRange)
 	}
-	return ciphertext{ctx.(*gin.Context), asked, object, digest}, nil
+	return ciphertext{ctx, asked, object, digest}, nil
 }
 
 // ciphertext is the answer that sends an object, or the asked range of it.
 type ciphertext struct {
-	context *gin.Context
-	asked   http.Header // the conditions of the contract, and no others
-	object  objects.Object
-	digest  evidence.Hash
+	ctx    context.Context
+	asked  http.Header // the conditions of the contract, and no others
+	object objects.Object
+	digest evidence.Hash
 }
 
-func (f ciphertext) VisitGetEvidenceResponse(http.ResponseWriter) error {
+func (f ciphertext) VisitGetEvidenceResponse(w http.ResponseWriter) error {
 	defer f.object.Close()
-	w := &ownProblems{ResponseWriter: f.context.Writer, context: f.context, refusal: func(status int) error {
-		if status == http.StatusRequestedRangeNotSatisfiable {
-			return &notOurs{status: status, reason: reasonRange}
-		}
-		return evidence.Refuse(evidence.Internal, "evidence")
-	}}
 	w.Header().Set("Content-Type", typeBytes)
 	w.Header().Set("ETag", `"`+f.digest.String()+`"`)
-	r := (&http.Request{Method: http.MethodGet, Header: f.asked}).WithContext(f.context.Request.Context())
-	http.ServeContent(patient{w}, r, "", time.Time{}, f.object)
-	return nil
+	r := (&http.Request{Method: http.MethodGet, Header: f.asked}).WithContext(f.ctx)
+	quiet := &silenced{ResponseWriter: w}
+	http.ServeContent(patient{quiet}, r, "", time.Time{}, f.object)
+	switch quiet.status {
+	case 0:
+		return nil
+	case http.StatusRequestedRangeNotSatisfiable:
+		w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(f.object.Size(), 10))
+		return &notOurs{status: quiet.status, reason: reasonRange}
+	}
+	return evidence.Refuse(evidence.Internal, "evidence")
 }
 
 // patient gives each write its own time, so that a slow line may take a day for a large file and a dead one ends.
-type patient struct{ *ownProblems }
+type patient struct{ *silenced }
 
 func (w patient) Write(b []byte) (int, error) {
-	deadline(w.ownProblems, stallTime)
-	return w.ownProblems.Write(b)
+	deadline(w.silenced, stallTime)
+	return w.silenced.Write(b)
 }
 
 func (s content) GetAttachment(ctx context.Context, r GetAttachmentRequestObject) (GetAttachmentResponseObject, error) {

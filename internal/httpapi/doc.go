@@ -8,4 +8,5 @@
 // and what may not be seen with the same bytes. It trusts no forwarding header and keeps nothing between requests.
 package httpapi
 
-//go:generate go tool -modfile=../../scripts/tools.mod oapi-codegen -config generate.yaml ../../api/openapi.yaml
+//go:generate go tool -modfile=../../scripts/tools.mod oapi-codegen -config server.yaml ../../api/openapi.yaml
+//go:generate go tool -modfile=../../scripts/tools.mod oapi-codegen -config spec.yaml ../../api/openapi.yaml

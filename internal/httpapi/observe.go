@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -20,7 +21,7 @@ import (
 // the address; a reason, not a text; and for faults of the vault itself the cause, which package errors promise to keep free of values.
 func observe(logger *slog.Logger) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		start := time.Now()
+		start, ctx := time.Now(), c.Request.Context()
 		var raw [8]byte
 		rand.Read(raw[:])
 		id := hex.EncodeToString(raw[:])
@@ -49,11 +50,11 @@ func observe(logger *slog.Logger) gin.HandlerFunc {
 				}
 			}
 			level := slog.LevelInfo
-			if status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable {
+			gone := errors.Is(ctx.Err(), context.Canceled) // the client did not wait: no fault of the vault
+			if status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable && !gone {
 				level = slog.LevelError
 			}
-			// A client that has gone cancels its context; the line is written all the same.
-			logger.LogAttrs(context.WithoutCancel(c.Request.Context()), level, "request", attributes...)
+			logger.LogAttrs(context.WithoutCancel(ctx), level, "request", attributes...)
 		}()
 		c.Next()
 	}

@@ -82,6 +82,7 @@ func refuse(c *gin.Context, err error) {
 	if c.Writer.Written() { // the answer had begun: nothing can be taken back
 		return
 	}
+	secure(c) // net/http drops some of it from a refusal of its own
 	p := problemOf(err)
 	h := c.Writer.Header()
 	switch p.Status {
@@ -104,32 +105,29 @@ func refuse(c *gin.Context, err error) {
 	c.Writer.Write(body) // a client that is gone needs no answer
 }
 
-// ownProblems passes on what a handler of another library answers, unless it refuses: then the answer is the problem that refusal
-// returns, and the handler's own text is dropped.
-type ownProblems struct {
-	gin.ResponseWriter
-	context *gin.Context
-	refusal func(status int) error
-	refused bool
+// silenced passes on what a handler of another library answers, unless it refuses: then nothing is written, and status is what it would
+// have been, for the caller to answer with a problem.
+type silenced struct {
+	http.ResponseWriter
+	status int
 }
 
-func (w *ownProblems) WriteHeader(status int) {
-	if status < http.StatusBadRequest || w.refused {
+func (w *silenced) WriteHeader(status int) {
+	if status < http.StatusBadRequest {
 		w.ResponseWriter.WriteHeader(status)
 		return
 	}
-	w.refused = true
+	w.status = status
 	w.Header().Del("Content-Length")
 	w.Header().Del("Content-Type")
-	refuse(w.context, w.refusal(status))
 }
 
-func (w *ownProblems) Write(b []byte) (int, error) {
-	if w.refused {
+func (w *silenced) Write(b []byte) (int, error) {
+	if w.status != 0 {
 		return len(b), nil
 	}
 	return w.ResponseWriter.Write(b)
 }
 
 // Unwrap lets http.ResponseController reach the connection.
-func (w *ownProblems) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *silenced) Unwrap() http.ResponseWriter { return w.ResponseWriter }

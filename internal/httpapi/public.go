@@ -32,9 +32,9 @@ type logReads struct {
 
 func (l logReads) GetVault(context.Context, GetVaultRequestObject) (GetVaultResponseObject, error) {
 	info := l.vault.Info()
-	return GetVault200JSONResponse{Body: wire.Vault{
+	return GetVault200JSONResponse{
 		Origin: info.Origin, Time: info.Time.String(), Checkpoint: string(info.Checkpoint), TrustFingerprint: l.trust.String(),
-	}}, nil
+	}, nil
 }
 
 func (l logReads) GetCheckpoint(context.Context, GetCheckpointRequestObject) (GetCheckpointResponseObject, error) {

@@ -52,16 +52,20 @@ func New(cfg Config) (http.Handler, error) {
 		events{cfg.Vault}, content{cfg.Vault}, lists{cfg.Vault},
 	}
 	malformed := func(c *gin.Context, _ error) { refuse(c, departs()) }
-	strict := NewStrictHandlerWithOptions(handlers, nil, StrictGinServerOptions{
-		RequestErrorHandlerFunc:  malformed,
-		HandlerErrorFunc:         refuse,
-		ResponseErrorHandlerFunc: func(c *gin.Context, err error) { refuse(c, evidence.Fail(evidence.Internal, "response", err)) },
+	strict := NewStrictHandlerWithOptions(handlers, []StrictMiddlewareFunc{detached}, StrictGinServerOptions{
+		RequestErrorHandlerFunc: malformed, HandlerErrorFunc: refuse, ResponseErrorHandlerFunc: refuse,
 	})
 	RegisterHandlersWithOptions(routes, strict, GinServerOptions{
 		ErrorHandler: func(c *gin.Context, err error, _ int) { malformed(c, err) },
 	})
 	uploads.register(routes)
 	return engine, nil
+}
+
+// detached gives a handler a context of its own. gin uses its contexts again for the next request, while what a handler began, a database
+// driver's watch on cancellation for one, may still look at the one it was given.
+func detached(handle StrictHandlerFunc, _ string) StrictHandlerFunc {
+	return func(c *gin.Context, request any) (any, error) { return handle(c.Copy(), request) }
 }
 
 // api is the contract's operations, each group with the use case it needs; uploads are apart.

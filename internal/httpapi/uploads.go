@@ -54,10 +54,9 @@ func (u *uploads) register(routes gin.IRoutes) {
 
 // exchange is one tus request: what the store must know of it, and what it did.
 type exchange struct {
-	context *gin.Context
-	by      vault.Caller
-	err     error         // what the vault refused or failed at
-	upload  *vault.Upload // once known
+	by     vault.Caller
+	err    error         // what the vault refused or failed at
+	upload *vault.Upload // once known
 }
 
 type exchangeKey struct{}
@@ -65,6 +64,7 @@ type exchangeKey struct{}
 func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
 
 func (u *uploads) serve(tus http.HandlerFunc) gin.HandlerFunc {
+	byID := http.StripPrefix(uploadsPath, tus) // tusd takes the rest of the path for the id
 	return func(c *gin.Context) {
 		if c.GetHeader("Upload-Metadata") != "" { // it holds file names by custom
 			refuse(c, evidence.Refuse(evidence.Invalid, "upload_metadata"))
@@ -72,9 +72,17 @@ func (u *uploads) serve(tus http.HandlerFunc) gin.HandlerFunc {
 		}
 		deadline(c.Writer, time.Minute) // tusd moves it with every read
 		c.Header("Tus-Resumable", "1.0.0")
-		x := &exchange{context: c, by: callerOf(c)}
-		w := &tusWriter{ownProblems{ResponseWriter: c.Writer, context: c, refusal: x.refusal}, x}
-		tus(w, c.Request.WithContext(context.WithValue(c.Request.Context(), exchangeKey{}, x)))
+		ctx := c.Request.Context()
+		x := &exchange{by: callerOf(ctx)}
+		w := &tusWriter{silenced{ResponseWriter: c.Writer}, x, c.Request.Method}
+		byID.ServeHTTP(w, c.Request.WithContext(context.WithValue(ctx, exchangeKey{}, x)))
+		if w.status == 0 {
+			return
+		}
+		if c.Request.Method == http.MethodPatch {
+			c.Header("Connection", "close") // what is left of the part is not read, and tusd may still be ending the connection's reads
+		}
+		refuse(c, x.refusal(w.status))
 	}
 }
 
@@ -99,18 +107,19 @@ func (x *exchange) refusal(status int) error {
 
 // tusWriter adds to tusd's answers what it does not know: the path as the address, and when the upload ends.
 type tusWriter struct {
-	ownProblems
+	silenced
 	exchange *exchange
+	method   string
 }
 
 func (w *tusWriter) WriteHeader(status int) {
-	if u := w.exchange.upload; u != nil && status < http.StatusBadRequest && w.exchange.context.Request.Method != http.MethodDelete {
+	if u := w.exchange.upload; u != nil && status < http.StatusBadRequest && w.method != http.MethodDelete {
 		if status == http.StatusCreated {
 			w.Header().Set("Location", uploadsPath+string(u.ID))
 		}
 		w.Header().Set("Upload-Expires", u.Expires.UTC().Format(http.TimeFormat))
 	}
-	w.ownProblems.WriteHeader(status)
+	w.silenced.WriteHeader(status)
 }
 
 // NewUpload implements handler.DataStore.
@@ -164,6 +173,9 @@ func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (i
 	n, err := u.vault.AppendUpload(ctx, u.exchange.by, u.upload.ID, offset, src)
 	if err != nil {
 		return n, u.exchange.fail(err)
+	}
+	if offset+n == u.upload.Size {
+		_, _ = io.CopyN(io.Discard, src, 1) // tusd notices a part that is too long when it is read past the end
 	}
 	return n, nil
 }

@@ -137,7 +137,9 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
-func (w *world) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(w.logs, nil)) }
+func newLogger(to io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(to, nil)) }
+
+func (w *world) logger() *slog.Logger { return newLogger(w.logs) }
 
 func (w *world) now() time.Time { return time.Now().Add(w.drift) }
 

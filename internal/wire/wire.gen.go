@@ -4752,11 +4752,6 @@ func (r ListEventsResponse) ContentType() string {
 	return ""
 }
 
-// GetVaultResponse200Headers the declared response headers of an HTTP 200 response for GetVault
-type GetVaultResponse200Headers struct {
-	CacheControl string
-}
-
 type GetVaultResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4764,8 +4759,6 @@ type GetVaultResponse struct {
 	JSON200 *Vault
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *Problem
-	// Headers200 the parsed response headers for an HTTP 200 response
-	Headers200 *GetVaultResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -6203,19 +6196,6 @@ func ParseGetVaultResponse(rsp *http.Response) (*GetVaultResponse, error) {
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 200:
-		var headers GetVaultResponse200Headers
-		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.CacheControl = value
-		}
-		response.Headers200 = &headers
 	}
 
 	return response, nil

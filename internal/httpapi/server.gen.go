@@ -5,18 +5,12 @@ package httpapi
 
 import (
 	"bytes"
-	"compress/flate"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"path"
-	"strings"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gin-gonic/gin"
 	"github.com/gin-gonic/gin/binding"
 	"github.com/oapi-codegen/runtime"
@@ -1994,23 +1988,15 @@ type GetVaultResponseObject interface {
 	VisitGetVaultResponse(w http.ResponseWriter) error
 }
 
-type GetVault200ResponseHeaders struct {
-	CacheControl string
-}
-
-type GetVault200JSONResponse struct {
-	Body    Vault
-	Headers GetVault200ResponseHeaders
-}
+type GetVault200JSONResponse Vault
 
 func (response GetVault200JSONResponse) VisitGetVaultResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2964,234 +2950,4 @@ func (sh *strictHandler) GetVault(ctx *gin.Context) {
 	} else if response != nil {
 		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
 	}
-}
-
-// Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
-// Stored as a slice of fixed-width chunks rather than one concatenated
-// const string: with thousands of chunks the chained `+` fold is several
-// times slower for the Go compiler than parsing a slice literal.
-var swaggerSpec = []string{
-	"3H3rcts4svCroPht1SQZSpZkx4md2tryZDybfHNJKvbuVm3sY0NkS8KYAjQAKEXx6HnOe5wnO4UGeJNA",
-	"iXTk7Mz5ZVkCiUZ3o7vRN9wHkZjOBAeuVXB6H0yAxiDx41kUwUx/oHwM+H8MKpJsppngwWlgvydUAmGc",
-	"DJcaVDcIAwm/pUxCHJxqmUIYqGgCU2oeB55Og9OPAQ4NrsNAL2cQnAZKS8bHwWoVBq8F18DtlJszXk6A",
-	"SPNTSCiPiZ4ASYCP9YSIEf63mIgEyIglsB2SKf30Ez4YnL7shcGMag3SzPBfCBt58rHXObn+tmP//H51",
-	"9ezpgf38l8AH9vklHW+Ce/HmrDN4fpwB1wqs4+MKWFeBmZ52Rtf3x0erq8APxi/iQgvpQdwvQk8YHxOm",
-	"yB3MNBkuSUSjiSXYJoG46Ch8kZdGl6n6ACqd0mFSQ6M5SMUEzxY+k0KLSCTNuKPf7XV7/pn/MUsEjc8/",
-	"zZj0MeS/JsBxwhTHEeCxIilPQClCOYE5cE04nYIiTJMnH354TU76/R6JqYanjSkzOAmDKePlf+sgzcas",
-	"A/odMllLnh0JOaU6OA0Y18dHQWhgYlODs5cvTo57J4e9wWDQe4nA2e/7OWSMaxiDLIH2bjRSoDdB+z6V",
-	"hq5NtnN7gHoegFaGzyWdgnZC5zVV8Ja/pz7EGeaKqEJMMfPFzAwLA0PU4DQwP20F+S8SRsFp8P8OCpF3",
-	"YH9VBzjv91YKpVIJ6Z/+lsMnfZuzNh0DGcJIyAKm31KQyxJQ9mWNwbDDV2HwqTMWHYOvjrpjs45AKGjS",
-	"mQmDPRmcjmiiYBUGPwEdvaHKg6+fQd4lRkjSEZlQlctJ3Ao1SDSDb8zgB2PyezYGpRGTP7Ep83DZOdeS",
-	"gSIzkIjCOtwl+Hh53hhGNE10cPq8F1Y48HBQ5sB+r7d9I7RA7xfJO1yVVanFsi5T1Sle+UVCcWWeVjPB",
-	"lZWIb4AmdudEVpWaj3Q2S1hEDcQHvyoD9n1DUrrX4TxrwhaSpGvw+F6KYQLTLVPO7Ihv202dvdc394Rq",
-	"sjDSfCEFH4dkgV9Qq93cv1qQWHSRC90rC5PGoPo+oHHMLNHfSzEDqZnBIZI9DGalr+5Lm6I57xdU/Vh6",
-	"vqChGP4KkTYoPIvswgp6zxksgjCIxYIbae2hPD5lhVSLdYwYH4OcSWap1GQlZpul3PDv6X0GxFCIBCg3",
-	"P7J414sQTiNZwyDJFeK2B5zaXIWBkGPK2WeaoWfbU+/k2E4ihd2n2wZ/MGMMZ2iqU1XG/Ax4bBAcBjTS",
-	"bG62p0qV+RZi3KpzcQex3z4pU5zhaIH7280SVtBf4DXHSw1vIPaqRshhr2KEHFaNWBrpzkfa+TzovLi+",
-	"HzxffaTApr+ly6Nrj93opviJKd2Smah5Dj8xDVPViA/MfFP66a19AMW0g4dKSZfmZ6Ngm2rJNaQ7iLx4",
-	"5GoBsvXGf8CGWYOp/AYvYFrTaDLN5GYL9KcxAx7t5PWzbNwqDIYiXnrsUarg+ChTX8akyczRXMMae9Aq",
-	"2Izn+ke9k97gZYUPjzzcdcf4bhGR4+BHM3qVacp1QN+NCCVcaIStfFo6qvC/4f1e5+Sm2/Ee2Ax9IjZj",
-	"8GCa4pocNrfT9Ee3+uJohXgEPodEzMzHhA4huVn/IqjqPK/8L9E/e73ZiGh1GFTQJCgv1feO76hiFfEX",
-	"GUsCpVMkUqlvhLQSCkWYFnJ5E6d6iSJrTJObKKFsaiRbRKWBfc40TW5weoO3MJilw4RFN0qkMgI/COgN",
-	"8NpV9jBOlWHLJToa8FgaVzmTcYo2Y/lQXz2AbMxpbP2Wu223nssOEGFwB8uJSDIvSnPhaJ+uiEePfGyr",
-	"RKcwHbYB5Wcc3wQSMQPutwrsN1WVNdjYozd1/pQNRYpD3ITFiiqY3qpFHW3aKNGIqjZK1MzwAB1qjqzN",
-	"SYN8+6ga1MLjReGEJgbDbTcOFO6abfBcsikujYsGKq2wTTWbQrNXry3UzuNeEOZQ+lcO0R0eCzfF1BlR",
-	"bMwhRq1Envzw7sPPZ5cX5H/++/nTNR11OHhx7JVFCVUVESwkGzMrvBdC3lljNAbJ5miBshi4ZiiDnbC+",
-	"MbKwqjBuBE+WXnH7WkxnCWj4AL+l0Jpdp4z7RbWV82iok2mqNInEHCSZConuhzkYIU450ROmKuJ7w3l0",
-	"0uu96J+cDJ4fvTjqnZz0t/uPjGaSQKfN99AFjveJtynj2f/re2qNebI58Rk/zzg0u9l2YXnNPYKeylsr",
-	"z247fcKUdXZTpYngQIaQiAV+hWiGmCj2GV45F2f2oHmMDg2HdMnlBCSYL7ggt1Z+3hKqM/95z9BkzbzE",
-	"Jxs4CGL1XgoxanYYtPhYPw3ujxvs0lpA3cIRlCm13eu7NCPXmcbpMNRnbulhhuVtLMTByoc2WsVwxW6R",
-	"KwEu2GcUuxODkZ2nZoiAzfRDdt3afthpXKzhzoIXZgsr5vcjjqv2x6nI2YTNTLyRFNOmKq2B6WghfpiT",
-	"JOWaJU1hca7KB286ryt1wfQklnTBH6SJcUM4130GnkNwtrjttl2OvFbmneCtzDs7yUMsPPtkm61i2fdx",
-	"7bwMqjqMMqWBR0srJFv6TJrsjbLsoWqy20B8Y0cZOSyav33dGWO5Sosgn7YGAZkjOz8YJ4yzCK0yDUqz",
-	"qeDGBIvZ2Bx5jfacCC3Gks4m+M9SudG5vea1xvJI03ZvxvX94arErscrL5N+f3Fxvs27Q4kZQTJfAzH7",
-	"lsAnGulkiXaFsWWpTmXFkj16ussTdNjvvRjsdAQ5o702TM44ScQCZMfIAjKBTx4nT2mKdSyV4uNe5Jxn",
-	"HpZtCOK598siB5GiKf9Myxg52YWRQf/lkc/WR8OukQypQuiCjs4MvKUjbcw3568zv2EU7RVhurD5jHWH",
-	"sT4ebxp3aCi2tZkR+hZiaU9WXWMLbW2vuzX69vcPDJL4XMrW8RNWidK4wGkWtMzDfGt+wYL+OcDrLPj/",
-	"L979QtyvhHEtkHTmPSER0oWaXZT8G4VJDF3yC6YyaAx2TZgikeBa0kiTWIAx9DW542KB/BsTqsjts9u1",
-	"LTV4fuz1jlIXqdvtYm3kwTH6PFt6/nofXf4uaXs3eGRWmUA8ts79TWcUxfBaK1+coUqF0QebbN7OYIyE",
-	"SBgf34jRqKmt1tJzstvMRPRacNBRvGO4Wbod/WsqmYpZHqYsu1orbPHk41nn39f3g9XvRnxOIImfeoUx",
-	"F/rGpk00XZ0hulAQ3wyXLXyps1Sapx7qijTMGgNMLWdVt+wbsSBipIHv253RICIpYZSqSjwy45amkUkX",
-	"KHBmdx6gzLZKgbk14ldIV7BolT4ltIXV/Vm76Vta72NJ21jvOMUDbPexea654LDi61HtdgeRD49vcjO6",
-	"EbCFD7UM7fEmtOgsOedaLlti7w6WzYGY0ySFh4bjwPCcfYMXM4W7p53ddUZm5iljmhoVjF4IMqWzsjH4",
-	"4mmX3CZAR2if8TRJyAKdbVZpGwubx8q8gnIC05leEpUOtQTYNMvMa8xfweHdKDj92MCLZQmzCnPFZyAI",
-	"Vtct/FqKDY1q+jLWKZsSfh8OLq40Ww2lXPpSCz7bFJnibrcYdE/5oHjLoySNHz9JyAa0DHC7clvcsBZE",
-	"lc5X19SlV5uwVLyqFlWKCf4QR0Hbgz/jMXzar79Ysc/wYG+Chce9ZKtD4S2fM52nMbXNsWlh8MT5IbsZ",
-	"A8YiSqfmNxsx8trPLe3QO1juHPujGdOCmx89EUyKgjzrGFijukNx6GiTZ3nlr9jA6vbwYsEbNkdp/1r2",
-	"R1ja06dSoFQDFL4vRrbJlvmQDzQ7CyIJOx+5sKM2hLP9OnSqvYCgsort2HyAvcfyh5srw9LW3mX5bYiP",
-	"YrbtS2karF0LIzI9AUkoMQxq/VlMK1LeS0UhzZymiSbRRAgF1s3E4ldESHKb8fVtaNPDDNeTxUSQMWhF",
-	"OCyI2fEhoYngHpumiYT5qtu7kSRdbaXHRc7bbcyUPWyI7WxyCXKqHlvB7F9hPIj6Nkti93Ac9XjKwIGx",
-	"P2Xg/DItKDjMcvi2Lc0m+rX3WmXJKVuH4yD0cfERk15vyRnJU7WIQLHk0kGAxDATihmhYqxhiFEkzUGy",
-	"EYOYMKxT2eSxh4bVmuXYlSoZdrxTO3UX0ymt9UDmS2yx0eDThA2Z3m+kdrePsHD62TzULdESHNB15Tvb",
-	"4kO9k4EvINQ20K2AJnUYzuz4mkI7mLMYeAQb0H5R7Vp9HLsgeLaHCp4K3Y7Nzw3FtsnXWPBTidO3RsEd",
-	"3do40ZietnGimRkeYlNlm7OZNWXk36N60CwYPhT+CMvt0dP3GKe0qW5GnpEnF+9/fEu+P/+wnuzXX0uM",
-	"7w+qqP941vm3jaB8e3D97V/ve+HAH7X80R2m/vQHAq/LroVd/5MRNo5CbbJPS1HfbZDm0eGNKGL2gxeo",
-	"mgLfN2JBppQvbUKeNadtxhKZ0PjBAQOvSP85z3h7RKtPsvGkha79YIZXt/HzzU3cInHJV+cT5GD5SPML",
-	"LB7sdGGVB5sf/vZz5C3N7lvYu8Jl2OIsiCWTlBPmXJuERhEo5TJGJSRAFcRECzwiYk6z9Jzlyu/cXkXE",
-	"YQFKk9KQVkVFG4Kw/UYObQZAc19Yy2OLC/c3qKayI9GuxbTz0PWDkEq7GpdtJsomll72TwYeFLWL6f4B",
-	"LCZLnzwYWQQTS9VQmW81y63wV0WVtgceENuYQUKO25hB7/KDp6cQnKaJdvkZIaFkSCWQiVC27cRG8sVh",
-	"FSxfgkW3c31/GA6eH/rNg/cVDb6ND78//1BK78LkfAxQ5S8gSlMN5qC6mfxVgvrkuAL0y4eZNaWi8RZC",
-	"DDt2HD1/gensRMMnbdvPzBLKODnn44SpyStyazNMMB43EpLMpBhLOlV2A4JZejSxzWuMsJsCNQLVJ+00",
-	"tQqqtP7nfd/WAyldKexGSxIJhBJpHXjmrEulVmQkxbSatNMl/6RJ6vrpWCAlzIBqW+7WSO2W0pqqsTmP",
-	"BX0HM+2D1xXSc6FJIpRulDCUWeOed2EVPuFi8XUyj8r5E/XdIZ6fnJTk1FHPGxnSTCfriSN9r2rK6gLy",
-	"CVPJOhJGIMHWGO14g79OwM5fys1w7JhjydHQod8nCz8UMcD6Q80FG2NVJRmmPE4qmZ/Hu/IcD49OnntR",
-	"8qF8QljzBNkcy8lyKFlM8hMA5rlx16fI7FopElDotRYpVr2sc1DvaC33iI6hP/ut7xjk+tunf/NyiDVO",
-	"S9Fid1gv6gvpbCbF3K6V0zEe6NOaDN4Pzq9YzRNmlFtLDpRmY+ocAanSIrY/YXWtlTgKotQOmImERdZ9",
-	"MHKso1I5Z3P8lcZzEVEkgZap0mA+0TR2bgYaG45WWrrZUBd5QS6811XKDI6NXDTCCCTaAEOq4HAQEsYJ",
-	"2FhCRJVRbK4id2GEmwQaEySRJGaqeJ1OVYUxOPZpjK1pzReFhnvEI077KOfNbm9aYVw29z/XnXWsY9nN",
-	"u92LfMHG/C1/WIlfrBTsMiZczWOUlYS2Shc/6q3ZEEe7JCKCVLdOiN/+wVijTahBizvYXTaDgzb0BH67",
-	"EXnYyhfNqhHbVr6Xi/r2ViRXD//5vEl1V5V/s5SezCMTiakLieoJMGNroaoMicu2NApH5QPW6ibqIp1q",
-	"d2gFSzTQ9906V6htRk8YKPhtn9kyGw6L34JwR2ejnDPWeujt4ehTYqKS+s02g/PDF+0s3BkTVexyu3pM",
-	"h1P2II2Td/3wnATOXZlNucNKnrwP5eaEYX72JtScFhqb/6VOMlUPuteF3oZbbUPFXaNtZ0EXPW8kvy+Z",
-	"r8uLOeYdHh6ehOQfl69DMmVJwhREgsdq3baolgQNNkuCru+PVraN5/2g+HCZfTjd+PCxe20/Hq7+7eW7",
-	"y0xiV4E+HBBJeSymzqPDOJpPx0epTNagPqoy/9FhzRn6pnN9f1TD/XlO2l7DgzkF2/hP0lnSxn/yT9u/",
-	"r10NZaUDw9agTzHyAUkCzbtJOBv85sv7Q+UZBK4TRWmtvkk2t5F1PKeS6eWFmSrLNqlxC6HrxPCwMeZu",
-	"37+7uCQH8/6BMek6jN92yVuNjQYUOeyRKeOpNiKJYqKPG0TGbA7KfWdUoXnG/KayE1zeVxbDtEAl+u4c",
-	"4BOtZ7atH+Mj4YdQgZyDJEyRYcJ4fIo9/dArwrTtAoSNgVxMFaveSrV7KFaZJhHlXGjMK+iS8znIpfP8",
-	"mLWjvwufzO1ZPKC5qM0Vt29RRBmFoLV1j98aZFkj4jYkSCyICR1TxpUV5RgfVBOIiUwTg7tITN3zlMdk",
-	"lmpb4UWJlpSrGZXAoyVJxLh7xa/4s2fog+0+e0awKmwoYubcQlSTqVCa9AfkZ/adEY8/dF6G+Rk5Tm3P",
-	"Rcj0SMrvuFhwMmKQxAoPaJKyxJg3MdW0SyxL2pdXay/DK2740f6UCWQj1P5x+dqaRRWxTNDZM6EGmUb+",
-	"dbCq1JzjpwQSBTYj/onDc+5pVGFmeBmt58wr9dSAOYfEUPiKD/OTB+QqVKisQ63FWNbVERGchTgMBge9",
-	"Pvr31GlJy6LXzZEkdDWTLsM/EWObEpe1y2BaZSB2yaA3yN7Gqq8xz1zxBUsS9JwNAZ1nIRmmOnsvYsf8",
-	"SF0nOrIE/YrMRJKUmergPreoVrcEQ2RmMvuQIoNer0tK7ZzzyE3GgZRfcbtMW6STr88hhZyVHL2bHI6v",
-	"sdvJQZmwOyjFKwxXOKz/xJRWz54hi6AXYLgkttvtqfNd4nOZ7xO55tYOuCUK0DmoN1rqYpMTO3vo1q/L",
-	"zUtwsIMAfZ0ZCJl3mLh+oyRPvOpWXMLUIGCYAIlEDK/I7R3M9C1RdKmKPqKZ+zPMgCu1FLW8ntVYXnH4",
-	"xFTWdHQpUjKlS3xeASArLRyS0eeO2zhDbX68UHSaMTT5RRD0JjsUloDKqdS9MvoiYRFwa8PZGvMRAxmc",
-	"BmczGk2gM+j2io6zpe+MukinUyqXmJZl8z5HQhLGf03lMsea7eVjFuBq3IuQUO6dPDVWuOBjKbCsPm8u",
-	"EfSz4gY6Y8Y46vYRmhnVE9ROBxMs9PiMRVbWF2X0Pc75NrYtcxNtiw9K3W0HvV6dls3H5T1rw6JZ8K5H",
-	"il6zhS4NTj9el1F1aTv7RrabOO5GRAQdK9ehxMx6bV5xYHbDsn5x+PMfdW0R5Vb7hpnwEzIuCZC6Nc/7",
-	"B0VDUO+yE6b0mR1SbfpdU+dUDCm6Yu8caTtOr6792N1LU+SiX6qnN/GZ7QkuRjZRWoVGKrK4+3CaVagU",
-	"MwnmvcsyHQxiVUGGvKdcLRVe44g/NRHyfntbaYCo2DMJIpokWIWPL99Fh4N782d1UM5XradLker3ZyZN",
-	"qVfOduq45e6bQO61Nr6V3RewTqTWKC7uJVhd+yic+2hqyWv9MX9q2uZJoFsJi6jYM1XxnQVJC9eZ3Y9o",
-	"din4OqTGzOeOS7T0knsMOs9YfERy5HN4yHGJzV/smWrvsi/3hTurHUmCaCF3sHw0IrgucmYJM6E8eMfA",
-	"bdZszl2tAEp/5/pe70m+VVtorqouHS1TWD2qeC31BayhO5atq31QHet67WYDGk2KNFZFlKgkudr0Nmz5",
-	"GRKaJAS722MLpXJ3UMcweS19mVeylj2ZBi3aFPmpbU9E5y6N7DFoXQoGNCJzf3+SNitC95D4dcWjVJjm",
-	"qzAY9AZ7NHTdZRnbQAjxsJvnlS5B74PtEO+6xjVXHJyLSApz0ZPd7FT2sGyT3wVbPZYu3ULht/8HaYrX",
-	"t1lfmmu2hgRxHa6sx5YpojRLkiwO6yVnW1WSX5CUK5JNTjgoRe8O7m2Nd5k91q7JKv7LBJ8GRbTAHGsN",
-	"U7MmWmQ3EQ4Qk1ubdO0KaSu3MtWmZuf6FY0cwXN/0RU383QJmgAqJFnPfweKASr3qPq1NDqjRkIS10+9",
-	"PKrwKmdAW6fTxi4pBR03yFLF2U/rt1CV11l3A5QdE7S9eqpxa4F2trKINOiOyrMomgFlbzio0dRZUnzp",
-	"2sXsNkHfO92wAxzjXvlFm/JsPWyyFo3e8wYMG16S6LmYLO+78IW3km2RAZmHs3bfv+PuBkq8uizzbOdX",
-	"CT61mck2suRWhNKAqSJUpA165TJ72j5i6Jn1d4zYbAJSwyf9jSIOP13f3jvPwN2x8wzUw6V2oNdeS2Zv",
-	"3ay7kPJo857Mvz7p/f6x3zlxEfNe2H++etp54vv26d/+8rt7qLP+ozdM3LQ1iC94iMhEZjYiWKVTiEl2",
-	"lRYZwphylG61iHg76mzHRevLOf888qh6HeXGZbCd4jbYbeKpcnNs6YLUZiJt0Dv+uovO90Vpva62u5Pf",
-	"RbsN9sq9ta3Xe9Q//prX5+UrJgkztkGqFYuhIn73g4fV/jw/36iSWAxzO0jL/P5fyquGE54RaBYgJYwb",
-	"UyeCr2dQlnp7PfjtYX7wXXe1ZeuyqRr951mqBhp+EeVkaIxtDguIy1ajQ46x+gZHZCJSqTCfOxF87PK6",
-	"bdpCboZLcw6zXRiqCsis763Nqnu0I1JW7FjDxQ7F+zucWJzqrcWSVYscU2HwCGOjZRwWNNl2CC16Stb6",
-	"if9uh/ypHcVFy82tnmKLjT27iu1LzesXExZNyuRyJlZ+MNsSvllrBlXv1S+Nay1IvoLHvtoQq2YnlRa7",
-	"d1+x2aXlCQr3zR0sXQ4slpKI0Qgkeh9s8TBmnJQpVOmYtaoTjheajkbuXvo504CJKZXyGMyxBbkcoksp",
-	"wWwikpfnKGfFY5kMeiQmYmGvLiIC03J5TCaUxzYjDHO+QCrBX5nPVxy4FAnm1zCtIBlVcsysDME1c9e/",
-	"G4g92uTVFTix77wdSaAaSkXnj+P03Gw89pV9n9Xi/Z0sW/Q2c6jbAwfj/ECoI60hNLKna3YmeNWUqHLm",
-	"pgQ5oHlvP78r2/7+FUnrmg1+5eBFfg1rrTskT3U1KC+KyzB5ith8Q0zi5JB0954I865EYmQq2/9XjEqF",
-	"0l3yATOzGB8XZpUlX15XXEqDbcwhOuve5pdqJZGUpUe6pEV7TYASuROVzmZAJf7OBaFxLEEprwdhvXfc",
-	"YzNd3vviqzLd+ipreA8JsH+eKlpv5PLKFqbv5I5EjA+qqe91sYrX5aTxHXg0J6gDLJlvEXMspdX7kVe6",
-	"BrH7KPlpzibISw8zgMiT14OL90QnYtwpvn1aMezEeA2pxQVHW7FaGrbDxYYomFobU7HPUOfPdhcQPcyF",
-	"WW5EfB9k2eC466tdVwo8dINTniaJj2IJlWMHbQ2weE3SF4P62KlGlZuqtsXD98+XpeC4wb6WYCsL2Gcg",
-	"t1rcEviksfv75q+GEW6t5/j45HiwnV9Z1mV7G7fmrbh38erPIO+SUvypjlerPcC/yOe+4aY9a8a8fsAc",
-	"y/6hOXOtMfp/jC+ppXNR4pCxIf6KvNiACSvVRFkGzlouBhvzd6lH/xxtq0FiiszFfk7+59jJ2BzXnJ1W",
-	"WowrXMJDY93+ydoMPCJTZFPU6dAM8C9Hxr8mAk+uVlsy1+jZllMsJlCDnIza7outtmi1JHoikjg75XZY",
-	"pZnQjC4x8KKXMyC3ZeTNedxVeQFB1zzLOPq5b58WToJqUyU8YWNqtY2i8/xEjszNppBVeo0oS1IJmKq0",
-	"Zqf7ztYKeyY8VhpRpSHDVz5N510SdrAdqWzLNafH/oXUWTYxeqPpRlOJJix6kI/ekiVmvSbF/eWPiOpi",
-	"khpcl1a3f3zavaAFojIkc5qwuPBYGSzrhcgCBdvRa6/XPbg3m3Z1cM/iVSkZr9YVej73Z6/7jE9jy5v9",
-	"YMDj6XRoTFGwgsmbCDKyt8cVdMiR1+k/sJ9mx1sE3Tzy/J937hYXStYlACNF9uXSdZmemITtEkEZJ0LG",
-	"INc6Z/jKherDbb7GYUXLVLzSUqS6Ji/EtQx5mDVYbUWyDslbrfAaBOwih50jbHNyrJlb10014LH4C4HD",
-	"hgpZnNF2YlAHwen92jf39sPKE2/cZAs7tgZi1+3hoVCX20Ds3COXqfoAKp3SYQJFNHWeMao3Ced1wmxX",
-	"XeoqUzMqGO2P1o1r6mIUWJSI6A7LL0cjp+FkirGFwtFoK3lnVEJc52j0+M5sI4NH3Nx2gpqNjWteD9Vj",
-	"kedrwbUUya5Q/S/iQgv5RVH6Ld6aqtHGtHKEwHxle23I5llv7ehRnaLU0uDjtRGqtkWA5fBUJsFpcIDC",
-	"1r1lYy87KxDknEVmB3TJmSuqVrZiF2uqUdJkfQW6xaaYZJWX3rPMWiF/aGNeWhRhptKrzPI8iXB2dTYW",
-	"Sku9OotkZ2P1fqOQrV2RRX4gtvp7861vxCKPYXyjbMBNYiK/LjNRJqtKXsjNd70u52CrorYZe8G52Hnp",
-	"ZU7cb77nXzWVOwQLym3xKRGSZUXIr/IS6hgiFucJDVNbAE/jrJ1m7oV05ksZ5xjb3YQlFz5OJKJyKzJN",
-	"DC10qki/2yNP0JmDNCJoUuL9ORrklHH3D/bews9PDXe5d5IhJIKPMT14MRH2YbzaIjSaBev1y7FIVrrB",
-	"F4vLu+TWCtXOu9FIgb4lkUgNCeJUIuyuiTBPlqdFuXj54k1i+whi045IUjWx50E0qgjlyyuOto1Mbadm",
-	"JA5KWULVnTJYeHN+9n12saEgY0HMgaFYog1oinLmKHGdyOxhq6JblBH1/xsAAP//",
-}
-
-// decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
-// after base64-decoding and flate-decompressing the embedded blob.
-func decodeSpec() ([]byte, error) {
-	encoded := strings.Join(swaggerSpec, "")
-	compressed, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return nil, fmt.Errorf("error base64 decoding spec: %w", err)
-	}
-	zr := flate.NewReader(bytes.NewReader(compressed))
-	var buf bytes.Buffer
-	if _, err := buf.ReadFrom(zr); err != nil {
-		return nil, fmt.Errorf("read flate: %w", err)
-	}
-	if err := zr.Close(); err != nil {
-		return nil, fmt.Errorf("close flate reader: %w", err)
-	}
-
-	return buf.Bytes(), nil
-}
-
-var rawSpec = decodeSpecCached()
-
-// a naive cache of the decoded OpenAPI spec
-func decodeSpecCached() func() ([]byte, error) {
-	data, err := decodeSpec()
-	return func() ([]byte, error) {
-		return data, err
-	}
-}
-
-// Constructs a synthetic filesystem for resolving external references when loading openapi specifications.
-func PathToRawSpec(pathToFile string) map[string]func() ([]byte, error) {
-	res := make(map[string]func() ([]byte, error))
-	if len(pathToFile) > 0 {
-		res[pathToFile] = rawSpec
-	}
-
-	return res
-}
-
-// GetSpec returns the OpenAPI specification corresponding to the generated
-// code in this file. External references in the spec are resolved through
-// PathToRawSpec; externally-referenced files must be embedded in their
-// corresponding Go packages (via the import-mapping feature). URL-based
-// external refs are not supported.
-func GetSpec() (swagger *openapi3.T, err error) {
-	resolvePath := PathToRawSpec("")
-
-	loader := openapi3.NewLoader()
-	loader.IsExternalRefsAllowed = true
-	loader.ReadFromURIFunc = func(loader *openapi3.Loader, url *url.URL) ([]byte, error) {
-		pathToFile := url.String()
-		pathToFile = path.Clean(pathToFile)
-		getSpec, ok := resolvePath[pathToFile]
-		if !ok {
-			err1 := fmt.Errorf("path not found: %s", pathToFile)
-			return nil, err1
-		}
-		return getSpec()
-	}
-	var specData []byte
-	specData, err = rawSpec()
-	if err != nil {
-		return
-	}
-	swagger, err = loader.LoadFromData(specData)
-	if err != nil {
-		return
-	}
-	return
-}
-
-// GetSpecJSON returns the raw JSON bytes of the embedded OpenAPI
-// specification: decompressed but not unmarshaled. External references
-// are not resolved here; the bytes are the spec exactly as embedded by
-// codegen. The result is cached at package init time, so repeated calls
-// are cheap.
-func GetSpecJSON() ([]byte, error) {
-	return rawSpec()
-}
-
-// GetSwagger returns the OpenAPI specification corresponding to the
-// generated code in this file.
-//
-// Deprecated: GetSwagger predates kin-openapi renaming openapi3.Swagger
-// to openapi3.T. Use [GetSpec] instead. This wrapper is retained for
-// backwards compatibility.
-func GetSwagger() (*openapi3.T, error) {
-	return GetSpec()
 }

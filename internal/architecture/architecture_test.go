@@ -1,0 +1,188 @@
+// Package architecture holds the rules about packages that no compiler checks: who may import whom, and what the core never calls.
+package architecture
+
+import (
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "strongroom.example/strongroom/"
+
+// pkg is what go list says of a package of ours, tests left out.
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+func packages(t *testing.T) map[string]pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	all := make(map[string]pkg)
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all[strings.TrimPrefix(p.ImportPath, module)] = p
+	}
+}
+
+// within reports whether an import path is one of the listed packages or lies below one.
+func within(path string, list []string) bool {
+	return slices.ContainsFunc(list, func(l string) bool { return path == l || strings.HasPrefix(path, l+"/") })
+}
+
+// core is what a verifier needs. Everything below it is the standard library and few others.
+var core = []string{"evidence", "custody", "tlog", "heads", "sealing", "ageheader", "dossier"}
+
+// mayImport lists, for each package, which of ours it imports directly, and why no more.
+var mayImport = []struct {
+	pkg  string
+	ours []string
+	why  string
+}{
+	{"evidence", nil, "the law stands on nothing: server and verifier must judge alike"},
+	{"custody", []string{"evidence"}, "a statement is evidence, signed"},
+	{"tlog", nil, "log proofs are about bytes, whatever they mean"},
+	{"heads", nil, "a map of hashes"},
+	{"ageheader", nil, "read by the blind server too"},
+	{"sealing", []string{"evidence", "ageheader"}, "encryption knows no log and no network"},
+	{"dossier", []string{"evidence", "custody", "tlog", "heads", "sealing", "ageheader"}, "a package verifies offline"},
+	{"keys", []string{"custody", "tlog"}, "signers only"},
+	{"ledger", []string{"evidence", "custody", "tlog", "heads"}, "the only path to the log knows no storage"},
+	{"objects", nil, "the stores' vocabulary"},
+	{"objects/fs", []string{"objects"}, "adapters know their port only"},
+	{"translog", []string{"tlog"}, "adapters know their port only"},
+	{"translog/embedded", []string{"tlog", "translog"}, "adapters know their port only"},
+	{"vault", []string{"evidence", "custody", "tlog", "ledger", "heads", "ageheader", "objects"}, "the server is blind: no sealing, no client"},
+	{"auth", []string{"evidence", "custody"}, "who is signed in"},
+	{"sqldb", []string{"evidence", "custody", "tlog", "heads", "ledger", "vault", "auth"}, "records satisfy the ports of those three"},
+	{"httpapi", []string{"evidence", "vault", "auth", "wire", "objects", "ledger", "heads"}, "the edge calls use cases"},
+	{"wire", nil, "generated from the contract"},
+	{"client", []string{"evidence", "custody", "tlog", "heads", "sealing", "dossier", "wire"}, "what command line and browser share"},
+}
+
+func TestImportDirection(t *testing.T) {
+	all := packages(t)
+	for _, rule := range mayImport {
+		p, ok := all["internal/"+rule.pkg]
+		if !ok {
+			t.Errorf("%s is in the table, but gone", rule.pkg)
+			continue
+		}
+		for _, i := range p.Imports {
+			ours, ok := strings.CutPrefix(i, module+"internal/")
+			if ok && !slices.Contains(rule.ours, ours) && !strings.HasPrefix(ours, rule.pkg+"/internal") {
+				t.Errorf("%s imports %s: %s", rule.pkg, ours, rule.why)
+			}
+		}
+	}
+}
+
+// neverReaches lists what a program or package must not link, even indirectly.
+var neverReaches = []struct {
+	from      []string
+	forbidden []string
+	why       string
+}{
+	{[]string{"cmd/strongroomd", "internal/daemon", "internal/httpapi", "internal/vault", "internal/ledger", "internal/sqldb", "internal/objects/fs", "internal/translog/embedded"},
+		[]string{"filippo.io/age", module + "internal/sealing", module + "internal/client", module + "internal/dossier"},
+		"the server can open nothing, because it holds nothing that opens"},
+	{[]string{"cmd/strongroom-verify", "internal/dossier"},
+		[]string{"net/http", "database/sql", "github.com/gin-gonic/gin", "github.com/minio", "github.com/google/trillian", "github.com/sigstore", "google.golang.org/grpc", "modernc.org",
+			module + "internal/client", module + "internal/vault", module + "internal/wire"},
+		"a court's verifier is small and needs no network"},
+	{[]string{"internal/client"}, []string{"github.com/sigstore", "github.com/gin-gonic/gin", "modernc.org", "github.com/google/trillian", "github.com/spf13/cobra"},
+		"the browser runs it too"},
+	{[]string{"internal/wire"}, []string{"github.com/gin-gonic/gin"}, "clients do not carry the server's framework"},
+}
+
+func TestNeverReaches(t *testing.T) {
+	all := packages(t)
+	for _, rule := range neverReaches {
+		for _, from := range rule.from {
+			p, ok := all[from]
+			if !ok {
+				t.Errorf("%s is in the table, but gone", from)
+				continue
+			}
+			for _, d := range p.Deps {
+				if within(d, rule.forbidden) {
+					t.Errorf("%s reaches %s: %s", from, d, rule.why)
+				}
+			}
+		}
+	}
+}
+
+// onlyIn lists libraries that one package alone imports, so that each can be exchanged in one place.
+var onlyIn = map[string][]string{
+	"github.com/gin-gonic/gin":     {"internal/httpapi"},
+	"github.com/google/trillian":   {"internal/translog"},
+	"go.etcd.io/bbolt":             {"internal/translog/embedded"},
+	"modernc.org/sqlite":           {"internal/sqldb"},
+	"github.com/sigstore/sigstore": {"internal/keys"},
+	"filippo.io/age":               {"internal/sealing"},
+	"github.com/tus/tusd":          {"internal/httpapi"},
+}
+
+func TestLibrariesStayInTheirPackage(t *testing.T) {
+	for name, p := range packages(t) {
+		for _, i := range p.Imports {
+			for library, homes := range onlyIn {
+				if within(i, []string{library}) && !within(name, homes) {
+					t.Errorf("%s imports %s, which belongs to %s", name, i, strings.Join(homes, ", "))
+				}
+			}
+		}
+	}
+}
+
+// The core is told the time; it never asks.
+func TestCoreHasNoClock(t *testing.T) {
+	for _, name := range slices.Concat(core, []string{"ledger", "vault", "auth"}) {
+		dir := filepath.Join("..", name)
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			files := token.NewFileSet()
+			f, err := parser.ParseFile(files, path, nil, 0)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				call, ok := n.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				if x, ok := call.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains([]string{"Now", "Since", "Until"}, call.Sel.Name) {
+					t.Errorf("%s: time.%s in the core", files.Position(call.Pos()), call.Sel.Name)
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

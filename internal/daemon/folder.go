@@ -25,11 +25,12 @@ import (
 	"strongroom.example/strongroom/internal/evidence"
 )
 
-// ErrNoVault means that the folder holds no vault; ErrNotFounded that it has no founders yet.
+// ErrNoVault means that the folder holds no vault; ErrNotFounded that it has no founders yet; ErrUnsettled that it lost its settings.
 var (
 	ErrNoVault    = errors.New("there is no vault in this folder; make one with: strongroomd init")
 	ErrNotFounded = errors.New("this vault has no founders yet; finish it with: strongroomd init --founder FILE --founder FILE --recovery RECIPIENT")
 	ErrExists     = errors.New("there is a vault in this folder already")
+	ErrUnsettled  = errors.New("this folder holds a vault whose vault.json is missing; put vault.json back from a backup")
 )
 
 // folder names the files of one vault.

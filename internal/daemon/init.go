@@ -29,6 +29,12 @@ func Create(ctx context.Context, dir, origin, passphraseFile string, now time.Ti
 	if _, err := os.Stat(f.settings()); err == nil {
 		return "", ErrExists
 	}
+	// What follows removes what an interrupted attempt left. A vault that only lost its settings must not be taken for one.
+	for _, name := range []string{f.trust(), f.checkpoint()} {
+		if _, err := os.Lstat(name); !errors.Is(err, os.ErrNotExist) {
+			return "", ErrUnsettled
+		}
+	}
 	if origin == "" {
 		var raw [5]byte
 		rand.Read(raw[:])

@@ -83,21 +83,11 @@ func (p *parts) start(ctx context.Context, trust tlog.Trust) (err error) {
 	for _, spki := range trust.Founders() {
 		p.founders = append(p.founders, custody.KeyID(spki))
 	}
-	signers := make([]note.Signer, 2)
-	for i, name := range []string{logKey, logNoteKey} {
-		if signers[i], err = p.keys[name].NoteSigner(p.settings.Origin); err != nil {
-			return err
-		}
-	}
-	logID, err := tlog.LogID(p.keys[logKey].Public())
+	config, err := p.ledgerConfig(trust)
 	if err != nil {
 		return err
 	}
-	p.ledger, err = ledger.Open(ctx, ledger.Config{
-		Origin: p.settings.Origin, Founders: p.founders, Records: p.records, Tree: p.tree, Signers: signers, Keys: trust.LogKeys(), LogID: logID,
-		CheckpointFile: p.folder.checkpoint(), Vault: p.author, Now: p.options.Now, Logger: p.options.Logger,
-	})
-	if err != nil {
+	if p.ledger, err = ledger.Open(ctx, config); err != nil {
 		return err
 	}
 	p.vault = vault.New(vault.Config{
@@ -106,6 +96,21 @@ func (p *parts) start(ctx context.Context, trust tlog.Trust) (err error) {
 	})
 	p.auth, err = auth.New(p.settings.Origin, p.records, p.records, p.options.Now)
 	return err
+}
+
+func (p *parts) ledgerConfig(trust tlog.Trust) (ledger.Config, error) {
+	signers := make([]note.Signer, 2)
+	for i, name := range []string{logKey, logNoteKey} {
+		var err error
+		if signers[i], err = p.keys[name].NoteSigner(p.settings.Origin); err != nil {
+			return ledger.Config{}, err
+		}
+	}
+	logID, err := tlog.LogID(p.keys[logKey].Public())
+	return ledger.Config{
+		Origin: p.settings.Origin, Founders: p.founders, Records: p.records, Tree: p.tree, Signers: signers, Keys: trust.LogKeys(), LogID: logID,
+		CheckpointFile: p.folder.checkpoint(), Vault: p.author, Now: p.options.Now, Logger: p.options.Logger,
+	}, err
 }
 
 func (p *parts) close() error {
@@ -147,6 +152,15 @@ func open(ctx context.Context, dir string, o Options) (*parts, error) {
 		return nil, err
 	}
 	if err := p.start(ctx, trust); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	// The first configuration is the last of the founding events.
+	policy := evidence.PolicyOf(p.settings.Origin)
+	states, err := p.records.States(ctx, policy)
+	if err == nil && states[policy] == nil {
+		err = ErrNotFounded
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
@@ -81,8 +82,10 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener) error {
 		ErrorLog:          slog.NewLogLogger(d.parts.options.Logger.Handler(), slog.LevelWarn),
 	}
 	sweep, stopSweep := context.WithCancel(ctx)
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() { d.parts.vault.SweepEvery(sweep, sweepInterval) })
+	defer sweeping.Wait() // the stores are closed after this
 	defer stopSweep()
-	go d.parts.vault.SweepEvery(sweep, sweepInterval)
 
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()

@@ -12,11 +12,14 @@ import (
 	"strongroom.example/strongroom/internal/tlog"
 )
 
-// maxUncovered is how many leaves may wait for a publication while events keep coming; when none come, it is made at once.
-const maxUncovered = 1000
+const (
+	maxUncovered = 1000 // leaves that may wait for a publication while events keep coming and nobody asks for one
+	maxCovered   = 4096 // leaves that one publication adds
+)
 
-// publication is an accepted vault.heads event. Proofs are given under it once it is in the log.
+// publication is an accepted vault.heads event. Proofs are given under it once it is in the log and has a receipt.
 type publication struct {
+	leaf    evidence.Hash
 	receipt []byte
 	covers  int64
 	root    [32]byte
@@ -45,44 +48,63 @@ func (l *Ledger) Complete(ctx context.Context, streams []evidence.Stream, index 
 		return Completeness{}, err
 	}
 	for {
-		l.mu.RLock()
-		changed := l.changed
-		if p := l.published; p.covers > index && p.root == l.heads.Root() {
-			answer, err := l.complete(ctx, p, streams, states)
-			l.mu.RUnlock()
+		answer, changed, err := l.complete(ctx, streams, states, index)
+		if changed == nil {
 			return answer, err
 		}
-		l.mu.RUnlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return Completeness{}, evidence.Fail(evidence.Pending, "heads_pending", ctx.Err())
+		if err := l.awaitHeads(ctx, changed); err != nil {
+			return Completeness{}, err
 		}
 	}
 }
 
-func (l *Ledger) complete(ctx context.Context, p publication, streams []evidence.Stream, states map[evidence.Stream]evidence.State) (Completeness, error) {
-	answer := Completeness{Heads: p.receipt, Covers: p.covers, Streams: make([]Length, len(streams))}
+// awaitHeads asks for a publication and waits for the next.
+func (l *Ledger) awaitHeads(ctx context.Context, changed <-chan struct{}) error {
+	l.asking.Add(1)
+	defer l.asking.Add(-1)
+	l.wakeUp()
+	select {
+	case <-changed:
+		return nil
+	case <-l.done:
+		return ErrStopped
+	case <-ctx.Done():
+		return &evidence.Error{Kind: evidence.Pending, Reason: "heads_pending", Err: ctx.Err()}
+	}
+}
+
+// complete answers, or returns the channel that is closed with the next publication. The map may be ahead of what is in the log: then
+// nothing is proved from it.
+func (l *Ledger) complete(
+	ctx context.Context, streams []evidence.Stream, states map[evidence.Stream]evidence.State, index int64,
+) (answer Completeness, changed <-chan struct{}, err error) {
+	l.proving.RLock()
+	defer l.proving.RUnlock()
+	l.mu.RLock()
+	p, m, changed := l.published, l.heads, l.changed
+	l.mu.RUnlock()
+	if p.receipt == nil || p.covers <= index || m == nil || m.Root() != p.root {
+		return answer, changed, nil
+	}
+	answer = Completeness{Heads: p.receipt, Covers: p.covers, Streams: make([]Length, len(streams))}
 	for i, s := range streams {
 		n := int64(0)
 		if state, ok := states[s]; ok {
 			n = state.Tip().Seq + 1
 		}
-		length, err := l.length(ctx, s, n)
-		if err != nil {
-			return Completeness{}, evidence.Fail(evidence.Internal, "heads", err)
+		if answer.Streams[i], err = length(ctx, m, l.cfg.Origin, s, n); err != nil {
+			return Completeness{}, nil, evidence.Fail(evidence.Internal, "heads", err)
 		}
-		answer.Streams[i] = length
 	}
-	return answer, nil
+	return answer, nil, nil
 }
 
 // length looks for the last event of s that the map holds. The stream may have grown since the publication, or since n was read.
-func (l *Ledger) length(ctx context.Context, s evidence.Stream, n int64) (Length, error) {
-	tag := s.Tag(l.cfg.Origin)
+func length(ctx context.Context, m *heads.Map, origin string, s evidence.Stream, n int64) (Length, error) {
+	tag := s.Tag(origin)
 	prove := func(seq int64) (heads.Proof, bool, error) {
 		key := heads.Key(tag, uint64(seq))
-		proof, err := l.heads.Prove(ctx, key)
+		proof, err := m.Prove(ctx, key)
 		return proof, proof.Leaf != nil && proof.Leaf.Key == key, err
 	}
 	at, member, err := prove(n)
@@ -100,17 +122,16 @@ func (l *Ledger) length(ctx context.Context, s evidence.Stream, n int64) (Length
 	return Length{Stream: s, Absent: at}, err
 }
 
-func (l *Ledger) uncovered() int64 {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.last.Size - l.accepted.covers
-}
-
-// publishHeads inserts what the last checkpoint covers into the map and accepts the vault.heads event that says so; the event itself
-// goes into the log with the next wave. It reports whether there was anything to publish.
+// publishHeads inserts what the newest checkpoint covers into the map and accepts the vault.heads event that says so; the event itself
+// goes into the log with the next wave. Only one is ever on its way. It reports whether there was anything to publish.
 func (l *Ledger) publishHeads(ctx context.Context) (bool, error) {
-	from, covers := l.accepted.covers, l.last.Size
-	if from == covers {
+	if l.stale {
+		if err := l.loadHeads(ctx); err != nil {
+			return false, err
+		}
+	}
+	from, covers := l.accepted.covers, min(l.last.Size, l.accepted.covers+maxCovered)
+	if from == covers || l.accepted.leaf != l.published.leaf {
 		return false, nil
 	}
 	entries, covers, void, err := l.headsBetween(ctx, from, covers)
@@ -119,31 +140,29 @@ func (l *Ledger) publishHeads(ctx context.Context) (bool, error) {
 	}
 	update, err := l.heads.Insert(ctx, entries)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("heads: %w", err)
 	}
 	if len(update.Void) > 0 { // the records never hold two events of one (stream, seq)
 		return false, &Mismatch{"records", "two events stand at one place of a stream"}
 	}
-	allVoid := append(slices.Clone(l.accepted.void), void...)
+	allVoid := slices.Concat(l.accepted.void, void)
 	event, judge, err := l.headsEvent(ctx, covers, allVoid, update.Root)
 	if err != nil {
 		return false, err
 	}
+	// Records and map change together: meanwhile nobody proves from them.
+	l.proving.Lock()
+	defer l.proving.Unlock()
 	if _, err := l.cfg.Records.Commit(ctx, Commit{Signed: event, Heads: &update}, judge); err != nil {
-		// Whether it was written is not known: the map is read again, so that memory and records agree.
-		return false, fmt.Errorf("heads: %w", joinReload(err, l.loadHeads(ctx)))
+		// Whether it was written is not known: the map is read again before it is used.
+		l.stale = true
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.heads = nil
+		return false, fmt.Errorf("heads: %w", err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.accepted = publication{covers: covers, root: update.Root, void: allVoid}
+	l.accepted = publication{leaf: event.LeafHash(), covers: covers, root: update.Root, void: allVoid}
 	return true, l.heads.Commit(update)
-}
-
-func joinReload(err, reload error) error {
-	if reload != nil {
-		return fmt.Errorf("%w (and reading it again: %w)", err, reload)
-	}
-	return err
 }
 
 // headsBetween lists the map's entries for leaves [from, to): one for every event, none for a leaf that has no statement (void, an
@@ -255,24 +274,30 @@ func (l *Ledger) loadHeads(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	root, p := heads.EmptyRoot(), publication{}
+	if state, ok := states[vault].(*evidence.HeadsState); ok {
+		e, err := l.cfg.Records.Entry(ctx, state.Last.Leaf)
+		if err != nil {
+			return err
+		}
+		if p, err = publicationOf(e); err != nil {
+			return err
+		}
+		if root = p.root; p.root != state.Root || p.covers != state.Covers {
+			return &Mismatch{"records", "the state of the vault's stream is not what its last event says"}
+		}
+	}
+	if m.Root() != root {
+		return &Mismatch{"records", "the heads map is not the one last published"}
+	}
+	l.accepted, l.stale = p, false
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.heads = m
-	state, ok := states[vault].(*evidence.HeadsState)
-	if !ok {
-		return nil
+	if p.receipt != nil {
+		l.publish(p)
 	}
-	if m.Root() != state.Root {
-		return &Mismatch{"records", "the heads map is not the one last published"}
-	}
-	e, err := l.cfg.Records.Entry(ctx, state.Last.Leaf)
-	if err != nil {
-		return err
-	}
-	if l.accepted, err = publicationOf(e); err == nil && e.Included() {
-		l.publish(l.accepted)
-	}
-	return err
+	return nil
 }
 
 func publicationOf(e Entry) (publication, error) {
@@ -284,7 +309,7 @@ func publicationOf(e Entry) (publication, error) {
 	if !ok {
 		return publication{}, &Mismatch{"records", "the vault's stream holds another kind of event"}
 	}
-	return publication{receipt: e.Receipt, covers: d.Covers, root: d.Root, void: d.Void}, nil
+	return publication{leaf: e.LeafHash, receipt: e.Receipt, covers: d.Covers, root: d.Root, void: d.Void}, nil
 }
 
 // publish makes p, which is in the log, the one that proofs are given under. The caller holds mu.

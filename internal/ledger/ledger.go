@@ -14,6 +14,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -73,11 +74,19 @@ type Ledger struct {
 	stop context.CancelFunc
 	done chan struct{}
 
+	// The worker's own.
+	newest   signed      // the newest checkpoint ever signed, stored or not: the next must extend it
+	unsure   *proven     // a wave of which it is not known whether it was stored
+	accepted publication // the newest heads publication, in the log or on its way
+	stale    bool        // the heads map in memory may not be the one in the records
+
+	proving sync.RWMutex // held by whoever proves from the heads map, and alone while records and map change together
+	asking  atomic.Int32 // how many wait for a publication
+
 	mu        sync.RWMutex // guards what follows
-	last      signed       // the newest signed checkpoint
+	last      signed       // the newest signed checkpoint that is stored everywhere
 	heads     *heads.Map
-	accepted  publication   // the newest heads publication, in the log or on its way
-	published publication   // the one that is in the log, if any
+	published publication   // the newest heads publication that is in the log, if any
 	changed   chan struct{} // closed and replaced whenever published changes
 	waiting   map[evidence.Hash][]chan Entry
 }
@@ -111,29 +120,22 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	return l, nil
 }
 
-// Close stops the worker after the wave under way. Events that are pending stay so until the next Open.
+// Close ends the worker, a wave under way included, and answers ErrStopped to whoever waits. Nothing is lost: events that are pending
+// stay so until the next Open.
 func (l *Ledger) Close() error {
 	l.stop()
 	<-l.done
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for hash, list := range l.waiting {
-		for _, ch := range list {
-			close(ch)
-		}
-		delete(l.waiting, hash)
-	}
 	return nil
 }
 
 // Accept commits an event. When it returns nil the event is accepted: it is never lost and never changed, and the worker takes it into
-// the log. A statement accepted before answers with its stored entry.
+// the log. A statement accepted before, whatever its signature then, answers with its stored entry.
 func (l *Ledger) Accept(ctx context.Context, c Commit, judge Judge) (Entry, error) {
 	e, err := l.cfg.Records.Commit(ctx, c, judge)
+	l.wakeUp() // after an error too: it may have been written
 	if err != nil {
 		return Entry{}, err
 	}
-	l.wakeUp()
 	return e, nil
 }
 
@@ -147,17 +149,19 @@ func (l *Ledger) Await(ctx context.Context, leafHash evidence.Hash) (Entry, erro
 	defer l.forget(leafHash, ch)
 
 	// Looked up only after the wait was registered, so an inclusion in between is not missed.
-	if e, err := l.cfg.Records.Entry(ctx, leafHash); err != nil || e.Included() {
-		return e, err
+	switch e, err := l.cfg.Records.Entry(ctx, leafHash); {
+	case err == nil && e.Included():
+		return e, nil
+	case err != nil && ctx.Err() == nil:
+		return Entry{}, err
 	}
 	select {
-	case e, ok := <-ch:
-		if !ok {
-			return Entry{}, ErrStopped
-		}
+	case e := <-ch:
 		return e, nil
+	case <-l.done:
+		return Entry{}, ErrStopped
 	case <-ctx.Done():
-		return Entry{}, evidence.Fail(evidence.Pending, "pending", ctx.Err())
+		return Entry{}, &evidence.Error{Kind: evidence.Pending, Reason: "pending", Err: ctx.Err()}
 	}
 }
 
@@ -187,7 +191,7 @@ func (l *Ledger) Checkpoint() []byte {
 
 // Consistency proves that the log of size to extends the log of size from, both at most the newest checkpoint's size.
 func (l *Ledger) Consistency(ctx context.Context, from, to int64) ([][]byte, error) {
-	if from < 0 || to < from || to > l.size() {
+	if from < 0 || to < from || to > l.Size() {
 		return nil, evidence.Refuse(evidence.Invalid, "log_size")
 	}
 	proof, err := l.cfg.Tree.Consistency(ctx, from, to)
@@ -206,7 +210,7 @@ func (l *Ledger) Inclusion(ctx context.Context, leafHash evidence.Hash, size int
 	if !e.Included() {
 		return 0, nil, evidence.Refuse(evidence.Pending, "pending")
 	}
-	if size <= e.Index || size > l.size() {
+	if size <= e.Index || size > l.Size() {
 		return 0, nil, evidence.Refuse(evidence.Invalid, "log_size")
 	}
 	if proof, err = l.cfg.Tree.Inclusion(ctx, e.Index, size); err != nil {
@@ -215,7 +219,8 @@ func (l *Ledger) Inclusion(ctx context.Context, leafHash evidence.Hash, size int
 	return e.Index, proof, nil
 }
 
-func (l *Ledger) size() int64 {
+// Size is how many leaves the newest checkpoint has.
+func (l *Ledger) Size() int64 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.last.Size
@@ -228,48 +233,76 @@ func (l *Ledger) wakeUp() {
 	}
 }
 
+const (
+	soonest = 50 * time.Millisecond // before a failure is tried again
+	latest  = 5 * time.Second
+	quiet   = 50 * time.Millisecond // without a new event before the heads map is published
+)
+
 // run includes what is pending for as long as the ledger is open. A failure is retried for ever: the events wait in the records.
 func (l *Ledger) run(ctx context.Context) {
 	defer close(l.done)
-	const slowest = 5 * time.Second
-	delay := 50 * time.Millisecond
+	delay, idle := 2*soonest, false
 	for ctx.Err() == nil {
-		progressed, err := l.step(ctx)
+		progressed, err := l.step(ctx, idle)
+		if progressed {
+			delay = 2 * soonest
+		}
 		switch {
 		case err != nil && ctx.Err() == nil:
 			l.cfg.Logger.Error("log_append_failed", "reason", evidence.ReasonOf(err), "err", err, "retry_in", delay)
-			wait(ctx, time.After(delay), nil)
-			delay = min(2*delay, slowest)
+			wait(ctx, soonest, nil)
+			wait(ctx, delay-soonest, l.wake) // the failure need not concern what arrives meanwhile
+			delay, idle = min(2*delay, latest), true
 		case progressed:
-			delay = 50 * time.Millisecond
+			idle = false
+		case idle:
+			idle = false
+			wait(ctx, 0, l.wake)
 		default:
-			wait(ctx, nil, l.wake)
+			idle = !wait(ctx, quiet, l.wake)
 		}
 	}
 }
 
-func wait(ctx context.Context, timer <-chan time.Time, wake <-chan struct{}) {
-	select {
-	case <-ctx.Done():
-	case <-timer:
-	case <-wake:
+// wait returns when ctx ends, after d unless d is 0, or when woken; it reports whether it was woken.
+func wait(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
+	var timer <-chan time.Time
+	switch {
+	case d > 0:
+		timer = time.After(d)
+	case wake == nil:
+		return false
 	}
+	select {
+	case <-wake:
+		return true
+	case <-timer:
+	case <-ctx.Done():
+	}
+	return false
 }
 
-// step takes one wave into the log, or publishes the heads map when no event waits. It reports whether there was anything to do.
-func (l *Ledger) step(ctx context.Context) (bool, error) {
+// step takes one wave into the log. It publishes the heads map when nothing has come for a while (idle), when somebody waits for it, or
+// when much is uncovered. It reports whether there was anything to do.
+func (l *Ledger) step(ctx context.Context, idle bool) (bool, error) {
+	if l.unsure != nil {
+		if err := l.store(ctx, *l.unsure); err != nil {
+			return false, err
+		}
+	}
 	pending, err := l.cfg.Records.Pending(ctx, maxWave)
 	if err != nil {
 		return false, err
 	}
-	if len(pending) == 0 || l.uncovered() >= maxUncovered {
-		published, err := l.publishHeads(ctx)
-		if published || err != nil {
-			return published, err
+	if len(pending) > 0 {
+		if err := l.include(ctx, wave(pending)); err != nil {
+			return false, err
 		}
 	}
-	if len(pending) == 0 {
-		return false, nil
+	if idle && len(pending) == 0 || l.asking.Load() > 0 || l.last.Size-l.accepted.covers >= maxUncovered {
+		published, err := l.publishHeads(ctx)
+		return published || len(pending) > 0, err
 	}
-	return true, l.include(ctx, wave(pending))
+	return len(pending) > 0, nil
 }

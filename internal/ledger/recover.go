@@ -12,6 +12,11 @@ import (
 	"strongroom.example/strongroom/internal/tlog"
 )
 
+// Check compares the parts that cfg names as Open does, without starting anything.
+func Check(ctx context.Context, cfg Config) error {
+	return (&Ledger{cfg: cfg}).crossCheck(ctx)
+}
+
 // Mismatch says that log, records and checkpoint file do not belong to one history. Nothing is written then, so that a restored old
 // backup cannot fork the log.
 type Mismatch struct {
@@ -53,11 +58,14 @@ func (l *Ledger) crossCheck(ctx context.Context) error {
 	if err := l.extends(ctx, apart, now); err != nil {
 		return err
 	}
-	if apart.note != nil && apart.Size < l.last.Size || apart.note == nil && l.cfg.CheckpointFile != "" && l.last.note != nil {
-		return &Mismatch{"checkpoint file", "it is older than the records"}
+	if l.newest = l.last; apart.Size > l.last.Size {
+		l.newest = apart // a crash before the records had it
 	}
-	if apart.note != nil && apart.Size == l.last.Size && apart.Root != l.last.Root {
-		return &Mismatch{"records", "two histories were signed"}
+	switch {
+	case apart.note == nil && l.last.note != nil && l.cfg.CheckpointFile != "":
+		return &Mismatch{"checkpoint file", "it is missing"}
+	case apart.note != nil && apart.Size < l.last.Size:
+		return &Mismatch{"checkpoint file", "it is older than the records"}
 	}
 	return l.checkUnrecorded(ctx, root.Size)
 }
@@ -129,26 +137,28 @@ func (l *Ledger) readApart() ([]byte, error) {
 }
 
 // keepApart writes the checkpoint to its second place, durably and at once or not at all.
-func (l *Ledger) keepApart(cp signed) (err error) {
+func (l *Ledger) keepApart(cp signed) error {
 	path := l.cfg.CheckpointFile
 	if path == "" {
 		return nil
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
+	if err := replaceFile(path, cp.note); err != nil {
 		return fmt.Errorf("checkpoint file: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-			err = fmt.Errorf("checkpoint file: %w", err)
-		}
-	}()
-	_, err = f.Write(cp.note)
+	return nil
+}
+
+func replaceFile(path string, content []byte) error {
+	unfinished := path + ".new"
+	f, err := os.OpenFile(unfinished, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err = os.Rename(f.Name(), path); err != nil {
+	if err := os.Rename(unfinished, path); err != nil {
 		return err
 	}
 	dir, err := os.Open(filepath.Dir(path))

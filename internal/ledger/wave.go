@@ -34,12 +34,24 @@ func wave(pending []Entry) []Entry {
 // the tree answers a leaf it has with the leaf's index.
 func (l *Ledger) include(ctx context.Context, wave []Entry) error {
 	leaves := make([]tlog.TreeLeaf, len(wave))
+	statements := make([]*custody.Statement, len(wave))
 	for i, e := range wave {
+		// What is damaged on disk must not enter the log: there it would stay.
+		if evidence.Hash(tlog.LeafHash(e.Leaf.Value)) != e.LeafHash {
+			return &Mismatch{"records", "a stored leaf is not the one its event names"}
+		}
+		var err error
+		if statements[i], err = custody.Open(e.Leaf.Extra); err != nil {
+			return fmt.Errorf("stored statement: %w", err)
+		}
 		leaves[i] = e.Leaf
 	}
 	indexes, err := l.cfg.Tree.Append(ctx, leaves)
 	if err != nil {
 		return fmt.Errorf("append: %w", err)
+	}
+	if len(indexes) != len(wave) {
+		return &Mismatch{"log", "it did not answer for each leaf"}
 	}
 	cp, err := l.sign(ctx)
 	if err != nil {
@@ -47,18 +59,32 @@ func (l *Ledger) include(ctx context.Context, wave []Entry) error {
 	}
 	included := make([]Inclusion, len(wave))
 	for i, e := range wave {
-		if included[i], err = l.prove(ctx, e, indexes[i], cp); err != nil {
+		if included[i], err = l.prove(ctx, e, statements[i], indexes[i], cp); err != nil {
 			return err
 		}
 	}
-	// From here the checkpoint is out of our hands: both copies are written, the apart one first, before any receipt under it leaves.
-	if err := l.keepApart(cp); err != nil {
+	return l.store(ctx, proven{wave, included, cp})
+}
+
+// proven is a wave that is in the log, under a checkpoint that may be out of our hands.
+type proven struct {
+	wave     []Entry
+	included []Inclusion
+	cp       signed
+}
+
+// store writes both copies of the checkpoint, the apart one first, before any receipt under it leaves. After an error it is not known
+// what was written, so the same is stored again before anything else happens.
+func (l *Ledger) store(ctx context.Context, p proven) error {
+	l.unsure = &p
+	if err := l.keepApart(p.cp); err != nil {
 		return err
 	}
-	if err := l.cfg.Records.Include(ctx, cp.Size, cp.note, included); err != nil {
+	if err := l.cfg.Records.Include(ctx, p.cp.Size, p.cp.note, p.included); err != nil {
 		return err
 	}
-	l.tell(wave, included, cp)
+	l.unsure = nil
+	l.tell(p)
 	return nil
 }
 
@@ -69,11 +95,11 @@ func (l *Ledger) sign(ctx context.Context) (signed, error) {
 		return signed{}, fmt.Errorf("root: %w", err)
 	}
 	cp := tlog.Checkpoint{Origin: l.cfg.Origin, Size: root.Size, Root: root.Hash}
-	if err := l.extends(ctx, l.last, cp); err != nil {
+	if err := l.extends(ctx, l.newest, cp); err != nil {
 		return signed{}, err
 	}
-	if cp == l.last.Checkpoint {
-		return l.last, nil
+	if cp == l.newest.Checkpoint {
+		return l.newest, nil
 	}
 	note, err := tlog.SignCheckpoint(cp, l.cfg.Signers...)
 	if err != nil {
@@ -82,25 +108,18 @@ func (l *Ledger) sign(ctx context.Context) (signed, error) {
 	if _, err := tlog.OpenCheckpoint(note, l.cfg.Keys); err != nil {
 		return signed{}, fmt.Errorf("own checkpoint: %w", err)
 	}
-	return signed{cp, note}, nil
+	l.newest = signed{cp, note}
+	return l.newest, nil
 }
 
 // prove makes the receipt of one event and verifies it as a stranger would.
-func (l *Ledger) prove(ctx context.Context, e Entry, index int64, cp signed) (Inclusion, error) {
+func (l *Ledger) prove(ctx context.Context, e Entry, statement *custody.Statement, index int64, cp signed) (Inclusion, error) {
 	hashes, err := l.cfg.Tree.Inclusion(ctx, index, cp.Size)
 	if err != nil {
 		return Inclusion{}, fmt.Errorf("inclusion proof: %w", err)
 	}
-	fact, err := tlog.VerifyInclusion(tlog.LeafHash(e.Leaf.Value), index, hashes, cp.Checkpoint)
-	if err != nil {
+	if _, err := tlog.VerifyInclusion(tlog.Hash(e.LeafHash), index, hashes, cp.Checkpoint); err != nil {
 		return Inclusion{}, fmt.Errorf("own inclusion proof: %w", err)
-	}
-	if evidence.Hash(fact.LeafHash()) != e.LeafHash {
-		return Inclusion{}, &Mismatch{"records", "a stored leaf is not the one its event names"}
-	}
-	statement, err := custody.Open(e.Leaf.Extra)
-	if err != nil {
-		return Inclusion{}, fmt.Errorf("stored statement: %w", err)
 	}
 	receipt, err := tlog.NewReceipt(tlog.ReceiptParts{
 		LogID: l.cfg.LogID, Leaf: e.Leaf.Value, Index: index, Proof: hashes, Checkpoint: cp.note,
@@ -113,16 +132,15 @@ func (l *Ledger) prove(ctx context.Context, e Entry, index int64, cp signed) (In
 }
 
 // tell makes a stored wave known: the new checkpoint, a heads publication if there was one, and everybody who waits.
-func (l *Ledger) tell(wave []Entry, included []Inclusion, cp signed) {
+func (l *Ledger) tell(p proven) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.last = cp
-	for i, e := range wave {
-		e.Index, e.Receipt = included[i].Index, included[i].Receipt
-		if e.Kind == evidence.VaultHeads {
-			p := l.accepted // only one is ever pending
-			p.receipt = e.Receipt
-			l.publish(p)
+	l.last = p.cp
+	for i, e := range p.wave {
+		e.Index, e.Receipt = p.included[i].Index, p.included[i].Receipt
+		if e.LeafHash == l.accepted.leaf {
+			l.accepted.receipt = e.Receipt
+			l.publish(l.accepted)
 		}
 		for _, ch := range l.waiting[e.LeafHash] {
 			ch <- e // each channel has room for its one answer

@@ -48,7 +48,7 @@ func (v *Vault) Invite(ctx context.Context, by Caller, o Offer) (secret string, 
 	return secret, i, v.cfg.Records.PutInvitation(ctx, i)
 }
 
-// InvitationTerms tells the holder of the secret what it is for. Unknown, expired and answered ones look alike.
+// InvitationTerms tells the holder of the secret what it is for. Unknown and expired ones look alike.
 func (v *Vault) InvitationTerms(ctx context.Context, secret string) (Invitation, error) {
 	i, err := v.cfg.Records.Invitation(ctx, evidence.SHA256([]byte(strings.ToLower(secret))))
 	if evidence.KindOf(err) == evidence.NotFound || err == nil && !v.cfg.Now().Before(i.Expires) {
@@ -80,4 +80,36 @@ func (v *Vault) AnswerInvitation(ctx context.Context, secret string, keys eviden
 // Invitations lists the open invitations of the caller, answered or not.
 func (v *Vault) Invitations(ctx context.Context, by Caller, limit int) ([]Invitation, error) {
 	return v.cfg.Records.Invitations(ctx, by.Actor, v.cfg.Now(), min(limit, MaxPage))
+}
+
+// checkOffer compares new keys with the invitation that was answered with them, and checks the proof that their holder wants them.
+func (v *Vault) checkOffer(ctx context.Context, e *evidence.Event) error {
+	var keys evidence.Keys
+	rotation := false
+	switch d := e.Details.(type) {
+	case *evidence.ActorEnrolledDetails:
+		if keys = d.Keys; string(e.Actor.ID) == e.Stream.ID {
+			return nil // a founder signs the enrolment itself with the key
+		}
+	case *evidence.ActorKeyRotatedDetails:
+		keys, rotation = d.Keys, true
+	default:
+		return nil
+	}
+	id := evidence.ActorID(e.Stream.ID)
+	if err := custody.CheckPossession(v.cfg.Origin, id, keys); err != nil {
+		return err
+	}
+	i, err := v.cfg.Records.Invitation(ctx, keys.Invitation)
+	if err != nil && evidence.KindOf(err) != evidence.NotFound {
+		return err
+	}
+	if err != nil || i.Actor != id || i.Rotation != rotation || i.Keys == nil || *i.Keys != keys || !v.cfg.Now().Before(i.Expires) {
+		return evidence.Refuse(evidence.Invalid, "invitation")
+	}
+	if d, ok := e.Details.(*evidence.ActorEnrolledDetails); ok &&
+		(d.Role != i.Role || d.Organization != i.Organization || d.DocumentsOnly != i.DocumentsOnly) {
+		return evidence.Refuse(evidence.Invalid, "invitation")
+	}
+	return nil
 }

@@ -40,13 +40,15 @@ func (v *Vault) Complete(ctx context.Context, by Caller, streams []evidence.Stre
 	return v.cfg.Ledger.Complete(ctx, streams, index)
 }
 
-// readable answers errHidden for every stream that the caller may not see or that does not exist.
+// readable answers errHidden for every stream that the caller may not see or that does not exist. A recipient sees of a case, besides
+// what was granted, what a package needs: the case, its consents with their forms, and the items from which the granted ones were made.
 func (v *Vault) readable(ctx context.Context, by Caller, s evidence.Stream) error {
 	states, err := v.cfg.Records.States(ctx, s)
 	if err != nil {
 		return err
 	}
 	var in evidence.CaseID
+	var item *evidence.ItemState
 	switch state := states[s].(type) {
 	case *evidence.ActorState, *evidence.PolicyState, *evidence.HeadsState:
 		return nil
@@ -55,39 +57,79 @@ func (v *Vault) readable(ctx context.Context, by Caller, s evidence.Stream) erro
 	case *evidence.ConsentState:
 		in = state.Case
 	case *evidence.ItemState:
-		if in = state.Case; state.Class != evidence.ConsentForm && !v.member(ctx, by, in) {
-			return v.grantedItem(state, by)
-		}
-	default:
-		return errHidden
+		in, item = state.Case, state
 	}
-	if v.member(ctx, by, in) {
-		return nil
+	// What does not exist goes the same way as what is hidden, so that it takes as long.
+	if member, err := v.member(ctx, by, in); member || err != nil {
+		return err
 	}
 	granted, err := v.cfg.Records.Granted(ctx, by.Actor, in)
+	if err != nil {
+		return err
+	}
+	if granted && item != nil && item.Class != evidence.ConsentForm {
+		granted, err = v.grantedItem(ctx, by, item)
+	}
 	if err == nil && !granted {
 		err = errHidden
 	}
 	return err
 }
 
-// grantedItem lets a recipient see the stream of an item that was granted to it, also after the grant ended: its package must verify.
-func (v *Vault) grantedItem(item *evidence.ItemState, by Caller) error {
-	for _, g := range item.Grants {
-		if g.Terms.Recipient.Actor == by.Actor && g.Status != evidence.GrantPending && g.Status != evidence.GrantDenied {
-			return nil
+// grantedItem reports whether the caller has a grant on the item, or on one made from it. It lasts beyond the grant's end if the grant
+// was redeemed: the recipient's package must verify.
+func (v *Vault) grantedItem(ctx context.Context, by Caller, item *evidence.ItemState) (bool, error) {
+	for after := evidence.GrantID(""); ; {
+		page, err := v.cfg.Records.Grants(ctx, by.Actor, after, MaxPage)
+		if err != nil {
+			return false, err
+		}
+		for _, g := range page {
+			after = g.Grant.Terms.ID
+			if g.Case != item.Case || g.Grant.Status != evidence.GrantActive && len(g.Grant.Redeemed) == 0 {
+				continue
+			}
+			if from, err := v.madeFrom(ctx, g.Item, item.ID); from || err != nil {
+				return from, err
+			}
+		}
+		if len(page) < MaxPage {
+			return false, nil
 		}
 	}
-	return errHidden
 }
 
-func (v *Vault) member(ctx context.Context, by Caller, in evidence.CaseID) bool {
-	c, err := state[*evidence.CaseState](ctx, v, evidence.CaseOf(in))
-	if err != nil {
-		return false
+// madeFrom follows the sources of an item: each was there before what is made from it, so there is an end.
+func (v *Vault) madeFrom(ctx context.Context, id, source evidence.ItemID) (bool, error) {
+	for id != "" && id != source {
+		item, err := state[*evidence.ItemState](ctx, v, evidence.ItemOf(id))
+		if err != nil {
+			return false, err
+		}
+		id = item.Source
 	}
-	_, ok := c.Member(by.Actor, v.now())
-	return ok
+	return id == source, nil
+}
+
+func (v *Vault) member(ctx context.Context, by Caller, in evidence.CaseID) (bool, error) {
+	states, err := v.cfg.Records.States(ctx, evidence.CaseOf(in))
+	if err != nil {
+		return false, err
+	}
+	c, ok := states[evidence.CaseOf(in)].(*evidence.CaseState)
+	if ok {
+		_, ok = c.Member(by.Actor, v.now())
+	}
+	return ok, nil
+}
+
+// mustBeMember is member as a refusal.
+func (v *Vault) mustBeMember(ctx context.Context, by Caller, in evidence.CaseID) error {
+	member, err := v.member(ctx, by, in)
+	if err == nil && !member {
+		err = errHidden
+	}
+	return err
 }
 
 // Actors lists the directory: pseudonyms, roles, keys. It is for staff; others read the streams of the actors they have to do with.
@@ -95,21 +137,33 @@ func (v *Vault) Actors(ctx context.Context, after evidence.ActorID, limit int) (
 	return v.cfg.Records.Actors(ctx, after, min(limit, MaxPage))
 }
 
-// Cases lists the cases of the caller.
+// Cases lists the cases in which the caller is a member now.
 func (v *Vault) Cases(ctx context.Context, by Caller, after evidence.CaseID, limit int) ([]*evidence.CaseState, error) {
-	cases, err := v.cfg.Records.Cases(ctx, by.Actor, after, min(limit, MaxPage))
-	for i, c := range cases { // past members know the case exists, and no more
-		if _, ok := c.Member(by.Actor, v.now()); !ok {
-			cases[i] = &evidence.CaseState{Last: c.Last, ID: c.ID, Type: c.Type, Open: c.Open}
+	limit = min(limit, MaxPage)
+	var present []*evidence.CaseState
+	for len(present) < limit {
+		want := limit - len(present)
+		page, err := v.cfg.Records.Cases(ctx, by.Actor, after, want)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range page {
+			after = c.ID
+			if _, ok := c.Member(by.Actor, v.now()); ok {
+				present = append(present, c)
+			}
+		}
+		if len(page) < want {
+			break
 		}
 	}
-	return cases, err
+	return present, nil
 }
 
 // Consents lists the consents of a case to its members.
 func (v *Vault) Consents(ctx context.Context, by Caller, in evidence.CaseID, after evidence.ConsentID, limit int) ([]*evidence.ConsentState, error) {
-	if !v.member(ctx, by, in) {
-		return nil, errHidden
+	if err := v.mustBeMember(ctx, by, in); err != nil {
+		return nil, err
 	}
 	return v.cfg.Records.Consents(ctx, in, after, min(limit, MaxPage))
 }
@@ -122,8 +176,8 @@ type Listed struct {
 
 // Items lists the items of a case to its members.
 func (v *Vault) Items(ctx context.Context, by Caller, in evidence.CaseID, after evidence.ItemID, limit int) ([]Listed, error) {
-	if !v.member(ctx, by, in) {
-		return nil, errHidden
+	if err := v.mustBeMember(ctx, by, in); err != nil {
+		return nil, err
 	}
 	items, err := v.cfg.Records.Items(ctx, in, after, min(limit, MaxPage))
 	if err != nil {
@@ -132,6 +186,9 @@ func (v *Vault) Items(ctx context.Context, by Caller, in evidence.CaseID, after 
 	list := make([]Listed, len(items))
 	for i, item := range items {
 		label, err := v.cfg.Records.StreamAttachment(ctx, evidence.ItemOf(item.ID), item.Label.SHA256)
+		if err == nil {
+			err = intact(label)
+		}
 		if err != nil && evidence.KindOf(err) != evidence.Gone {
 			return nil, err
 		}
@@ -142,15 +199,18 @@ func (v *Vault) Items(ctx context.Context, by Caller, in evidence.CaseID, after 
 
 // LabelEnvelope returns the caller's envelope of the case label key.
 func (v *Vault) LabelEnvelope(ctx context.Context, by Caller, in evidence.CaseID) ([]byte, error) {
-	if !v.member(ctx, by, in) {
-		return nil, errHidden
+	if err := v.mustBeMember(ctx, by, in); err != nil {
+		return nil, err
 	}
 	fingerprint, err := v.fingerprint(ctx, by)
 	if err != nil {
 		return nil, err
 	}
 	a, err := v.cfg.Records.Envelope(ctx, evidence.CaseOf(in), fingerprint)
-	return a.Body, err
+	if err != nil {
+		return nil, err
+	}
+	return a.Body, intact(a)
 }
 
 // Grants lists the grants to the caller.

@@ -98,6 +98,6 @@ type Release struct {
 	Event   evidence.Hash // leaf hash
 	Item    evidence.ItemID
 	Actor   evidence.ActorID
-	Begun   time.Time // when the event was included: renewals end 24 h later
+	Begun   time.Time // when the event was signed: renewals end 24 h later
 	Expires time.Time
 }

@@ -62,6 +62,12 @@ func (v *Vault) open(ctx context.Context, by Caller, entry ledger.Entry, e *evid
 	if err != nil {
 		return Opening{}, err
 	}
+	if ref, ok := item.Envelope(fingerprint); !ok || ref.SHA256 != envelope.SHA256 {
+		return Opening{}, evidence.Refuse(evidence.NotFound, evidence.ReasonEnvelope) // another took its place just now
+	}
+	if err := intact(envelope); err != nil {
+		return Opening{}, err
+	}
 	description, err := v.description(ctx, item)
 	if err != nil {
 		return Opening{}, err
@@ -105,7 +111,18 @@ func (v *Vault) stillAllowed(ctx context.Context, e *evidence.Event) (*evidence.
 // description returns the newest description of an item: its event is the deposit or a later amendment.
 func (v *Vault) description(ctx context.Context, item *evidence.ItemState) ([]byte, error) {
 	a, err := v.cfg.Records.StreamAttachment(ctx, evidence.ItemOf(item.ID), item.Description.SHA256)
-	return a.Body, err
+	if err != nil {
+		return nil, err
+	}
+	return a.Body, intact(a)
+}
+
+// intact refuses stored bytes that are not those an event named: what is damaged is never served.
+func intact(a ledger.Attachment) error {
+	if evidence.SHA256(a.Body) != a.SHA256 {
+		return evidence.Refuse(evidence.Internal, "damaged")
+	}
+	return nil
 }
 
 func (v *Vault) header(ctx context.Context, item *evidence.ItemState) ([]byte, error) {
@@ -178,8 +195,9 @@ func (v *Vault) Attachment(ctx context.Context, by Caller, access, event, digest
 	case a.Kind == ledger.Description, a.Kind == ledger.Note && a.Audience == evidence.ToItem:
 		return a, nil
 	case a.Kind == ledger.Note && a.Audience == evidence.ToRecipient:
-		if v.noteIsFor(entry, e) {
-			return a, nil
+		mine, err := noteIsFor(entry, e)
+		if mine || err != nil {
+			return a, err
 		}
 	}
 	return ledger.Attachment{}, errHidden
@@ -187,19 +205,19 @@ func (v *Vault) Attachment(ctx context.Context, by Caller, access, event, digest
 
 // noteIsFor reports whether a note of a grant's event is for who made the access event: keyholders see those of every grant, a
 // recipient those of the grant that was redeemed.
-func (v *Vault) noteIsFor(entry ledger.Entry, access *evidence.Event) bool {
+func noteIsFor(entry ledger.Entry, access *evidence.Event) (bool, error) {
 	d, redeemed := access.Details.(*evidence.GrantRedeemedDetails)
 	if !redeemed {
-		return true
+		return true, nil
 	}
 	noted, err := eventOf(entry)
 	if err != nil {
-		return false
+		return false, err
 	}
 	if proposed, ok := noted.Details.(*evidence.GrantProposedDetails); ok {
-		return proposed.ID == d.Grant
+		return proposed.ID == d.Grant, nil
 	}
-	return evidence.GrantNamed(noted.Details) == d.Grant
+	return evidence.GrantNamed(noted.Details) == d.Grant, nil
 }
 
 // CaseAttachment returns what every member of the case may fetch without an access event: labels, label envelopes, internal notes.
@@ -216,23 +234,27 @@ func (v *Vault) CaseAttachment(ctx context.Context, by Caller, event, digest evi
 	if e.Stream.Type == evidence.CaseStream {
 		in = evidence.CaseID(e.Stream.ID)
 	}
-	open := a.Kind == ledger.Label || a.Kind == ledger.LabelEnvelope || a.Kind == ledger.Note && a.Audience == evidence.ToInternal
-	if !open || !v.member(ctx, by, in) {
-		return ledger.Attachment{}, errHidden
+	if err := v.mustBeMember(ctx, by, in); err != nil {
+		return ledger.Attachment{}, err
 	}
-	return a, nil
+	if a.Kind == ledger.Label || a.Kind == ledger.LabelEnvelope || a.Kind == ledger.Note && a.Audience == evidence.ToInternal {
+		return a, nil
+	}
+	return ledger.Attachment{}, errHidden
 }
 
+// attachment finds one as it was named. What is not there, or not any more, is errHidden.
 func (v *Vault) attachment(ctx context.Context, event, digest evidence.Hash) (ledger.Entry, ledger.Attachment, error) {
 	entry, err := v.cfg.Records.Entry(ctx, event)
+	var a ledger.Attachment
 	if err == nil {
-		a, err := v.cfg.Records.Attachment(ctx, event, digest)
-		if err == nil {
-			return entry, a, nil
-		}
+		a, err = v.cfg.Records.Attachment(ctx, event, digest)
 	}
-	if evidence.KindOf(err) == evidence.Internal {
-		return entry, ledger.Attachment{}, err
+	if err == nil {
+		err = intact(a)
 	}
-	return entry, ledger.Attachment{}, errHidden
+	if err != nil && evidence.KindOf(err) != evidence.Internal {
+		err = errHidden
+	}
+	return entry, a, err
 }

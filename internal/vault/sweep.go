@@ -14,9 +14,10 @@ import (
 const sweepLimit = 256
 
 // Sweep ends what time has ended: uploads that no event named, and grants, in the vault's own name. Expiry binds without it: it only
-// makes the end visible and destroys what is no longer needed.
+// makes the end visible and destroys what is no longer needed. It also finishes what the end of a grant or a membership, or the
+// withdrawal of a consent, left to destroy.
 func (v *Vault) Sweep(ctx context.Context) error {
-	return errors.Join(v.sweepUploads(ctx), v.sweepGrants(ctx))
+	return errors.Join(v.sweepUploads(ctx), v.sweepGrants(ctx), v.sweepEnvelopes(ctx))
 }
 
 // SweepEvery sweeps until ctx ends.
@@ -78,12 +79,9 @@ func (v *Vault) expire(ctx context.Context, g GrantOf) error {
 
 // signOwn signs and accepts an event in the vault's own name. A conflict means that somebody acted first: the next sweep looks again.
 func (v *Vault) signOwn(ctx context.Context, e *evidence.Event, s evidence.Stream) error {
-	own, err := v.cfg.Records.States(ctx, s)
-	if err != nil {
-		return err
-	}
 	e.Vault, e.Actor = v.cfg.Origin, evidence.Signer{ID: v.cfg.Author.ID, Role: evidence.Vault}
-	states, err := v.cfg.Records.States(ctx, append(evidence.StandsOn(own[s], e), s)...)
+	e.Stream = evidence.Position{Type: s.Type, ID: s.ID}
+	states, err := v.present(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -91,15 +89,9 @@ func (v *Vault) signOwn(ctx context.Context, e *evidence.Event, s evidence.Strea
 	if err != nil {
 		return evidence.Fail(evidence.Internal, "vault_signature", err)
 	}
-	after, err := v.cfg.Ledger.Judge(signed)(states)
-	if err != nil {
-		return err
+	_, err = v.commit(ctx, ledger.Commit{Signed: signed}, v.judge(signed))
+	if evidence.KindOf(err) == evidence.Conflict {
+		return nil
 	}
-	if _, err := v.cfg.Ledger.Accept(ctx, ledger.Commit{Signed: signed}, v.cfg.Ledger.Judge(signed)); err != nil {
-		if evidence.KindOf(err) == evidence.Conflict {
-			return nil
-		}
-		return err
-	}
-	return v.destroyOrphans(ctx, e, after)
+	return err
 }

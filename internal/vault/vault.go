@@ -12,6 +12,7 @@ import (
 	"context"
 	"encoding/base64"
 	"log/slog"
+	"sync"
 	"time"
 
 	"strongroom.example/strongroom/internal/custody"
@@ -54,10 +55,18 @@ const (
 )
 
 // Vault does the use cases. It is safe for concurrent use.
-type Vault struct{ cfg Config }
+type Vault struct {
+	cfg Config
+
+	envelopes sync.RWMutex // held while envelopes come, alone while those that went are destroyed
+
+	mu         sync.Mutex // guards what follows
+	looked     bool       // the first sweep has looked for what an earlier process left
+	unfinished map[evidence.Stream]bool
+}
 
 // New returns a vault over its parts.
-func New(cfg Config) *Vault { return &Vault{cfg} }
+func New(cfg Config) *Vault { return &Vault{cfg: cfg, unfinished: make(map[evidence.Stream]bool)} }
 
 // Caller is who is signed in. The zero Caller is nobody.
 type Caller struct {

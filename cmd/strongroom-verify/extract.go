@@ -1,0 +1,85 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+
+	"strongroom.example/strongroom/internal/dossier"
+)
+
+// extract writes what was opened. Names carry exhibit numbers, never what a person called the file.
+func extract(stderr io.Writer, dir string, report *dossier.Report) error {
+	list := report.Opened()
+	if len(list) == 0 {
+		fmt.Fprintln(stderr, "Nothing was written: only a verified package is opened.")
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, o := range list {
+		name := string(o.Item)
+		if o.Exhibit > 0 {
+			name = fmt.Sprintf("exhibit-%d", o.Exhibit)
+		}
+		name = filepath.Join(dir, name)
+		if err := create(name+".description.json", func(w io.Writer) error {
+			_, err := w.Write(o.Description)
+			return err
+		}); err != nil {
+			return err
+		}
+		if err := create(name+extension(o.Description), o.WriteEvidence); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var plainExtension = regexp.MustCompile(`^\.[A-Za-z0-9]{1,8}$`)
+
+// extension is that of the original file, if it is a plain one.
+func extension(description []byte) string {
+	var d struct {
+		Name string `json:"name"`
+	}
+	if json.Unmarshal(description, &d) == nil {
+		if e := path.Ext(d.Name); plainExtension.MatchString(e) {
+			return e
+		}
+	}
+	return ".bin"
+}
+
+// create writes a file that must not exist yet. It gets its name only once it is whole: what an interrupted run leaves ends in ".part".
+func create(name string, write func(io.Writer) error) error {
+	if _, err := os.Lstat(name); err == nil {
+		return fmt.Errorf("%s is there already: nothing is overwritten", name)
+	}
+	part := name + ".part"
+	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	err = write(file)
+	if err == nil {
+		err = file.Sync()
+	}
+	if e := file.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Link(part, name) // unlike a rename, it never replaces
+		if err != nil && !errors.Is(err, os.ErrExist) {
+			return os.Rename(part, name) // a disk without links, as in many a stick
+		}
+	}
+	os.Remove(part)
+	return err
+}

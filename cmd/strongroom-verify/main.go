@@ -1,0 +1,215 @@
+// Command strongroom-verify checks a court package without a network, and says in plain words what it shows. It trusts nothing but the
+// trust file it is given. Its verdict is its exit code: 0 verified, 1 refused, 2 incomplete or unable to say.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"golang.org/x/term"
+
+	"strongroom.example/strongroom/internal/dossier"
+	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+const help = `Checks a court package: that it is genuine, unchanged and complete.
+Nothing is sent anywhere, and nothing in the package is believed.
+
+  strongroom-verify --trust trust.json package.zip
+  strongroom-verify --trust trust.json --identity identity.txt \
+                    --extract opened package.zip
+
+  --trust FILE     the vault's trust file. Get it from the registry, apart from
+                   any package, and compare its vault number by telephone.
+                   Without it, nothing can be verified.
+  --identity FILE  your age key file: opens the evidence and compares it with
+                   its description. Locked files ask for their passphrase.
+  --extract DIR    after a verified result, writes the opened evidence and
+                   descriptions into DIR. Nothing is ever overwritten.
+  --json           writes the report as JSON instead of text.
+  --lang CODE      language of the report. This version speaks: en.
+
+Exit code: 0 verified, 1 refused, 2 incomplete, or the check could not be made.
+`
+
+// A verifier stays small beside whatever else runs on a court's computer.
+const memory = 200 << 20
+
+func main() {
+	debug.SetMemoryLimit(memory)
+	debug.SetGCPercent(400)
+	os.Exit(Run(os.Args[1:], os.Stdout, os.Stderr, askPassphrase))
+}
+
+const unable = 2
+
+// command is the command line.
+type command struct {
+	trust, identity, extract, lang, pkg string
+	json                                bool
+}
+
+// Run is the program: it returns the exit code. ask is called once, for an identity that is locked.
+func Run(args []string, stdout, stderr io.Writer, ask func() (string, error)) int {
+	var c command
+	flags := flag.NewFlagSet("strongroom-verify", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {}
+	flags.StringVar(&c.trust, "trust", "", "")
+	flags.StringVar(&c.identity, "identity", "", "")
+	flags.StringVar(&c.extract, "extract", "", "")
+	flags.StringVar(&c.lang, "lang", "en", "")
+	flags.BoolVar(&c.json, "json", false, "")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, help)
+		return 0
+	case err != nil:
+		return unable
+	}
+	if flags.NArg() != 1 {
+		fmt.Fprintln(stderr, "Name one package, after the options. For help: strongroom-verify --help")
+		return unable
+	}
+	c.pkg = flags.Arg(0)
+	code, err := c.run(stdout, stderr, ask)
+	if err != nil {
+		fmt.Fprintf(stderr, "strongroom-verify: %v\n", err)
+		return unable
+	}
+	return code
+}
+
+func (c command) run(stdout, stderr io.Writer, ask func() (string, error)) (int, error) {
+	if c.lang != "en" {
+		fmt.Fprintln(stderr, "This version speaks English only.")
+	}
+	if c.extract != "" && c.identity == "" {
+		return unable, errors.New("--extract needs --identity: without a key nothing can be opened")
+	}
+	var o dossier.Options
+	if c.trust != "" {
+		trust, err := readTrust(c.trust)
+		if err != nil {
+			return unable, err
+		}
+		o.Trust = &trust
+	}
+	if c.identity != "" {
+		id, err := readIdentity(c.identity, ask)
+		if err != nil {
+			return unable, err
+		}
+		o.Identity = &id
+	}
+	file, err := os.Open(c.pkg)
+	if err != nil {
+		return unable, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return unable, err
+	}
+	report, err := dossier.Verify(file, info.Size(), o)
+	if err != nil {
+		return unable, err
+	}
+	if err := c.write(stdout, o, report); err != nil {
+		return unable, err
+	}
+	if c.extract != "" {
+		if err := extract(stderr, c.extract, report); err != nil {
+			return unable, err
+		}
+	}
+	return report.Verdict.ExitCode(), nil
+}
+
+func (c command) write(w io.Writer, o dossier.Options, report *dossier.Report) error {
+	if c.json {
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		return enc.Encode(report)
+	}
+	if err := report.WriteText(w); err != nil {
+		return err
+	}
+	if o.Trust != nil {
+		fmt.Fprintf(w, "\nVault      %s\nNumber     %s\n", o.Trust.Vault(), tlog.SixGroups(o.Trust.Fingerprint()))
+		fmt.Fprintf(w, "           Is this the number the registry told you?\n")
+	}
+	_, err := fmt.Fprintf(w, "Verifier   strongroom-verify %s\n", version())
+	return err
+}
+
+// version is that of the build.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "of an unknown build"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v += " " + s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return v
+}
+
+func readTrust(name string) (tlog.Trust, error) {
+	data, err := readSmall(name, tlog.MaxTrustSize)
+	if err != nil {
+		return tlog.Trust{}, err
+	}
+	trust, err := tlog.ParseTrust(data)
+	if err != nil {
+		return tlog.Trust{}, fmt.Errorf("this is not a trust file: %w", err)
+	}
+	return trust, nil
+}
+
+func readIdentity(name string, ask func() (string, error)) (sealing.Identity, error) {
+	data, err := readSmall(name, 16<<10)
+	if err != nil {
+		return sealing.Identity{}, err
+	}
+	id, err := sealing.ReadIdentityFile(data, "")
+	if errors.Is(err, sealing.ErrPassphrase) {
+		passphrase, err := ask()
+		if err != nil {
+			return sealing.Identity{}, err
+		}
+		return sealing.ReadIdentityFile(data, passphrase)
+	}
+	return id, err
+}
+
+// readSmall reads a file of at most limit bytes, and one more, which its reader refuses.
+func readSmall(name string, limit int64) ([]byte, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, limit+1))
+}
+
+func askPassphrase() (string, error) {
+	fd := int(os.Stdin.Fd())
+	if !term.IsTerminal(fd) {
+		return "", errors.New("the key file is locked, and there is no terminal to ask for its passphrase")
+	}
+	fmt.Fprint(os.Stderr, "Passphrase of the key file: ")
+	defer fmt.Fprintln(os.Stderr)
+	b, err := term.ReadPassword(fd)
+	return string(b), err
+}

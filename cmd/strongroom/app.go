@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// app is one run of the program: whose folder it works in and how it talks.
+type app struct {
+	home           string
+	passphraseFile string
+	json           bool
+
+	in       io.Reader
+	out, err io.Writer // results; everything that is said on the way
+
+	began      bool          // a command was typed as it must be, and runs
+	lines      *bufio.Reader // of in
+	passphrase string        // once known
+}
+
+// folder is where the person's keys and documents lie.
+func (a *app) folder() (string, error) {
+	if a.home != "" {
+		return a.home, nil
+	}
+	if home := os.Getenv("STRONGROOM_HOME"); home != "" {
+		return home, nil
+	}
+	if base := os.Getenv("XDG_DATA_HOME"); base != "" {
+		return filepath.Join(base, "strongroom"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(home, ".local", "share", "strongroom"), nil
+}
+
+// terminal returns the file descriptor of f if a person sits there.
+func terminal(f any) (int, bool) {
+	file, ok := f.(*os.File)
+	if !ok {
+		return 0, false
+	}
+	fd := int(file.Fd())
+	return fd, term.IsTerminal(fd)
+}
+
+// say writes what is not the result: questions, consequences, warnings.
+func (a *app) say(format string, args ...any) { fmt.Fprintf(a.err, format, args...) }
+
+// ask asks for one line.
+func (a *app) ask(question string) (string, error) {
+	a.say("%s ", question)
+	if a.lines == nil {
+		a.lines = bufio.NewReader(io.LimitReader(a.in, 64<<10))
+	}
+	line, err := a.lines.ReadString('\n')
+	if _, ok := terminal(a.in); !ok {
+		a.say("\n") // the answer came from a pipe and is not seen
+	}
+	if errors.Is(err, io.EOF) && line != "" {
+		err = nil
+	}
+	if errors.Is(err, io.EOF) {
+		return "", decline("no_answer")
+	}
+	return strings.TrimSpace(line), err
+}
+
+// typed asks for a word that a person types on purpose. Anything else stops.
+func (a *app) typed(word string) error {
+	answer, err := a.ask(fmt.Sprintf("Type %q to sign; anything else stops:", word))
+	if err == nil && answer != word {
+		err = decline("declined")
+	}
+	return err
+}
+
+// secret asks for a line that is not shown.
+func (a *app) secret(question string) (string, error) {
+	fd, ok := terminal(a.in)
+	if !ok {
+		return "", decline("no_terminal")
+	}
+	a.say("%s ", question)
+	line, err := term.ReadPassword(fd)
+	a.say("\n")
+	return string(line), err
+}
+
+// leastPassphrase is how many bytes a passphrase for new keys has at least.
+const leastPassphrase = 12
+
+// newPassphrase returns the passphrase for keys about to be made, typed twice at a terminal.
+func (a *app) newPassphrase() (string, error) {
+	if a.passphrase != "" {
+		return a.passphrase, nil
+	}
+	p, fromFile, err := a.passphraseOfFile()
+	if err != nil {
+		return "", err
+	}
+	if !fromFile {
+		if p, err = a.secret("Passphrase for your new keys (12 characters or more):"); err != nil {
+			return "", err
+		}
+	}
+	if len(p) < leastPassphrase {
+		return "", decline("passphrase_short")
+	}
+	if !fromFile {
+		again, err := a.secret("The same passphrase again:")
+		if err != nil {
+			return "", err
+		}
+		if again != p {
+			return "", decline("passphrase_differs")
+		}
+	}
+	a.passphrase = p
+	return p, nil
+}
+
+// knownPassphrase returns the passphrase of keys that exist.
+func (a *app) knownPassphrase() (string, error) {
+	if a.passphrase != "" {
+		return a.passphrase, nil
+	}
+	p, fromFile, err := a.passphraseOfFile()
+	if err == nil && !fromFile {
+		p, err = a.secret("Passphrase of your keys:")
+	}
+	a.passphrase = p
+	return p, err
+}
+
+func (a *app) passphraseOfFile() (passphrase string, given bool, err error) {
+	name := a.passphraseFile
+	if name == "" {
+		name = os.Getenv("STRONGROOM_PASSPHRASE_FILE")
+	}
+	if name == "" {
+		return "", false, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return "", true, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 4<<10))
+	return strings.TrimRight(string(text), "\r\n"), true, err
+}

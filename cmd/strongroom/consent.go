@@ -1,0 +1,328 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/evidence"
+)
+
+func consentCommand(a *app) *cobra.Command {
+	return group("consent", "Consent: give, withdraw, show",
+		`A person decides each point. Nothing is ticked beforehand, there is no answer
+for everything, and what was not asked counts as no. Withdrawing is one command
+and asks for no reason.`,
+		giveConsentCommand(a), withdrawConsentCommand(a), showConsentCommand(a))
+}
+
+// question is one answer of a consent (RULES §4), as it is asked (INTERFACE §4, J1).
+type question struct {
+	flag, text string
+	answer     func(*evidence.Answers) *evidence.Answer
+}
+
+var questions = []question{
+	{"examination", "May I examine you and write down what I find?", func(a *evidence.Answers) *evidence.Answer { return &a.Examination }},
+	{"photographs", "May I take photographs?", func(a *evidence.Answers) *evidence.Answer { return &a.Photographs }},
+	{"storage", "May this record be kept?", func(a *evidence.Answers) *evidence.Answer { return &a.Storage }},
+	{"police-information", "May police or a prosecutor see the findings?", func(a *evidence.Answers) *evidence.Answer { return &a.PoliceInformation }},
+	{"police-photographs", "May police or a prosecutor see photographs?", func(a *evidence.Answers) *evidence.Answer { return &a.PolicePhotographs }},
+	{"police-physical", "May police or a prosecutor receive samples or clothing?", func(a *evidence.Answers) *evidence.Answer { return &a.PolicePhysical }},
+	{"research", "May it serve research or teaching?", func(a *evidence.Answers) *evidence.Answer { return &a.Research }},
+}
+
+func giveConsentCommand(a *app) *cobra.Command {
+	given := make(map[string]*string)
+	var in, form, formItem, consent, from, until, by string
+	var courts []string
+	var askFirst, yes bool
+	c := &cobra.Command{
+		Use:   "give --case CASE --form FILE --until TIME",
+		Short: "Record a person's answers, with the signed form",
+		Long: `Deposits the signed consent form and records the answers, each for itself.
+Answers that are not given as options are asked one by one at a terminal:
+yes, no, or later. Later and not asked count as no.
+
+Widening is a new version with a new form: add --consent. Before recording, all
+answers are shown; you type "record".
+
+Signs:     item.deposited for the form, consent.given.
+For good:  the answers stay in the history. They can be withdrawn at any time.`,
+		Example: `  strongroom consent give --case cas-7c2k --form form.pdf --until 2031-01-01 \
+      --storage yes --photographs no --court NL:information`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.session(c.Context())
+			if err != nil {
+				return err
+			}
+			p := client.Consent{By: by, AskFirst: askFirst, From: evidence.At(time.Now().Truncate(time.Minute))}
+			if p.Case, err = findCase(c.Context(), cl, in); err != nil {
+				return err
+			}
+			if consent != "" {
+				if p.Consent, err = findConsent(c.Context(), cl, consent); err != nil {
+					return err
+				}
+			}
+			if p.Until, err = when(until); err != nil {
+				return err
+			}
+			if from != "" {
+				if p.From, err = when(from); err != nil {
+					return err
+				}
+			}
+			if p.Answers, err = a.answers(given, courts); err != nil {
+				return err
+			}
+			if formItem != "" {
+				if p.FormItem, err = findItem(c.Context(), cl, formItem); err != nil {
+					return err
+				}
+			}
+			return a.giveConsent(c.Context(), cl, p, form, yes)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&in, "case", "", "the `CASE`")
+	f.StringVar(&form, "form", "", "`FILE` of the signed form")
+	f.StringVar(&formItem, "form-item", "", "a form deposited before, an `ITEM`, instead of --form")
+	f.StringVar(&consent, "consent", "", "an earlier `CONSENT`, of which this is the next version")
+	f.StringVar(&from, "from", "", "begin, a `TIME` (default: now)")
+	f.StringVar(&until, "until", "", "end, a `TIME`: a date, or a length from now such as 365d")
+	f.StringVar(&by, "by", "self", "who answered: self or proxy")
+	f.BoolVar(&askFirst, "ask-first", false, "the person is asked before each share")
+	for _, q := range questions {
+		given[q.flag] = f.String(q.flag, "", "yes or no: "+q.text)
+	}
+	f.StringArrayVar(&courts, "court", nil, "courts and defence of a country may see: NL:information,photographs,physical; repeat it")
+	f.BoolVar(&yes, "yes", false, "do not ask; for scripts")
+	required(c, "case", "until")
+	c.MarkFlagsOneRequired("form", "form-item")
+	c.MarkFlagsMutuallyExclusive("form", "form-item")
+	return c
+}
+
+// answers takes the answers given as options and asks for the others if a person sits at the terminal.
+func (a *app) answers(given map[string]*string, courts []string) (answers evidence.Answers, err error) {
+	_, person := terminal(a.in)
+	for _, q := range questions {
+		said := *given[q.flag]
+		if said == "" && person && !a.json {
+			if said, err = a.ask(q.text + " yes, no, later:"); err != nil {
+				return answers, err
+			}
+		}
+		switch said {
+		case "yes":
+			*q.answer(&answers) = evidence.Yes
+		case "no":
+			*q.answer(&answers) = evidence.No
+		case "", "later":
+			*q.answer(&answers) = evidence.NotAsked
+		default:
+			return answers, usage("an answer is yes, no or later")
+		}
+	}
+	for _, s := range courts {
+		country, kinds, _ := strings.Cut(s, ":")
+		court := evidence.CourtAnswer{Jurisdiction: country, Information: evidence.No, Photographs: evidence.No, Physical: evidence.No}
+		for kind := range strings.SplitSeq(kinds, ",") {
+			switch kind {
+			case "information":
+				court.Information = evidence.Yes
+			case "photographs":
+				court.Photographs = evidence.Yes
+			case "physical":
+				court.Physical = evidence.Yes
+			default:
+				return answers, usage("a court is written NL:information,photographs,physical")
+			}
+		}
+		answers.Courts = append(answers.Courts, court)
+	}
+	return answers, nil
+}
+
+func (a *app) giveConsent(ctx context.Context, cl *client.Client, p client.Consent, form string, yes bool) error {
+	if form != "" {
+		file, err := os.Open(form)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		d, err := describe(file, filepath.Base(form))
+		if err != nil {
+			return err
+		}
+		d.Label = "Consent form"
+		p.Form = d
+	}
+	rows := append([]row{{"Answers", "Nothing is recorded until you confirm."}}, answerRows(p.Answers)...)
+	rows = append(rows, row{"Until", dateOf(p.Until)}, row{"Later", "Everything can be withdrawn at any time, without a reason. Copies already shared cannot be called back."})
+	if err := a.consent(yes, "record", rows...); err != nil {
+		return err
+	}
+	id, item, r, err := cl.GiveConsent(ctx, p)
+	if err != nil {
+		if item != "" {
+			a.say("%-*sThe form is deposited: %s. Go on with --form-item.\n", indent, "Form", item)
+		}
+		return err
+	}
+	return a.recorded(r, fields{"consent": id, "form": item, "case": p.Case},
+		row{"Consent", string(id)}, row{"Form", string(item)},
+		row{"Next", "Deposits name this consent: strongroom deposit --consent " + string(id)})
+}
+
+func answerRows(answers evidence.Answers) []row {
+	var rows []row
+	for _, q := range questions {
+		rows = append(rows, row{plainAnswer(*q.answer(&answers)), q.text})
+	}
+	for _, c := range answers.Courts {
+		rows = append(rows, row{c.Jurisdiction, fmt.Sprintf("courts and defence: findings %s, photographs %s, objects %s",
+			lower(c.Information), lower(c.Photographs), lower(c.Physical))})
+	}
+	return rows
+}
+
+func plainAnswer(a evidence.Answer) string {
+	switch a {
+	case evidence.Yes:
+		return "Yes"
+	case evidence.No:
+		return "No"
+	}
+	return "Not asked"
+}
+
+func lower(a evidence.Answer) string { return strings.ToLower(plainAnswer(a)) }
+
+func withdrawConsentCommand(a *app) *cobra.Command {
+	var reasonFile string
+	var yes bool
+	c := &cobra.Command{
+		Use:   "withdraw CONSENT",
+		Short: "Withdraw a consent: stop all use",
+		Long: `Stops everything that stands on this consent at once: nothing is opened, shared
+or deposited any more, and shares end. Then two custodians either make the items
+unreadable for good, or state which law keeps them and until when. No reason is
+asked.
+
+Signs:     consent.withdrawn. It takes effect at once.
+For good:  it cannot be undone; a new consent would be a new one. Copies that
+           were shared before cannot be called back. You type "withdraw".`,
+		Example: `  strongroom consent withdraw con-5ysd…`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.session(c.Context())
+			if err != nil {
+				return err
+			}
+			id, err := findConsent(c.Context(), cl, args[0])
+			if err != nil {
+				return err
+			}
+			reason, err := a.text(reasonFile)
+			if err != nil {
+				return err
+			}
+			return a.withdraw(c.Context(), cl, id, reason, yes)
+		},
+	}
+	c.Flags().StringVar(&reasonFile, "reason-file", "", "`FILE` with a reason, if the person gives one (- for standard input)")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask; for scripts")
+	return c
+}
+
+func (a *app) withdraw(ctx context.Context, cl *client.Client, id evidence.ConsentID, reason string, yes bool) error {
+	v, err := cl.Look(ctx, evidence.ConsentOf(id))
+	if err != nil {
+		return err
+	}
+	own := v.State(evidence.ConsentOf(id)).(*evidence.ConsentState)
+	items, err := cl.Items(ctx, own.Case)
+	if err != nil {
+		return err
+	}
+	stopped, ended := 0, 0
+	var copies []row
+	for _, i := range items {
+		if !slices.Contains(i.Consent, id) {
+			continue
+		}
+		stopped++
+		for _, g := range i.Grants {
+			if !g.Over(v.Time) {
+				ended++
+			}
+			if n := len(g.Redeemed); n > 0 {
+				copies = append(copies, row{"Copies", fmt.Sprintf("%s: %s in %s has opened it %s; such copies cannot be called back.",
+					exhibit(i), g.Terms.RecipientClass, g.Terms.Jurisdiction, plural(n, "time", "times"))})
+			}
+		}
+	}
+	rows := append([]row{
+		{"If you go on", ""},
+		{"Stops", plural(stopped, "item", "items") + ": nobody opens or shares them any more; " + plural(ended, "share ends", "shares end")},
+	}, copies...)
+	rows = append(rows, row{"Then", "Two custodians make them unreadable for good, or state which law keeps them, and until when."},
+		row{"For good", "This cannot be undone."})
+	if err := a.consent(yes, "withdraw", rows...); err != nil {
+		return err
+	}
+	number, r, err := cl.WithdrawConsent(ctx, id, reason)
+	if err != nil {
+		return err
+	}
+	return a.recorded(r, fields{"consent": id, "number": number, "items": stopped, "shares": ended},
+		row{"Stopped", "all use of " + plural(stopped, "item", "items")}, row{"Number", number + " (to quote when asking about it)"})
+}
+
+func showConsentCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show CONSENT",
+		Short: "Show the answers of a consent",
+		Long: `Shows the present version of a consent from its checked history.
+
+Signs:     nothing.`,
+		Example: `  strongroom consent show con-5ysd…`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.session(c.Context())
+			if err != nil {
+				return err
+			}
+			id, err := findConsent(c.Context(), cl, args[0])
+			if err != nil {
+				return err
+			}
+			v, err := cl.Look(c.Context(), evidence.ConsentOf(id))
+			if err != nil {
+				return err
+			}
+			s := v.State(evidence.ConsentOf(id)).(*evidence.ConsentState)
+			state := "in force"
+			if err := s.InForce(v.Time); err != nil {
+				state = strings.TrimSuffix(words[evidence.ReasonOf(err)].what, ".")
+			}
+			rows := []row{{"Consent", string(id)}, {"Version", fmt.Sprintf("%d, %s", s.Version, state)}}
+			rows = append(rows, answerRows(s.Answers)...)
+			rows = append(rows, row{"From", dateOf(s.From)}, row{"Until", dateOf(s.Until)}, row{"Form", string(s.Form)})
+			if s.AskFirst {
+				rows = append(rows, row{"Asked", "before each share"})
+			}
+			return a.show(s, append(rows, row{"Complete", "to " + dateOf(v.Time)})...)
+		},
+	}
+}

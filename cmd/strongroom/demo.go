@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"strongroom.example/strongroom/internal/dossier"
+)
+
+func demoCommand() *cobra.Command {
+	var once bool
+	var keep string
+	c := &cobra.Command{
+		Use:   "demo [FILE…]",
+		Short: "Play the whole journey of a piece of evidence, with real keys and a real vault",
+		Long: `Starts a vault of its own on this computer and plays six people with it: an
+administrator, a clinician, an investigator, two custodians and a court. Each
+has own keys in an own folder. The clinician takes consent and deposits the
+FILEs; the first one is shared with the court, which verifies it without the
+vault. Without a FILE two synthetic samples are used.
+
+Every line of the output was checked. A number after "entry" is the place of
+that act in the vault's record book. If one check does not hold, the demo stops
+and ends with an exit code other than 0.
+
+Nothing leaves this computer. Waiting times are 2 seconds and keys have no
+passphrase: do not put real evidence in. Large files need about four times
+their size of free space.
+
+With --keep, DIR holds afterwards:
+  court/package.zip    what the court received
+  court/identity.txt   the court's key (an age identity)
+  court/trust.json     what the court judges the package by
+  people/NAME/         keys and memory of each person
+  vault/               the vault's folder, as its operator sees it`,
+		Example: `  strongroom demo --once
+  strongroom demo --keep ./demo photo.jpg report.pdf`,
+		RunE: func(c *cobra.Command, files []string) error {
+			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+			defer stop()
+			// Who reads the output may leave. Then a step fails like any other, and the vault's process is stopped.
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+			if err := playDemo(ctx, c.OutOrStdout(), keep, once, files); err != nil {
+				return demoEnded(err, keep, ctx.Err() != nil)
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&once, "once", false, "end after the journey instead of serving until Ctrl-C")
+	c.Flags().StringVar(&keep, "keep", "", "keep everything in `DIR`, which must not exist or be empty")
+	return c
+}
+
+// demo is one run.
+type demo struct {
+	*narrator
+	dir    string // holds everything
+	bin    string // folder of this program and its sisters
+	files  []demoFile
+	server *vaultProcess
+	memory *memoryWatch
+	trust  []byte // the trust file
+	number string // its number, as people compare it
+
+	administrator, clinician, investigator, custodian1, custodian2, court *player
+
+	inCase demoCase
+	report *dossier.Report // of the court's verifier
+}
+
+// demoFile is something to deposit.
+type demoFile struct {
+	path  string
+	size  int64
+	media string
+}
+
+// demoCannot says that the demo cannot begin, and what helps.
+func demoCannot(sentence, next string) error {
+	return &problem{code: exitCannot, label: "Not done", reason: "demo", sentence: sentence, kept: keptAll, next: next}
+}
+
+// demoEnded makes an end before the end understandable.
+func demoEnded(err error, keep string, stopped bool) error {
+	p := &problem{code: exitRefused, label: "Stopped", reason: "demo", cause: err, kept: "Nothing was kept."}
+	if keep != "" {
+		p.kept = "What was made so far lies in " + keep + "."
+	}
+	if known := (*problem)(nil); errors.As(err, &known) {
+		return known
+	}
+	if stopped {
+		p.code, p.sentence = exitCannot, "It was stopped before it was finished. The vault's process has ended."
+	} else {
+		p.sentence = "Something was not as it must be: " + err.Error()
+	}
+	return p
+}
+
+func playDemo(ctx context.Context, out io.Writer, keep string, once bool, files []string) (err error) {
+	limit, err := memoryLimit()
+	if err != nil {
+		return err
+	}
+	d := &demo{narrator: &narrator{out: out}, memory: watchMemory()}
+	defer d.memory.stop()
+	if d.bin, err = sisterPrograms("strongroomd", "strongroom-verify"); err != nil {
+		return err
+	}
+	d.memory.watch("this program", os.Getpid())
+	if d.dir, err = demoFolder(keep); err != nil {
+		return err
+	}
+	defer func() {
+		if d.server != nil {
+			err = errors.Join(err, d.server.stop())
+		}
+		if keep == "" {
+			err = errors.Join(err, os.RemoveAll(d.dir))
+		}
+	}()
+	if d.files, err = d.choose(files); err != nil {
+		return err
+	}
+	if err := enoughSpace(d.dir, d.files); err != nil {
+		return err
+	}
+	if err := d.journey(ctx); err != nil {
+		return err
+	}
+	if keep != "" {
+		d.printf("\nKept in %s. Check the court's copy yourself:\n  %s --trust %s \\\n    --identity %s \\\n    %s\n", keep,
+			quoted(d.bin, "strongroom-verify"), quoted(keep, "court", "trust.json"), quoted(keep, "court", "identity.txt"), quoted(keep, "court", "package.zip"))
+	}
+	if !once {
+		d.printf("\nThe vault goes on until you press Ctrl-C. Look at it as the clinician:\n  %s --home %s whoami\n\nAPI at %s\n",
+			quoted(d.bin, "strongroom"), quoted(d.clinician.folder), d.server.address)
+		if d.narrator.err == nil {
+			if err := d.server.wait(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	server := d.server
+	d.server = nil
+	if err := server.stop(); err != nil {
+		return err
+	}
+	return errors.Join(d.memory.report(d.narrator, limit), d.narrator.err)
+}
+
+// journey plays every act in its order. Each ends only when what it says was checked.
+func (d *demo) journey(ctx context.Context) error {
+	d.printf("Six people and a vault, on this computer only. Every key is made now.\n")
+	d.printf("Waiting times are set to %s. Do not put real evidence in.\n", demoWaits)
+	for _, act := range []struct {
+		title string
+		play  func(context.Context) error
+	}{
+		{"The vault", d.foundVault},
+		{"The people", d.enrolPeople},
+		{"The case and the consent", d.openCase},
+		{"The evidence", d.depositEvidence},
+		{"A keyholder looks", d.openEvidence},
+		{"The share, decided by two", d.shareEvidence},
+		{"The court", d.serveCourt},
+		{"The package, checked without the vault", d.checkPackage},
+		{"The history of the shared item", d.tellHistory},
+		{"What the vault can see", d.searchVault},
+	} {
+		d.title(act.title)
+		if err := act.play(ctx); err != nil {
+			return fmt.Errorf("%s: %w", act.title, err)
+		}
+		if d.narrator.err != nil {
+			return d.narrator.err
+		}
+	}
+	return nil
+}
+
+func (d *demo) samples() string { return filepath.Join(d.dir, "samples") }
+
+// choose returns the files given, or samples.
+func (d *demo) choose(paths []string) ([]demoFile, error) {
+	if err := os.Mkdir(d.samples(), 0o700); err != nil {
+		return nil, err
+	}
+	if len(paths) == 0 {
+		var err error
+		if paths, err = writeSamples(d.samples()); err != nil {
+			return nil, err
+		}
+	}
+	var files []demoFile
+	for _, path := range paths {
+		f, err := inspect(path)
+		if err != nil {
+			return nil, explain(err)
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// demoFolder makes the folder to keep, or one that is removed at the end.
+func demoFolder(keep string) (string, error) {
+	if keep == "" {
+		return os.MkdirTemp("", "strongroom-demo-*")
+	}
+	dir, err := filepath.Abs(keep)
+	if err != nil {
+		return "", err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	if len(entries) > 0 {
+		return "", demoCannot(keep+" is not empty.", "Choose a new folder.")
+	}
+	return dir, os.MkdirAll(dir, 0o700)
+}
+
+// enoughSpace asks for room for one copy of each file in the vault, and for the three further copies of the one in work: while it is
+// sent or opened, as the court receives it, and in the altered package.
+func enoughSpace(dir string, files []demoFile) error {
+	var all, largest int64
+	for _, f := range files {
+		all += f.size
+		largest = max(largest, f.size)
+	}
+	need := all + 3*largest + all/100 + 64<<20
+	free, known := freeSpace(dir)
+	if known && free < need {
+		return demoCannot(fmt.Sprintf("The demo needs about %s of free space, four times the largest file. There are %s.", bytesOf(need), bytesOf(free)),
+			"Name a folder on a larger disk with --keep DIR.")
+	}
+	return nil
+}
+
+// memoryLimit reads the number of bytes that no process of the demo may use, or 0.
+func memoryLimit() (int64, error) {
+	text := os.Getenv("STRONGROOM_DEMO_MAX_MEMORY")
+	if text == "" {
+		return 0, nil
+	}
+	limit, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || limit <= 0 {
+		return 0, usage("STRONGROOM_DEMO_MAX_MEMORY must be a number of bytes")
+	}
+	return limit, nil
+}

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/keys"
+	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// player is a person of the play, who acts for itself: own keys, own folder, own client, own memory of the vault.
+type player struct {
+	*client.Client
+	name         string // of the folder
+	called       string // in a sentence
+	role         evidence.Role
+	organization evidence.OrgID
+	folder       string
+	store        client.Folder
+	signer       *keys.Signer
+	identity     sealing.Identity
+}
+
+// newPlayer makes a person's folder and keys. They have no passphrase: this is a demonstration.
+func (d *demo) newPlayer(name, called string, role evidence.Role) (p *player, err error) {
+	p = &player{name: name, called: called, role: role, organization: evidence.NewID[evidence.OrgID](), folder: filepath.Join(d.dir, "people", name)}
+	if p.store, err = client.OpenFolder(p.folder); err != nil {
+		return nil, err
+	}
+	if p.signer, err = keys.Create(filepath.Join(p.folder, signingFile), keys.P256, nil); err != nil {
+		return nil, err
+	}
+	if role.Keyless() {
+		return p, nil
+	}
+	if p.identity, err = sealing.NewIdentity(); err != nil {
+		return nil, err
+	}
+	return p, p.store.Write(identityFile, sealing.PlainIdentityFile(p.identity))
+}
+
+func (p *player) recipient() string {
+	if p.role.Keyless() {
+		return ""
+	}
+	return p.identity.Recipient()
+}
+
+// connect gives a person the trust file, whose number must be the one that was read out, and the vault's address.
+func (p *player) connect(trustFile []byte, number, address string, actor evidence.ActorID) error {
+	trust, err := tlog.ParseTrust(trustFile)
+	if err != nil {
+		return err
+	}
+	if tlog.SixGroups(trust.Fingerprint()) != number {
+		return errors.New("the trust file does not have the vault's number")
+	}
+	if err := client.Pin(p.store, trust); err != nil {
+		return err
+	}
+	if err := client.WriteProfile(p.store, client.Profile{Address: address, Actor: actor}); err != nil {
+		return err
+	}
+	cfg := client.Config{Keystore: p.store, Signer: p.signer, Tool: tool(), Now: time.Now}
+	if !p.role.Keyless() {
+		cfg.Unlock = func() (sealing.Identity, error) { return p.identity, nil }
+	}
+	p.Client, err = client.New(cfg)
+	return err
+}
+
+// foundVault makes a vault with two founders and starts it.
+func (d *demo) foundVault(ctx context.Context) error {
+	data := filepath.Join(d.dir, "vault")
+	var raw [5]byte
+	rand.Read(raw[:])
+	origin := "demo-" + strings.ToLower(base32.StdEncoding.EncodeToString(raw[:])) + ".internal"
+	if err := d.runVault(ctx, "init", "--data", data, "--origin", origin); err != nil {
+		return err
+	}
+	var err error
+	if d.administrator, err = d.newPlayer("administrator", "The administrator", evidence.Administrator); err != nil {
+		return err
+	}
+	if d.custodian1, err = d.newPlayer("custodian-1", "The first custodian", evidence.Custodian); err != nil {
+		return err
+	}
+	founders := []*player{d.administrator, d.custodian1}
+	actors := make(map[*player]evidence.ActorID)
+	finish := []string{"init", "--data", data, "--waits", waitsFlag}
+	for _, p := range founders {
+		id, file, err := client.Found(client.Founder{Origin: origin, Role: p.role, Organization: p.organization, Signer: p.signer,
+			Recipient: p.recipient(), Tool: tool(), Time: evidence.At(time.Now())})
+		if err != nil {
+			return err
+		}
+		actors[p] = id
+		path := filepath.Join(p.folder, "founder")
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			return err
+		}
+		finish = append(finish, "--founder", path)
+	}
+	recovery, err := sealing.NewIdentity()
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(d.dir, "recovery"), 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(d.dir, "recovery", "identity.txt"), sealing.PlainIdentityFile(recovery), 0o600); err != nil {
+		return err
+	}
+	said, err := d.vaultSays(ctx, append(finish, "--recovery", recovery.Recipient())...)
+	if err != nil {
+		return err
+	}
+	if d.trust, err = os.ReadFile(filepath.Join(data, "trust.json")); err != nil {
+		return err
+	}
+	trust, err := tlog.ParseTrust(d.trust)
+	if err != nil {
+		return err
+	}
+	d.number = tlog.SixGroups(trust.Fingerprint())
+	if !bytes.Contains(said, []byte(d.number)) {
+		return errors.New("strongroomd init said another number than that of its trust file")
+	}
+	if d.server, err = startVault(ctx, d.bin, data, d.dir); err != nil {
+		return err
+	}
+	d.memory.watch("server", d.server.pid)
+	d.note("The vault is a program of its own: strongroomd, process %d. Its key for recovery is kept apart from it.", d.server.pid)
+	d.note("It enters every act into its record book. Some entries are its own, so the numbers below have gaps.")
+	d.checked("Everybody compares the vault's number before they trust it:\n%s", d.number)
+	for _, p := range founders {
+		if err := p.connect(d.trust, d.number, d.server.address, actors[p]); err != nil {
+			return err
+		}
+	}
+	for _, p := range founders {
+		if err := d.tellFounder(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *demo) tellFounder(ctx context.Context, p *player) error {
+	stream := evidence.ActorOf(p.Actor())
+	view, err := d.administrator.Look(ctx, stream, evidence.PolicyOf(p.Trust().Vault()))
+	if err != nil {
+		return err
+	}
+	who, ok := view.State(stream).(*evidence.ActorState)
+	if !ok || !who.Founder || !who.Active(view.Time) {
+		return fmt.Errorf("%s is not a founder", p.name)
+	}
+	_, index := view.Leaf(stream, 0)
+	d.entry(index, "%s is a founder, with an own key.", p.called)
+	return nil
+}
+
+// runVault runs a command of strongroomd that must end well.
+func (d *demo) runVault(ctx context.Context, args ...string) error {
+	_, err := d.vaultSays(ctx, args...)
+	return err
+}
+
+func (d *demo) vaultSays(ctx context.Context, args ...string) ([]byte, error) {
+	out, code, err := d.run(ctx, "strongroomd", "server", args...)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("strongroomd %s ended with exit code %d", args[0], code)
+	}
+	return out, err
+}
+
+// enrolPeople brings in everybody else: invited by one, confirmed by another who compares the key number.
+func (d *demo) enrolPeople(ctx context.Context) error {
+	for _, p := range []struct {
+		who               **player
+		name, called      string
+		role              evidence.Role
+		inviter, compares **player
+	}{
+		{&d.custodian2, "custodian-2", "The second custodian", evidence.Custodian, &d.administrator, &d.custodian1},
+		{&d.clinician, "clinician", "The clinician", evidence.Clinician, &d.administrator, &d.custodian1},
+		{&d.investigator, "investigator", "The investigator", evidence.Investigator, &d.administrator, &d.custodian2},
+		{&d.court, "court", "The court", evidence.Court, &d.custodian1, &d.custodian2},
+	} {
+		var err error
+		if *p.who, err = d.newPlayer(p.name, p.called, p.role); err != nil {
+			return err
+		}
+		if err := d.enrol(ctx, *p.who, *p.inviter, *p.compares); err != nil {
+			return fmt.Errorf("enrolment of the %s: %w", p.name, err)
+		}
+	}
+	return d.writeCourt()
+}
+
+func (d *demo) enrol(ctx context.Context, p, inviter, second *player) error {
+	if err := p.connect(d.trust, d.number, d.server.address, ""); err != nil {
+		return err
+	}
+	secret, invitation, err := inviter.Invite(ctx, client.Offer{Role: p.role, Organization: p.organization})
+	if err != nil {
+		return err
+	}
+	fingerprint, err := p.AnswerInvitation(ctx, secret)
+	if err != nil {
+		return err
+	}
+	enrolled, err := inviter.Admit(ctx, invitation, "")
+	if err != nil {
+		return err
+	}
+	d.entry(enrolled.Index(), "%s enrols %s, who made own keys.", inviter.called, lowered(p.called))
+	number := tlog.SixGroups(fingerprint)
+	confirmed, err := second.Confirm(ctx, client.Confirmation{Actor: p.Actor(), Typed: number, Method: evidence.InPerson})
+	if err != nil {
+		return err
+	}
+	who, err := d.administrator.Person(ctx, p.Actor())
+	if err != nil {
+		return err
+	}
+	if who.Status != evidence.StatusActive || who.ConfirmedBy != second.Actor() || who.Shown != number {
+		return errors.New("the key number was not confirmed")
+	}
+	d.entry(confirmed.Index(), "%s confirms the key number as read out to them:\n%s", second.called, number)
+	return nil
+}
+
+func lowered(called string) string { return "t" + strings.TrimPrefix(called, "T") }
+
+// writeCourt puts what the court judges by, and with, beside the package that it will receive.
+func (d *demo) writeCourt() error {
+	dir := filepath.Join(d.dir, "court")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "trust.json"), d.trust, 0o600),
+		os.WriteFile(filepath.Join(dir, "identity.txt"), sealing.PlainIdentityFile(d.court.identity), 0o600))
+}

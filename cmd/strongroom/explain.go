@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"net/url"
+
+	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/keys"
+	"strongroom.example/strongroom/internal/sealing"
+)
+
+// decline is what this program refuses by itself, or what the person did not want.
+func decline(reason string) *problem {
+	w := words[reason]
+	return &problem{code: exitRefused, label: "Refused", reason: reason, sentence: w.what, kept: keptAll, next: w.next}
+}
+
+// cannot is what this program is not able to do.
+func cannot(reason string, cause error) *problem {
+	w := words[reason]
+	return &problem{code: exitCannot, label: "Not done", reason: reason, sentence: w.what, kept: keptAll, next: w.next, cause: cause}
+}
+
+// usage is a command that was not typed as it must be.
+func usage(what string) *problem {
+	return &problem{code: exitCannot, label: "Not done", reason: "usage", sentence: "This was not understood: " + what + ".",
+		kept: keptAll, next: "Add --help to the command to see how it is used."}
+}
+
+const (
+	keptAll  = "Nothing was changed."
+	keptSent = "What was accepted before stays, unfinished uploads included."
+)
+
+// explain is the one place where errors become sentences. What no table knows is told as it is.
+func explain(err error) *problem {
+	var own *problem
+	var alarm *client.Alarm
+	var refusal *evidence.Error
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &alarm):
+		return explainAlarm(alarm)
+	case errors.As(err, &refusal):
+		return explainRefusal(refusal)
+	case errors.Is(err, context.Canceled):
+		return stopped(err)
+	case errors.Is(err, keys.ErrPassphrase), errors.Is(err, sealing.ErrPassphrase):
+		p := decline("passphrase")
+		p.cause = err
+		return p
+	case errors.Is(err, client.ErrPinned):
+		p := decline("pinned")
+		p.cause = err
+		return p
+	case network(err):
+		p := cannot("network", err)
+		p.kept = keptSent
+		return p
+	case errors.As(err, &path):
+		p := cannot("file", err)
+		p.sentence = path.Path + ": " + path.Err.Error() + "."
+		return p
+	}
+	p := cannot("internal", err)
+	p.sentence = "This could not be done: " + err.Error() + "."
+	return p
+}
+
+func stopped(err error) *problem {
+	p := cannot("interrupted", err)
+	p.kept = keptSent
+	return p
+}
+
+// network reports whether an error came from the way to the vault.
+func network(err error) bool {
+	var way *url.Error
+	var wire net.Error
+	return errors.As(err, &way) || errors.As(err, &wire)
+}
+
+func explainAlarm(a *client.Alarm) *problem {
+	what, ok := lies[a.Lie]
+	if !ok {
+		what = "it contradicts itself (" + plain(string(a.Lie)) + ")"
+	}
+	return &problem{
+		code: exitRefused, label: "ALARM", reason: string(a.Lie), cause: a,
+		sentence: "The vault's answer cannot be true: " + what + ".",
+		kept:     "Nothing was opened or signed on it. What this device saw before is kept.",
+		next:     "Do not go on. Leave this device as it is and tell the auditor.",
+	}
+}
+
+// explainRefusal tells what the law or the vault refused: by its reason, or else by what the vault said, or else by its kind.
+func explainRefusal(e *evidence.Error) *problem {
+	p := &problem{code: exitRefused, label: "Refused", reason: e.Reason, kept: keptAll, cause: e}
+	switch e.Kind {
+	case evidence.Pending:
+		p.code, p.label, p.kept = exitCannot, "Not yet", keptSent
+		if e.Reason == "proof_pending" {
+			p.code, p.label = exitPending, "Received"
+		}
+	case evidence.Internal, evidence.TooMany, evidence.Unknown:
+		p.code, p.label, p.kept = exitCannot, "Not done", keptSent
+	}
+	if errors.Is(e, context.Canceled) && p.code != exitPending {
+		return stopped(e)
+	}
+	if w, ok := words[e.Reason]; ok {
+		p.sentence, p.next = w.what, w.next
+		return p
+	}
+	if said := (*client.Problem)(nil); errors.As(e, &said) && said.Detail != "" {
+		p.sentence, p.kept, p.next = said.Detail, said.Kept, said.Next
+		return p
+	}
+	w := kindWords[e.Kind]
+	p.sentence, p.next = w.what, w.next
+	return p
+}

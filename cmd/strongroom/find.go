@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/wire"
+)
+
+// A person may type the beginning of an id, or "me". What the vault lists is for orientation only: every command looks at the streams
+// themselves before it decides anything.
+
+func findActor(ctx context.Context, cl *client.Client, typed string) (evidence.ActorID, error) {
+	if typed == "me" {
+		return cl.Actor(), nil
+	}
+	if id, err := evidence.ParseID[evidence.ActorID](typed); err == nil {
+		return id, nil
+	}
+	list, err := cl.Directory(ctx)
+	if err != nil {
+		return "", err
+	}
+	found, err := unique(list, typed, func(p wire.Actor) string { return p.ID })
+	return evidence.ActorID(found.ID), err
+}
+
+func findActors(ctx context.Context, cl *client.Client, typed []string) ([]evidence.ActorID, error) {
+	return all(typed, func(s string) (evidence.ActorID, error) { return findActor(ctx, cl, s) })
+}
+
+func findCase(ctx context.Context, cl *client.Client, typed string) (evidence.CaseID, error) {
+	if id, err := evidence.ParseID[evidence.CaseID](typed); err == nil {
+		return id, nil
+	}
+	list, err := cl.Cases(ctx)
+	if err != nil {
+		return "", err
+	}
+	found, err := unique(list, typed, func(c wire.Case) string { return c.ID })
+	return evidence.CaseID(found.ID), err
+}
+
+func findConsent(ctx context.Context, cl *client.Client, typed string) (evidence.ConsentID, error) {
+	if id, err := evidence.ParseID[evidence.ConsentID](typed); err == nil {
+		return id, nil
+	}
+	cases, err := cl.Cases(ctx)
+	if err != nil {
+		return "", err
+	}
+	var list []wire.Consent
+	for _, c := range cases {
+		more, err := cl.Consents(ctx, evidence.CaseID(c.ID))
+		if err != nil {
+			return "", err
+		}
+		list = append(list, more...)
+	}
+	found, err := unique(list, typed, func(c wire.Consent) string { return c.ID })
+	return evidence.ConsentID(found.ID), err
+}
+
+func findItem(ctx context.Context, cl *client.Client, typed string) (evidence.ItemID, error) {
+	if id, err := evidence.ParseID[evidence.ItemID](typed); err == nil {
+		return id, nil
+	}
+	list, err := allItems(ctx, cl)
+	if err != nil {
+		return "", err
+	}
+	found, err := unique(list, typed, func(i client.Listed) string { return string(i.ID) })
+	if err != nil {
+		return "", err
+	}
+	return found.ID, nil
+}
+
+// allItems lists the items of every case of the person's.
+func allItems(ctx context.Context, cl *client.Client) ([]client.Listed, error) {
+	cases, err := cl.Cases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []client.Listed
+	for _, c := range cases {
+		items, err := cl.Items(ctx, evidence.CaseID(c.ID))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, items...)
+	}
+	return list, nil
+}
+
+// share is a grant, and the item it is on.
+type share struct {
+	item  evidence.ItemID
+	grant evidence.GrantID
+}
+
+// findShare looks among the shares made to this person, then among those on the items of this person's cases. With an item named, only there.
+func findShare(ctx context.Context, cl *client.Client, typed, item string) (share, error) {
+	if item != "" {
+		id, err := findItem(ctx, cl, item)
+		if err != nil {
+			return share{}, err
+		}
+		v, err := cl.Look(ctx, evidence.ItemOf(id))
+		if err != nil {
+			return share{}, err
+		}
+		return uniqueShare(sharesOn(v.State(evidence.ItemOf(id)).(*evidence.ItemState)), typed)
+	}
+	mine, err := cl.Grants(ctx)
+	if err != nil {
+		return share{}, err
+	}
+	var list []share
+	for _, g := range mine {
+		list = append(list, share{evidence.ItemID(g.Item), evidence.GrantID(g.ID)})
+	}
+	found, err := uniqueShare(list, typed)
+	if evidence.KindOf(err) != evidence.NotFound || errors.As(err, new(*problem)) {
+		return found, err
+	}
+	items, err := allItems(ctx, cl)
+	if err != nil {
+		return share{}, err
+	}
+	for _, i := range items {
+		list = append(list, sharesOn(i.ItemState)...)
+	}
+	return uniqueShare(list, typed)
+}
+
+func sharesOn(item *evidence.ItemState) []share {
+	var list []share
+	for _, g := range item.Grants {
+		list = append(list, share{item.ID, g.Terms.ID})
+	}
+	return list
+}
+
+func uniqueShare(list []share, typed string) (share, error) {
+	list = slices.Clone(list)
+	slices.SortFunc(list, func(a, b share) int { return evidence.ItemOf(a.item).Compare(evidence.ItemOf(b.item)) })
+	found, err := unique(slices.Compact(list), typed, func(s share) string { return string(s.grant) })
+	if evidence.KindOf(err) == evidence.NotFound && !errors.As(err, new(*problem)) {
+		return found, evidence.Refuse(evidence.NotFound, evidence.ReasonGrant)
+	}
+	return found, err
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// speak gives every command the same help, and marks what goes wrong before a command begins as a mistake in typing it.
+func (a *app) speak(root *cobra.Command) {
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err.Error()) })
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) {
+		fmt.Fprintf(c.OutOrStdout(), "%s\n\n", strings.TrimSpace(c.Long))
+		writeUsage(c.OutOrStdout(), c)
+	})
+	root.SetUsageFunc(func(c *cobra.Command) error {
+		writeUsage(c.ErrOrStderr(), c)
+		return nil
+	})
+	var begin func(c *cobra.Command)
+	begin = func(c *cobra.Command) {
+		if run := c.RunE; run != nil {
+			c.RunE = func(c *cobra.Command, args []string) error {
+				a.began = true
+				return run(c, args)
+			}
+		}
+		for _, sub := range c.Commands() {
+			begin(sub)
+		}
+	}
+	begin(root)
+}
+
+func writeUsage(w io.Writer, c *cobra.Command) {
+	use := c.UseLine()
+	if c.HasAvailableSubCommands() {
+		use = c.CommandPath() + " COMMAND"
+	}
+	fmt.Fprintf(w, "Usage:\n  %s\n", strings.TrimSuffix(use, " [flags]"))
+	if c.Example != "" {
+		fmt.Fprintf(w, "\nExample:\n%s\n", c.Example)
+	}
+	if c.HasAvailableSubCommands() {
+		fmt.Fprint(w, "\nCommands:\n")
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() && sub.Name() != "help" {
+				writeEntry(w, sub.Name(), sub.Short, 15)
+			}
+		}
+		fmt.Fprintf(w, "\nMore about one: %s COMMAND --help\n", c.CommandPath())
+	}
+	writeFlags(w, "Options", c.LocalNonPersistentFlags())
+	writeFlags(w, "Always", c.Root().PersistentFlags())
+}
+
+func writeFlags(w io.Writer, title string, flags *pflag.FlagSet) {
+	first := true
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden || f.Name == "help" {
+			return
+		}
+		if first {
+			fmt.Fprintf(w, "\n%s:\n", title)
+			first = false
+		}
+		value, text := pflag.UnquoteUsage(f)
+		switch value {
+		case "":
+		case strings.ToUpper(value):
+			value = " " + value
+		default: // a type of Go's
+			value = " …"
+		}
+		switch f.DefValue {
+		case "", "false", "0", "[]":
+		default:
+			text += " (default: " + strings.Trim(f.DefValue, "[]") + ")"
+		}
+		writeEntry(w, "--"+f.Name+value, text, 25)
+	})
+}
+
+// writeEntry writes a name and what it is, the latter beginning in a column.
+func writeEntry(w io.Writer, name, text string, column int) {
+	name = "  " + name
+	if utf8.RuneCountInString(name) > column-2 {
+		fmt.Fprintln(w, name)
+		name = ""
+	}
+	for _, line := range wrap(text, width-column) {
+		fmt.Fprintf(w, "%-*s%s\n", column, name, line)
+		name = ""
+	}
+}

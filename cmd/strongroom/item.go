@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/evidence"
+)
+
+func sealCommand(a *app) *cobra.Command {
+	var number int64
+	var yes bool
+	c := &cobra.Command{
+		Use:   "seal ITEM",
+		Short: "Make an item final, with an exhibit number",
+		Long: `Makes a deposited item final: it becomes an exhibit with a number that is unique
+in its case. Only sealed items can be shared.
+
+Signs:     item.sealed.
+For good:  nobody can change it any more. Corrections are added beside it. You
+           type "seal".`,
+		Example: `  strongroom seal itm-7c2k`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.session(c.Context())
+			if err != nil {
+				return err
+			}
+			id, err := findItem(c.Context(), cl, args[0])
+			if err != nil {
+				return err
+			}
+			if err := a.consent(yes, "seal", row{"If you seal", string(id)}, row{"For good", "Nobody can change it. Corrections are added beside it."}); err != nil {
+				return err
+			}
+			r, err := cl.Seal(c.Context(), id, number)
+			if err != nil {
+				return err
+			}
+			exhibit := r.Event.Details.(*evidence.ItemSealedDetails).Exhibit
+			return a.recorded(r, fields{"item": id, "exhibit": exhibit}, row{"Sealed", fmt.Sprintf("exhibit %d, %s", exhibit, id)})
+		},
+	}
+	c.Flags().Int64Var(&number, "exhibit", 0, "exhibit `NUMBER` (default: the next one of the case)")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask; for scripts")
+	return c
+}
+
+// opening are the flags of an access.
+type opening struct{ purpose, reasonFile string }
+
+func (o *opening) flags(c *cobra.Command, purpose string) {
+	c.Flags().StringVar(&o.purpose, "purpose", purpose, "care, documentation, investigation, prosecution, defence, adjudication, verification, audit, subject_access, recovery, emergency")
+	c.Flags().StringVar(&o.reasonFile, "reason-file", "", "`FILE` with a reason, sealed to members of the case (- for standard input)")
+}
+
+func (o *opening) open(a *app, id evidence.ItemID) (client.Open, error) {
+	reason, err := a.text(o.reasonFile)
+	return client.Open{Item: id, Purpose: evidence.Purpose(o.purpose), Reason: reason}, err
+}
+
+func openCommand(a *app) *cobra.Command {
+	var o opening
+	var to string
+	c := &cobra.Command{
+		Use:   "open ITEM --purpose PURPOSE --to FILE",
+		Short: "Open an item: the access is recorded first",
+		Long: `Records who opens the item and for what, checks the proof of that entry, and only
+then fetches the item, decrypts it here and compares it with its deposit. The
+file gets its name once everything is equal; no file is replaced.
+
+Signs:     item.opened, before anything is fetched. The person concerned may
+           see it.
+For good:  the entry stays, whether or not the file was fetched to its end.`,
+		Example: `  strongroom open itm-7c2k --purpose investigation --to photo.jpg`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.session(c.Context())
+			if err != nil {
+				return err
+			}
+			id, err := findItem(c.Context(), cl, args[0])
+			if err != nil {
+				return err
+			}
+			p, err := o.open(a, id)
+			if err != nil {
+				return err
+			}
+			opened, err := a.write(to, func(progress client.Progress, w io.Writer) (*client.Opened, error) {
+				p.Progress = progress
+				return cl.Open(c.Context(), p, w)
+			})
+			if err != nil {
+				return err
+			}
+			return a.opened(opened, fields{"item": id}, to)
+		},
+	}
+	o.flags(c, "")
+	c.Flags().StringVar(&to, "to", "", "`FILE` to write")
+	required(c, "purpose", "to")
+	return c
+}
+
+// write gives a file its name once an access has filled it and everything is equal.
+func (a *app) write(to string, access func(client.Progress, io.Writer) (*client.Opened, error)) (opened *client.Opened, err error) {
+	g := a.gauges(0)
+	progress, end := g.file(to)
+	err = saveAs(to, func(w io.Writer) (err error) {
+		opened, err = access(progress, w)
+		return err
+	})
+	end()
+	g.wait()
+	return opened, err
+}
+
+func (a *app) opened(o *client.Opened, more fields, to string) error {
+	d := o.Description
+	more["file"], more["name"], more["media_type"], more["size"], more["sha256"] = to, d.Name, d.MediaType, d.Size, d.SHA256
+	return a.recorded(o.Receipt, more,
+		row{"Opened", to + ", " + bytesOf(d.Size) + ", the same as deposited"}, row{"Name", d.Name},
+		row{"Copy", "It lies on this computer in the clear now. What happens to it is not recorded."})
+}
+
+func verifyItemCommand(a *app) *cobra.Command {
+	var o opening
+	c := &cobra.Command{
+		Use:   "verify-item ITEM",
+		Short: "Compare an item with its deposit and record what was found",
+		Long: `Opens the item, compares every byte with what was deposited, keeps nothing, and
+records the result. A difference stops the item being served and raises an
+alarm. The first such check by a keyholder other than the depositor ends the
+state "not yet checked by a second person".
+
+Signs:     item.opened, item.verified.`,
+		Example: `  strongroom verify-item itm-7c2k`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.session(c.Context())
+			if err != nil {
+				return err
+			}
+			id, err := findItem(c.Context(), cl, args[0])
+			if err != nil {
+				return err
+			}
+			p, err := o.open(a, id)
+			if err != nil {
+				return err
+			}
+			g := a.gauges(0)
+			progress, end := g.file(string(id))
+			p.Progress = progress
+			r, err := cl.Verify(c.Context(), p)
+			end()
+			g.wait()
+			if err != nil {
+				return err
+			}
+			return a.recorded(r, fields{"item": id, "equal": true}, row{"Checked", string(id) + ": the same as deposited, byte for byte"})
+		},
+	}
+	o.flags(c, string(evidence.ForVerification))
+	return c
+}
+
+func listCommand(a *app) *cobra.Command {
+	var in string
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the items of your cases, each checked",
+		Long: `Lists items with their names, which only members can read, and their state. Each
+item's history is checked to its proved end. Which items there are is the
+vault's claim.
+
+Signs:     nothing.`,
+		Example: `  strongroom list --case cas-7c2k`,
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.session(c.Context())
+			if err != nil {
+				return err
+			}
+			var items []client.Listed
+			if in == "" {
+				items, err = allItems(c.Context(), cl)
+			} else if id, e := findCase(c.Context(), cl, in); e == nil {
+				items, err = cl.Items(c.Context(), id)
+			} else {
+				err = e
+			}
+			if err != nil {
+				return err
+			}
+			return a.list(c.Context(), cl, items)
+		},
+	}
+	c.Flags().StringVar(&in, "case", "", "only this `CASE`")
+	return c
+}
+
+// listed is what a list says of an item.
+type listed struct {
+	Item      evidence.ItemID      `json:"item"`
+	Case      evidence.CaseID      `json:"case"`
+	Label     string               `json:"label,omitempty"`
+	Class     evidence.Class       `json:"class"`
+	Content   evidence.Content     `json:"content"`
+	Basis     evidence.Basis       `json:"basis"`
+	Consent   []evidence.ConsentID `json:"consent"`
+	Exhibit   int64                `json:"exhibit,omitempty"`
+	Sealed    bool                 `json:"sealed"`
+	Confirmed bool                 `json:"confirmed"`
+	Damaged   bool                 `json:"damaged"`
+	Stopped   string               `json:"stopped,omitempty"` // why nothing is released
+	Size      int64                `json:"size"`              // of the sealed file
+	Shares    int                  `json:"shares"`            // that are in force or wait for approval
+}
+
+func (a *app) list(ctx context.Context, cl *client.Client, items []client.Listed) error {
+	list := []listed{}
+	var rows []row
+	for _, i := range items {
+		v, err := cl.Look(ctx, evidence.ItemOf(i.ID))
+		if err != nil {
+			return err
+		}
+		l := listed{Item: i.ID, Case: i.Case, Label: i.Label, Class: i.Class, Content: i.Content, Basis: i.Basis, Consent: some(i.Consent),
+			Exhibit: i.Exhibit, Sealed: i.Sealed, Confirmed: i.Confirmed, Damaged: i.Damaged, Size: i.Evidence.Size}
+		if err := i.Frozen(v.Facts(), v.Time); err != nil {
+			l.Stopped = evidence.ReasonOf(err)
+		}
+		for _, g := range i.Grants {
+			if !g.Over(v.Time) {
+				l.Shares++
+			}
+		}
+		list = append(list, l)
+		rows = append(rows, l.row(i.Opened))
+	}
+	return a.show(list, orNone(rows, "No items yet.")...)
+}
+
+func (l listed) row(named bool) row {
+	label, name := "Draft", l.Label
+	if l.Sealed {
+		label = "Exhibit " + strconv.FormatInt(l.Exhibit, 10)
+	}
+	if !named {
+		name = "(its name is not for you)"
+	}
+	text := name + "\n" + string(l.Item) + "\n" + plain(string(l.Content)) + ", " + bytesOf(l.Size)
+	if l.Shares > 0 {
+		text += ", " + plural(l.Shares, "share", "shares")
+	}
+	if l.Stopped != "" {
+		text += "\nStopped: " + words[l.Stopped].what
+	}
+	if l.Damaged {
+		text += "\n" + words[evidence.ReasonDamaged].what
+	}
+	if !l.Confirmed && l.Class != evidence.DescriptionOnly {
+		text += "\nNot yet checked by a second person."
+	}
+	return row{label, text}
+}
+
+// exhibit names an item as people do.
+func exhibit(i client.Listed) string {
+	name := "Item " + string(i.ID)
+	if i.Sealed {
+		name = "Exhibit " + strconv.FormatInt(i.Exhibit, 10)
+	}
+	if i.Opened {
+		name += " (" + i.Label + ")"
+	}
+	return name
+}

@@ -1,0 +1,78 @@
+// Command strongroom is the vault's command line for people. Keys and plaintext stay on this side: it encrypts, signs, opens and checks
+// through package client, and sends ciphertext and signed events only.
+//
+// This package owns the dialogue: prompts, results, words, exit codes. It never puts a secret into an argument, never prints one that it
+// was given, and signs nothing far-reaching before the consequences were shown and a word was typed.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	err := root(a).ExecuteContext(ctx)
+	if err == nil {
+		return
+	}
+	stop() // a second Ctrl-C ends the program even while it reports
+	os.Exit(a.report(err))
+}
+
+// The exit codes of every command but verify and demo.
+const (
+	exitRefused = 1 // by a rule, by the vault, or by the person
+	exitCannot  = 2 // usage, network, files
+	exitPending = 3 // accepted, but the proof of entry is not there yet
+)
+
+func root(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "strongroom",
+		Short: "The vault's command line for people",
+		Long: `strongroom deposits, opens and shares evidence in a vault that cannot read it.
+Your keys are made on this computer and stay here. What you do is signed with
+them, entered into the vault's record book, and counts once the proof of entry
+has been checked here.
+
+Start:      strongroom enrol              with the code you were given
+Who am I:   strongroom whoami
+Try it out: strongroom demo               a whole vault on this computer
+
+Your keys lie in one folder, yours alone:
+  --home, or $STRONGROOM_HOME, or $XDG_DATA_HOME/strongroom,
+  or ~/.local/share/strongroom
+Your passphrase is asked for, or read from --passphrase-file or from the file
+that $STRONGROOM_PASSPHRASE_FILE names.
+
+Exit code: 0 done, 1 refused, 2 could not, 3 accepted but the proof of entry is
+not there yet (it follows by itself; nothing needs to be repeated).`,
+		SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	c.PersistentFlags().StringVar(&a.home, "home", "", "`FOLDER` of your keys and settings")
+	c.PersistentFlags().StringVar(&a.passphraseFile, "passphrase-file", "", "`FILE` with your passphrase")
+	c.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON value, for programs")
+	c.AddCommand(
+		foundCommand(a), connectCommand(a), enrolCommand(a), whoamiCommand(a),
+		actorCommand(a), caseCommand(a), consentCommand(a),
+		depositCommand(a), sealCommand(a), openCommand(a), verifyItemCommand(a), listCommand(a), historyCommand(a),
+		grantCommand(a), verifyCommand(a), demoCommand(),
+	)
+	a.speak(c)
+	return c
+}
+
+// group is a command that only holds others.
+func group(use, short, long string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c.AddCommand(commands...)
+	return c
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/evidence"
+)
+
+// arrived is what a redemption on this device found: the digest of the sealed file, and what its description says of the original.
+type arrived struct {
+	Evidence evidence.Hash `json:"evidence"`
+	SHA256   evidence.Hash `json:"sha256"`
+	Size     int64         `json:"size"`
+}
+
+func (s share) document() string {
+	return "redeemed/" + string(s.grant) + "." + string(s.item) + ".json"
+}
+
+func (a *app) remember(s share, found arrived) error {
+	k, err := a.keystore()
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(found)
+	if err != nil {
+		return err
+	}
+	return k.Write(s.document(), text)
+}
+
+func (a *app) recall(s share) (found arrived, err error) {
+	k, err := a.keystore()
+	if err != nil {
+		return found, err
+	}
+	text, err := k.Read(s.document())
+	if errors.Is(err, fs.ErrNotExist) {
+		return found, evidence.Refuse(evidence.Conflict, evidence.ReasonNotRedeemed)
+	}
+	if err != nil {
+		return found, err
+	}
+	return found, json.Unmarshal(text, &found)
+}
+
+func acknowledgeCommand(a *app) *cobra.Command {
+	var copied string
+	var yes bool
+	c := &cobra.Command{
+		Use:   "acknowledge GRANT --copy FILE",
+		Short: "Confirm receipt: your copy is the recorded one",
+		Long: `Compares the copy you keep with what was deposited, and signs what was found. You
+sign that your copy is the recorded one, not that its content is true.
+
+If the copy differs, that is signed too, and both sides are alarmed; you type
+"unequal" for that.
+
+Signs:     grant.acknowledged.
+For good:  the receipt stays in the history.`,
+		Example: `  strongroom grant acknowledge gra-5ysd --copy exhibit-4.jpg`,
+	}
+	c.Flags().StringVar(&copied, "copy", "", "the `FILE` that grant redeem wrote")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask; for scripts")
+	required(c, "copy")
+	return onShare(a, c, func(ctx context.Context, cl *client.Client, s share) error {
+		found, err := a.recall(s)
+		if err != nil {
+			return err
+		}
+		equal, err := isFile(copied, found)
+		if err != nil {
+			return err
+		}
+		result := "equal: your copy is the recorded one"
+		if !equal {
+			result = "not equal; both sides are alarmed"
+			if err := a.consent(yes, "unequal", row{"Differs", copied + " is not what was deposited."},
+				row{"If you go on", "It is recorded that your copy differs. Keep the copy unchanged."}); err != nil {
+				return err
+			}
+		}
+		r, err := cl.Acknowledge(ctx, s.item, s.grant, found.Evidence, equal)
+		if err != nil {
+			return err
+		}
+		more := s.fields()
+		more["equal"] = equal
+		return a.recorded(r, more, row{"Receipt", result})
+	})
+}
+
+// isFile reads a copy and reports whether it is what was deposited.
+func isFile(name string, found arrived) (bool, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	n, err := io.Copy(sum, file)
+	return n == found.Size && evidence.Hash(sum.Sum(nil)) == found.SHA256, err
+}
+
+func exportCommand(a *app) *cobra.Command {
+	var to, nonce string
+	c := &cobra.Command{
+		Use:   "export GRANT --to FILE",
+		Short: "Make a package that proves its history without the vault",
+		Long: `Opens the share, confirms receipt if that was not done yet, and writes one file
+with the sealed item, your key to it, every step of its history and all proofs.
+It is checked with strongroom verify or strongroom-verify, without a network;
+your own key opens it.
+
+The nonce is a number that the court chose, so that nobody can hand in an older
+package.
+
+Signs:     grant.redeemed, grant.acknowledged, item.exported.
+For good:  tracking ends here: what happens to the package is not recorded.`,
+		Example: `  strongroom grant export gra-5ysd --to package.zip`,
+	}
+	c.Flags().StringVar(&to, "to", "", "`FILE` to write")
+	c.Flags().StringVar(&nonce, "nonce", "", "the court's `NUMBER`: 32 to 64 characters of a-z, 0-9 (default: one is made)")
+	required(c, "to")
+	return onShare(a, c, func(ctx context.Context, cl *client.Client, s share) error {
+		g := a.gauges(0)
+		progress, end := g.file(to)
+		var done *client.Exported
+		err := saveAs(to, func(w io.Writer) (err error) {
+			done, err = cl.Export(ctx, client.Export{Item: s.item, Grant: s.grant, Nonce: nonce, Progress: progress}, w)
+			return err
+		})
+		end()
+		g.wait()
+		if err != nil {
+			return err
+		}
+		more := s.fields()
+		more["file"], more["nonce"], more["covers"], more["acknowledged"] = to, done.Nonce, done.Covers, done.Acknowledged != nil
+		return a.recorded(done.Receipt, more,
+			row{"Exported", to}, row{"Nonce", done.Nonce},
+			row{"Next", "strongroom verify " + to + ". Keep package and trust file together, and hand the trust file over by another way."})
+	})
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/keys"
+	"strongroom.example/strongroom/internal/sealing"
+)
+
+// The person's keys in the folder. The identity is the document that client.ReadIdentity reads.
+const (
+	signingFile  = "signing.pem"
+	identityFile = "identity.age"
+)
+
+// keystore opens the person's folder, making it if there is none.
+func (a *app) keystore() (client.Folder, error) {
+	dir, err := a.folder()
+	if err != nil {
+		return "", err
+	}
+	return client.OpenFolder(dir)
+}
+
+// signer unlocks the signing key.
+func (a *app) signer(ctx context.Context, k client.Folder) (*keys.Signer, error) {
+	name := filepath.Join(string(k), signingFile)
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, decline("no_keys")
+	}
+	if err != nil {
+		return nil, err
+	}
+	passphrase := ""
+	if keys.Encrypted(text) {
+		if passphrase, err = a.knownPassphrase(); err != nil {
+			return nil, err
+		}
+	}
+	return keys.Open(ctx, name, []byte(passphrase))
+}
+
+// identity unlocks the age identity.
+func (a *app) identity(k client.Folder) (sealing.Identity, error) {
+	id, err := client.ReadIdentity(k, "")
+	if !errors.Is(err, sealing.ErrPassphrase) {
+		return id, err
+	}
+	passphrase, err := a.knownPassphrase()
+	if err != nil {
+		return id, err
+	}
+	return client.ReadIdentity(k, passphrase)
+}
+
+// makeSigner makes the signing key, or unlocks the one that an interrupted attempt left.
+func (a *app) makeSigner(ctx context.Context, k client.Folder, plain bool) (*keys.Signer, error) {
+	name := filepath.Join(string(k), signingFile)
+	if _, err := os.Stat(name); err == nil {
+		return a.signer(ctx, k)
+	}
+	passphrase, err := a.passphraseFor(plain)
+	if err != nil {
+		return nil, err
+	}
+	return keys.Create(name, keys.P256, []byte(passphrase))
+}
+
+// makeIdentity makes the age identity, or unlocks the one that an interrupted attempt left.
+func (a *app) makeIdentity(k client.Folder, plain bool) (sealing.Identity, error) {
+	id, err := a.identity(k)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return id, err
+	}
+	passphrase, err := a.passphraseFor(plain)
+	if err != nil {
+		return id, err
+	}
+	if id, err = sealing.NewIdentity(); err != nil {
+		return id, err
+	}
+	if plain {
+		return id, k.Write(identityFile, sealing.PlainIdentityFile(id))
+	}
+	return id, client.WriteIdentity(k, id, passphrase)
+}
+
+func (a *app) passphraseFor(plain bool) (string, error) {
+	if plain {
+		return "", nil
+	}
+	return a.newPassphrase()
+}
+
+// warnPlain is loud: whoever reads the folder is that person.
+func (a *app) warnPlain(plain bool) {
+	if plain {
+		printRows(a.err, row{"WARNING", "These keys are stored without a passphrase. Whoever copies the folder can act as this person. For tests only."})
+	}
+}
+
+// session opens the person's folder, unlocks the signing key and returns the client. The age identity is unlocked when first needed.
+func (a *app) session(ctx context.Context) (*client.Client, error) {
+	k, err := a.keystore()
+	if err != nil {
+		return nil, err
+	}
+	signer, err := a.signer(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	return a.client(k, signer)
+}
+
+func (a *app) client(k client.Folder, signer *keys.Signer) (*client.Client, error) {
+	c, err := client.New(client.Config{
+		Keystore: k, Signer: signer, Tool: tool(), Now: time.Now,
+		Unlock: func() (sealing.Identity, error) { return a.identity(k) },
+	})
+	if errors.Is(err, fs.ErrNotExist) || evidence.ReasonOf(err) == "address" {
+		return nil, decline("no_vault")
+	}
+	return c, err
+}
+
+// tool is this program, as events name it.
+func tool() evidence.Tool {
+	return evidence.Tool{Name: "strongroom", Version: version(), Build: build()}
+}
+
+// version is the module's version, "devel" when built from a work tree.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
+}
+
+// build is the SHA-256 of this program's file, or "" if it cannot be read.
+func build() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return ""
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/evidence"
+)
+
+// sentence is what a person reads about a reason: what is the matter, and what to do.
+type sentence struct{ what, next string }
+
+// What several reasons advise.
+const (
+	lookAgain  = "Look at the present state, then decide again."
+	newVersion = "Bring this program and the vault to the same version."
+	askSubject = "Nothing else permits it: ask the person concerned, or stop here."
+	askCase    = "Ask a custodian of the case."
+	askSecond  = "Ask a second person to do it."
+	decideFate = "Two custodians decide: make it unreadable for good, or state the law that keeps it."
+)
+
+// words says every reason in plain words. Reasons are those of package evidence, of the vault, of package client and of this program; a
+// test compares this table with what the packages can say.
+var words = map[string]sentence{
+	// This program.
+
+	"declined":           {"You did not confirm, so nothing was signed.", ""},
+	"no_answer":          {"Nobody answered the question, so nothing was signed.", "Run it at a terminal, or add --yes in a script."},
+	"no_terminal":        {"A passphrase is needed, and there is no terminal to ask at.", "Name a file with --passphrase-file, or set STRONGROOM_PASSPHRASE_FILE."},
+	"passphrase":         {"The passphrase does not open these keys.", "Check the keyboard and try again. Nobody can reset a passphrase; without it, ask for new keys."},
+	"passphrase_short":   {"The passphrase has fewer than 12 characters.", "Choose a longer one: four or five unrelated words are good."},
+	"passphrase_differs": {"The two passphrases are not the same.", "Run the command again and type the same one twice."},
+	"pinned":             {"This folder belongs to another vault.", "A second vault needs a second folder: add --home FOLDER."},
+	"no_keys":            {"There are no keys in this folder yet.", "Run strongroom enrol with the code you were given, or name the folder with --home."},
+	"no_vault":           {"This folder does not know its vault yet.", "Run strongroom connect with the vault's address and trust file."},
+	"keys_exist":         {"There are keys in this folder already.", "New keys need a new folder: add --home FOLDER."},
+	"number_differs":     {"The vault number is not the one you gave.", "Do not go on. Get the trust file again by another way."},
+	"not_encrypted":      {"The address begins with http://, so others could listen in.", "Ask the administrator for the https:// address."},
+	"trust_file":         {"This is not a trust file.", "Ask the person who invited you for the vault's trust.json."},
+	"network":            {"The vault cannot be reached.", "Check the network and the address (strongroom whoami), then repeat the command."},
+	"interrupted":        {"It was stopped before it was finished.", "Repeat the command; strongroom deposit --resume goes on with deposits."},
+	"file":               {"A file could not be read or written.", "Check the path and its permissions, then repeat the command."},
+	"exists":             {"There is a file with this name already, and it is not replaced.", "Choose another name."},
+	"internal":           {"This could not be done.", "Repeat it later. If it stays, tell the administrator the reason."},
+	"ambiguous":          {"More than one id begins like this.", "Type more of it."},
+
+	// Package client.
+
+	"proof_pending":         {"It is accepted. Its proof of entry is not there yet and follows by itself.", "Nothing needs to be repeated. strongroom history shows it once it is there."},
+	"not_enrolled":          {"You are not enrolled in a vault yet.", "Run strongroom enrol with the code you were given."},
+	"enrolled_already":      {"This folder belongs to another person of the vault.", "Another person needs another folder: add --home FOLDER."},
+	"address":               {"The vault's address is not complete.", "Run strongroom connect with an address such as https://vault.example."},
+	"invitation":            {"There is no such invitation, or it was answered or has ended, or it was made on another device.", "Check the code. Otherwise ask for a new invitation."},
+	"invitation_unanswered": {"The person has not answered the invitation yet.", "Wait until the person has run strongroom enrol."},
+	"signer_key":            {"The key on this device is not the one that counts for you.", "Use the device with your present keys, or ask for new ones."},
+	"keyring_outdated":      {"A keyholder has changed keys, and the case's keyring has not followed.", "A custodian runs strongroom case keyring to replace the old key."},
+	"streams":               {"This stands on more records than can be proved at once.", "Tell the administrator."},
+	"description":           {"The description of the file cannot be used.", "Keep names and details shorter, then try again."},
+	"event":                 {"There is no such entry.", "Check the number."},
+	"session":               {"The sign-in has ended.", "Repeat the command."},
+	"sign_in":               {"The vault did not accept the sign-in.", "Your key may not be confirmed yet, or was stopped. Check strongroom whoami and this computer's clock."},
+	"http":                  {"Something between here and the vault answered in its place.", "Check the address and the network, then repeat the command."},
+	"not_found":             {"It does not exist, or it is not for you to see.", "Check the id. If somebody shared it with you, ask whether that still holds."},
+
+	"content_differs": {"The content is not what its depositor described.", "Keep it unchanged and tell the depositor and the auditor."},
+	"note":            {"There is no such note.", ""},
+
+	// The vault.
+
+	"pending":           {"The record book has not answered yet.", "Wait a moment, then repeat the command."},
+	"attachments":       {"What was sent does not match what was signed.", newVersion},
+	"age_header":        {"The sealed file is not in the form that the vault accepts.", newVersion},
+	"upload":            {"There is no such upload.", "Deposit the file again."},
+	"upload_busy":       {"Another program is sending to this upload.", "Wait a moment, then run strongroom deposit --resume."},
+	"upload_broken":     {"The connection stopped. What arrived is kept.", "Run strongroom deposit --resume; the rest follows."},
+	"upload_offset":     {"The upload stands at another place than expected. What arrived is kept.", "Run strongroom deposit --resume."},
+	"upload_incomplete": {"The file was not sent to its end.", "Run strongroom deposit --resume."},
+	"upload_differs":    {"What arrived is not what was signed.", "Deposit the file again."},
+	"upload_quota":      {"Too many uploads are open, or they are too large together.", "Finish those under way with strongroom deposit --resume."},
+	"upload_size":       {"The file is larger than this vault accepts.", "Ask the administrator, or deposit it in parts."},
+	"release_expired":   {"The time to fetch the file has ended.", "Open it again."},
+	"release_over":      {"One opening can be used for a day.", "Open it again; that is a new entry."},
+	"store_full":        {"The vault has no room left.", "Tell the administrator. Then run strongroom deposit --resume."},
+
+	// The statement itself.
+
+	evidence.ReasonKind:         {"This act is of a kind that is not known here.", newVersion},
+	evidence.ReasonNotInService: {"This act is known, but not in service in this version.", newVersion},
+	evidence.ReasonField:        {"The act says something that is not known here.", newVersion},
+	evidence.ReasonCode:         {"A word is used that is not in its list.", "Check the options; --help lists the words."},
+	evidence.ReasonRules:        {"The vault lives by a newer version of the rules.", newVersion},
+	evidence.ReasonJSON:         {"The signed text is not readable.", newVersion},
+	evidence.ReasonDetails:      {"The details do not belong to this act.", newVersion},
+	evidence.ReasonIdentifier:   {"An id is not complete.", "Copy ids whole: three letters, a hyphen and 26 characters."},
+	evidence.ReasonDigest:       {"A check number is missing or not complete.", newVersion},
+	evidence.ReasonTime:         {"A time is missing or not possible.", "Write dates as 2027-03-14 or 2027-03-14T12:00:00Z."},
+	evidence.ReasonStream:       {"The act is about another sort of record.", "Check the id."},
+	evidence.ReasonOrder:        {"A list has an entry twice, or is too long.", "Name everything once."},
+	evidence.ReasonSize:         {"A number or size is out of bounds.", "Check the numbers."},
+	evidence.ReasonText:         {"A text is too long or has characters it may not have.", "Shorten it."},
+	evidence.ReasonCountry:      {"A country is not two capital letters.", "Write countries as NL or UA."},
+	evidence.ReasonKeys:         {"The keys do not fit the role, or are not whole.", "Ask for a new invitation and make the keys again."},
+	evidence.ReasonOrganization: {"The organization is missing, or given where there is none.", "Name it with --organization."},
+	evidence.ReasonFieldMissing: {"Something that this act must say is missing.", "Check the options; --help lists them."},
+	evidence.ReasonFieldExcess:  {"The act says something that does not belong to it.", "Leave out the option that does not fit."},
+	evidence.ReasonNoteName:     {"A note's name cannot be used.", newVersion},
+	evidence.ReasonNoteAudience: {"A note is addressed to people who may not read it here.", newVersion},
+	evidence.ReasonNoteSize:     {"A note is too long.", "Shorten it."},
+	evidence.ReasonNoteMissing:  {"This act needs a written reason.", "Add it with the option for the reason."},
+	evidence.ReasonWindow:       {"The period ends before it begins, or has already ended.", "Check the dates."},
+	evidence.ReasonClass:        {"Kind, content and source of the item do not fit together.", "Check --class, --content and --source."},
+
+	// The place of the act among others.
+
+	evidence.ReasonVault:            {"This is for another vault.", "Check which folder you work in (--home)."},
+	evidence.ReasonPosition:         {"Somebody else acted on this a moment before.", lookAgain},
+	evidence.ReasonFirst:            {"This act cannot stand at this place of the history.", lookAgain},
+	evidence.ReasonStaleBasis:       {"Something this act stands on has changed since you looked.", lookAgain},
+	evidence.ReasonMissingBasis:     {"Something this act stands on was not looked at.", lookAgain},
+	evidence.ReasonSuperfluousBasis: {"The act names something it does not stand on.", lookAgain},
+	evidence.ReasonTimeOrder:        {"The time of signing is earlier than what it follows.", "Set this computer's clock, then repeat the command."},
+	evidence.ReasonClock:            {"This computer's clock differs by more than two minutes.", "Set the clock, then repeat the command."},
+	evidence.ReasonSubject:          {"The act is not about what it names.", newVersion},
+
+	// The signer.
+
+	evidence.ReasonSignerPending:   {"Your key has not been confirmed by a second person yet.", "Read your key number (strongroom whoami) to the person who confirms it."},
+	evidence.ReasonSignerSuspended: {"You are suspended for a time.", "Ask the custodian or administrator who suspended you."},
+	evidence.ReasonSignerRevoked:   {"Your key was stopped for good.", "Ask the custodian or administrator."},
+	evidence.ReasonSignerRole:      {"Role or organization are not those you were enrolled with.", "Check which folder you work in (--home)."},
+	evidence.ReasonRole:            {"People in your role cannot do this.", "Ask a person whose role it is."},
+	evidence.ReasonDelegation:      {"The person concerned has not asked you to act for them.", "Ask the person concerned."},
+	evidence.ReasonNotMember:       {"You are not a member of this case, or no longer.", askCase},
+	evidence.ReasonRight:           {"In this case you do not have the right that this needs.", askCase},
+	evidence.ReasonNotKeyholder:    {"You do not hold a key of this case.", askCase},
+	evidence.ReasonSecondPerson:    {"This needs another person than the one who began it.", askSecond},
+	evidence.ReasonTwoOrgs:         {"The second person must belong to another organization.", "Ask a person of another organization."},
+
+	// People.
+
+	evidence.ReasonFounder:       {"Only a founder named in the trust file may enrol without an invitation.", "Run strongroom enrol with a code."},
+	evidence.ReasonEnroller:      {"Staff are invited by an administrator, everybody else by a custodian.", "Ask the other one."},
+	evidence.ReasonPossession:    {"The keys were not offered by their holder.", "Ask for a new invitation."},
+	evidence.ReasonTrustee:       {"You are not one of this person's trusted people.", "The person names trusted people at enrolment."},
+	evidence.ReasonFingerprint:   {"The key number is not that of this person's keys.", "Do not confirm. Call on a number you already had and compare all six groups again."},
+	evidence.ReasonNotPending:    {"There is nothing to confirm or decide here.", lookAgain},
+	evidence.ReasonOwnKey:        {"Nobody replaces or confirms the own key.", askSecond},
+	evidence.ReasonSameKey:       {"The new keys are the old ones.", "Make new keys in a new folder: add --home FOLDER."},
+	evidence.ReasonRevoked:       {"This person's keys were stopped for good.", "Invite the person anew."},
+	evidence.ReasonActorInactive: {"A person named here is not active.", "Check with strongroom actor list: unconfirmed, suspended or stopped."},
+
+	// Cases.
+
+	evidence.ReasonCase:           {"This belongs to another case.", "Check the case's id."},
+	evidence.ReasonCaseClosed:     {"The case is closed.", askCase},
+	evidence.ReasonKeyholders:     {"A case needs at least two keyholders.", "Name two or more with --keyholder."},
+	evidence.ReasonKeyholderRole:  {"A person in this role cannot hold a key of the case.", "Choose another person."},
+	evidence.ReasonMemberRole:     {"A person in this role cannot be a member of a case.", "Choose another person. People outside receive shares."},
+	evidence.ReasonKeyring:        {"Who is to hold a key is no member or holds one already; or who is to lose it holds none.", "See the case with strongroom case show."},
+	evidence.ReasonStillKeyholder: {"This person still holds a key of the case.", "First run strongroom case keyring with --remove."},
+	evidence.ReasonNoManager:      {"The case would have no custodian who may manage it.", "First add another custodian with the right manage."},
+	evidence.ReasonRecovery:       {"The recovery key is not the vault's.", lookAgain},
+	evidence.ReasonLabelEnvelopes: {"The names in this case are not addressed to exactly its members.", lookAgain},
+
+	// Consent.
+
+	evidence.ReasonConsentMissing:   {"This needs a consent, and none is named.", "Name it with --consent."},
+	evidence.ReasonConsentExcess:    {"A consent is named where another ground is given.", "Leave out --consent, or choose consent as the ground."},
+	evidence.ReasonConsentVersion:   {"The consent has changed since you looked.", lookAgain},
+	evidence.ReasonConsentWithdrawn: {"The consent was withdrawn: no new access, no new share.", decideFate},
+	evidence.ReasonConsentExpired:   {"The consent has ended or has not begun.", "Ask the person concerned, or stop here."},
+	evidence.ReasonConsentAnswer:    {"The answer given for this is no, or it was not asked.", askSubject},
+	evidence.ReasonConsentForm:      {"The form is no consent form of this case, or was used before.", "Deposit the signed form first, with --class consent_form."},
+	evidence.ReasonNotSubject:       {"This is another person's consent.", ""},
+	evidence.ReasonFrozen:           {"The item is stopped: its consent was withdrawn, narrowed or has ended.", decideFate},
+
+	// Items.
+
+	evidence.ReasonAuthority:      {"The stated ground is not that of the item.", "Check --basis."},
+	evidence.ReasonDocumentsOnly:  {"You document facts here and state no opinions.", "Use the form for facts."},
+	evidence.ReasonSource:         {"The source is no item of this case that you opened.", "Open the source first, or check its id."},
+	evidence.ReasonEnvelopes:      {"The keys are not addressed to exactly the keyholders of the case.", lookAgain},
+	evidence.ReasonSealed:         {"The item is sealed already.", ""},
+	evidence.ReasonNotSealed:      {"The item is not sealed yet.", "Seal it first: strongroom seal."},
+	evidence.ReasonRoot:           {"The exhibit goes back to another original.", lookAgain},
+	evidence.ReasonObject:         {"Kind, content or exhibit number are not those of the item.", lookAgain},
+	evidence.ReasonEnvelope:       {"There is no key to this item for you.", "Ask a keyholder of the case, or the person who shared it."},
+	evidence.ReasonEnvelopeExists: {"This person has a key to the item already.", ""},
+	evidence.ReasonEnvelopeNeeded: {"This key belongs to a keyholder, to recovery or to a share in force.", "First change the keyring or stop the share."},
+	evidence.ReasonNotOpened:      {"You have not opened this item.", "Open it first."},
+	evidence.ReasonDamaged:        {"The stored file was found to differ. It is not served.", "Tell the administrator: it must come back from a copy."},
+	evidence.ReasonResult:         {"The result contradicts what was found.", newVersion},
+	evidence.ReasonHold:           {"There is no such legal duty on the item.", lookAgain},
+
+	// Shares.
+
+	evidence.ReasonGrant:          {"There is no such share.", "Check the id: strongroom grant list."},
+	evidence.ReasonGrantOver:      {"The share was refused, stopped or has ended.", "Ask for a new one if it is still needed."},
+	evidence.ReasonGrantPending:   {"The share has not been approved yet.", "Wait for the approval."},
+	evidence.ReasonGrantRunning:   {"The share has not ended yet.", ""},
+	evidence.ReasonTerms:          {"The terms are not those that were proposed.", lookAgain},
+	evidence.ReasonLegalBasis:     {"The legal ground does not fit the item's.", "Check --legal-basis."},
+	evidence.ReasonRecipient:      {"The recipient is not the person and key that the share names.", "Use the keys that the share was made for, or ask for a new share."},
+	evidence.ReasonRecipientClass: {"A person in this role cannot receive a share.", "Shares go to court, prosecutor, police or defence."},
+	evidence.ReasonNotYet:         {"The share has not begun, or its waiting time runs.", "Wait until it begins."},
+	evidence.ReasonAction:         {"The share does not allow this.", "Ask for a share that does."},
+	evidence.ReasonApproved:       {"This was approved or confirmed already.", ""},
+	evidence.ReasonAskFirst:       {"The person concerned is asked before each share and has not agreed.", "Wait for the answer."},
+	evidence.ReasonNotRedeemed:    {"The share has not been opened yet.", "First run strongroom grant redeem."},
+	evidence.ReasonAcknowledged:   {"The receipt was confirmed already.", ""},
+	evidence.ReasonEqual:          {"It says equal, but the files differ.", "Keep the copy and tell the sender."},
+
+	// The vault's own rules.
+
+	evidence.ReasonPolicy:   {"The vault's rules do not allow this change here.", "Ask the administrator."},
+	evidence.ReasonProposal: {"There is no such change to confirm.", lookAgain},
+	evidence.ReasonCovers:   {"The vault's own publication does not add up.", "Tell the administrator and the auditor."},
+}
+
+// kindWords are for reasons that no table knows.
+var kindWords = map[evidence.ErrorKind]sentence{
+	evidence.Invalid:         {"This cannot be accepted: it breaks a rule that waiting will not lift.", "Correct what the reason names."},
+	evidence.Unauthenticated: {"You are not signed in.", "Repeat the command."},
+	evidence.Forbidden:       {"The rules do not let you do this.", "Ask a person who may."},
+	evidence.NotFound:        {"It does not exist, or it is not for you to see.", "Check the id."},
+	evidence.Conflict:        {"Something has changed in the meantime.", lookAgain},
+	evidence.Gone:            {"This is over: it has ended, was stopped, or was made unreadable for good.", "Ask for a new permission if it is still needed."},
+	evidence.Held:            {"A stop or a legal duty stands in the way.", "See the item's history."},
+	evidence.Pending:         {"It is not ready yet.", "Wait a moment, then repeat the command."},
+	evidence.TooLarge:        {"It is larger than what is accepted.", "Send less, or in parts."},
+	evidence.TooMany:         {"The limit for one person is reached.", "Finish what is open, or wait, then repeat the command."},
+	evidence.Unknown:         {"This belongs to another version of the rules.", newVersion},
+	evidence.Internal:        {"The vault could not do this; it is noted there.", "Repeat it later. If it stays, tell the administrator."},
+}
+
+// lies says what each alarm is about.
+var lies = map[client.Lie]string{
+	client.WrongVault:    "it is from another vault than your trust file names",
+	client.WrongLogKey:   "the record book is signed with a key that your trust file does not name",
+	client.Forked:        "there are two histories that exclude each other",
+	client.RolledBack:    "the record book is shorter than it was",
+	client.NotIncluded:   "an entry is not in the record book as its proof says",
+	client.OtherReceipt:  "the proof of entry is for something else than you signed",
+	client.StaleHead:     "a history ends before what this device has seen of it",
+	client.MissingEvent:  "a step was left out",
+	client.BrokenChain:   "the steps of a history do not follow each other",
+	client.FalseLength:   "the proof that nothing is missing does not hold",
+	client.ForeignKey:    "a step was signed with a key that was not its signer's",
+	client.Unlawful:      "a step was accepted that the rules forbid",
+	client.OtherEnvelope: "the key you were sent is not the one that was signed for you",
+	client.OtherBytes:    "the file is not the one that was deposited",
+	client.OtherText:     "a description, name or note is not the one that was signed",
+	client.OtherOffer:    "the invitation or its answer is not what was agreed",
+	client.Malformed:     "it is not in the agreed form",
+}

@@ -1,0 +1,255 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"strongroom.example/strongroom/internal/custody"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/wire"
+)
+
+// maxAnswer bounds an answer in JSON, in bytes: a page of 100 receipts at their largest.
+const maxAnswer = 48 << 20
+
+// answerTime bounds how long the vault may take before it begins to answer. It may wait for the log, and a part of an upload is answered
+// when it is durable.
+const answerTime = 5 * time.Minute
+
+func defaultHTTP() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = answerTime
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Problem is what the vault says to people about a refusal. It is the cause of the *evidence.Error.
+type Problem struct{ wire.Problem }
+
+func (p *Problem) Error() string { return p.Reason }
+
+var kinds = map[int]evidence.ErrorKind{
+	http.StatusBadRequest:            evidence.Invalid,
+	http.StatusUnprocessableEntity:   evidence.Invalid,
+	http.StatusUnauthorized:          evidence.Unauthenticated,
+	http.StatusForbidden:             evidence.Forbidden,
+	http.StatusNotFound:              evidence.NotFound,
+	http.StatusConflict:              evidence.Conflict,
+	http.StatusGone:                  evidence.Gone,
+	http.StatusLocked:                evidence.Held,
+	http.StatusServiceUnavailable:    evidence.Pending,
+	http.StatusRequestEntityTooLarge: evidence.TooLarge,
+	http.StatusTooManyRequests:       evidence.TooMany,
+	http.StatusNotImplemented:        evidence.Unknown,
+}
+
+// refusal reads a problem document; what is none is told by its status alone.
+func refusal(resp *http.Response) error {
+	kind, ok := kinds[resp.StatusCode]
+	if !ok {
+		kind = evidence.Internal
+	}
+	var p Problem
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil || json.Unmarshal(text, &p.Problem) != nil || p.Reason == "" || len(p.Reason) > 64 {
+		return evidence.Refuse(kind, "http")
+	}
+	return &evidence.Error{Kind: kind, Reason: p.Reason, Err: &p}
+}
+
+// connection reports whether an error came from the way to the vault, or from a vault that is not able now: then the same request may be
+// sent again.
+func connection(ctx context.Context, err error) bool {
+	if e := (*evidence.Error)(nil); errors.As(err, &e) {
+		return e.Kind == evidence.Internal || e.Kind == evidence.Pending || e.Kind == evidence.TooMany
+	}
+	return err != nil && LieOf(err) == "" && ctx.Err() == nil
+}
+
+// exchange sends one request and returns the answer if it has one of the wanted statuses. The body is the caller's to close.
+func (c *Client) exchange(req *http.Request, want ...int) (*http.Response, error) {
+	resp, err := c.cfg.HTTP.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(want, resp.StatusCode) {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	return nil, refusal(resp)
+}
+
+// decode reads an answer in JSON: whole, known fields only, nothing after it.
+func decode(resp *http.Response, into any) error {
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return err
+	}
+	if len(text) > maxAnswer {
+		return alarm(Malformed, evidence.Stream{}, errors.New("the answer is too large"))
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return alarm(Malformed, evidence.Stream{}, errors.New("the answer is not of the contract"))
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return alarm(Malformed, evidence.Stream{}, errors.New("the answer has something after its end"))
+	}
+	return nil
+}
+
+// public asks without a session.
+func public[T any](ctx context.Context, c *Client, req *http.Request, err error, status int) (answer T, _ error) {
+	if err != nil {
+		return answer, err
+	}
+	resp, err := c.exchange(req.WithContext(ctx), status)
+	if err != nil {
+		return answer, err
+	}
+	return answer, decode(resp, &answer)
+}
+
+// ask asks with the person's session.
+func ask[T any](ctx context.Context, c *Client, req *http.Request, err error, status ...int) (answer T, _ error) {
+	if err != nil {
+		return answer, err
+	}
+	resp, err := c.signedIn(ctx, req, status...)
+	if err != nil {
+		return answer, err
+	}
+	return answer, decode(resp, &answer)
+}
+
+// signedIn is exchange with the person's session, which is begun or renewed as needed.
+func (c *Client) signedIn(ctx context.Context, req *http.Request, want ...int) (*http.Response, error) {
+	req = req.WithContext(ctx)
+	token, err := c.token(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	for again := range 2 {
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := c.exchange(req, want...)
+		if evidence.KindOf(err) != evidence.Unauthenticated || again > 0 {
+			return resp, err
+		}
+		if token, err = c.token(ctx, token); err != nil {
+			return nil, err
+		}
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		} else if req.Body != nil && req.Body != http.NoBody {
+			return nil, evidence.Refuse(evidence.Unauthenticated, "session") // the caller sends it again
+		}
+	}
+	panic("unreachable")
+}
+
+// token returns that of a running session other than the refused one.
+func (c *Client) token(ctx context.Context, refused string) (string, error) {
+	s := &c.session
+	s.Lock()
+	defer s.Unlock()
+	if s.token != "" && s.token != refused && c.clock.time().Add(30*time.Second).Before(s.until) {
+		return s.token, nil
+	}
+	if c.actor == "" || c.cfg.Signer == nil {
+		return "", evidence.Refuse(evidence.Unauthenticated, "not_enrolled")
+	}
+	signed, err := c.signIn(ctx)
+	if err != nil {
+		return "", err
+	}
+	until, err := evidence.ParseTime(signed.Expires)
+	if err != nil || len(signed.Token) != 43 {
+		return "", alarm(Malformed, evidence.Stream{}, err)
+	}
+	s.token, s.until = signed.Token, until.Std()
+	return s.token, nil
+}
+
+// signIn answers a challenge (FORMATS §4). The vault's time comes with it.
+func (c *Client) signIn(ctx context.Context) (wire.SignedIn, error) {
+	before := c.cfg.Now()
+	req, err := wire.NewCreateChallengeRequest(c.address)
+	challenge, err := public[wire.Challenge](ctx, c, req, err, http.StatusCreated)
+	if err != nil {
+		return wire.SignedIn{}, err
+	}
+	at, err := evidence.ParseTime(challenge.Time)
+	if err != nil {
+		return wire.SignedIn{}, alarm(Malformed, evidence.Stream{}, err)
+	}
+	c.clock.hear(at.Std(), before, c.cfg.Now())
+	// The vault's name is the pinned one: a sign-in at another vault is worth nothing there.
+	dsse, err := custody.SignIn{Vault: c.trust.Vault(), Actor: c.actor, Nonce: challenge.Nonce, Time: evidence.At(c.clock.time())}.
+		Sign(c.cfg.Signer.SPKI(), c.cfg.Signer)
+	if err != nil {
+		return wire.SignedIn{}, err
+	}
+	req, err = wire.NewSignInRequest(c.address, wire.SignInRequest{DSSE: dsse})
+	signed, err := public[wire.SignedIn](ctx, c, req, err, http.StatusCreated)
+	if err == nil && signed.Actor != string(c.actor) {
+		err = alarm(Malformed, evidence.Stream{}, errors.New("signed in as somebody else"))
+	}
+	return signed, err
+}
+
+// SignOut ends the session.
+func (c *Client) SignOut(ctx context.Context) error {
+	c.session.Lock()
+	running := c.session.token != ""
+	c.session.Unlock()
+	if !running {
+		return nil
+	}
+	req, err := wire.NewSignOutRequest(c.address)
+	if err != nil {
+		return err
+	}
+	resp, err := c.signedIn(ctx, req, http.StatusNoContent)
+	if err != nil {
+		return err
+	}
+	c.session.Lock()
+	defer c.session.Unlock()
+	c.session.token = ""
+	return resp.Body.Close()
+}
+
+// pages reads a list to its end.
+func pages[T any](ctx context.Context, page func(ctx context.Context, cursor *string) ([]T, string, error)) ([]T, error) {
+	var all []T
+	var cursor *string
+	for {
+		list, next, err := page(ctx, cursor)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+		if next == "" {
+			return all, nil
+		}
+		if len(list) == 0 || len(all) > maxListed || cursor != nil && *cursor >= next {
+			return nil, alarm(Malformed, evidence.Stream{}, errors.New("the list does not end"))
+		}
+		cursor = &next
+	}
+}
+
+// maxListed bounds a list that is read whole.
+const maxListed = 100_000

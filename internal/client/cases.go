@@ -1,0 +1,197 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/wire"
+)
+
+// NewCase says who works in a case with which rights, and who receives a key to each of its items. Recovery always does.
+type NewCase struct {
+	Type       string // "case" or "complaint"
+	Members    []evidence.Member
+	Keyholders []evidence.ActorID // members; at least two
+}
+
+// OpenCase signs case.opened with a fresh label key for all members (RULES §3.4).
+func (c *Client) OpenCase(ctx context.Context, p NewCase) (evidence.CaseID, *Receipt, error) {
+	id := evidence.NewID[evidence.CaseID]()
+	var streams []evidence.Stream
+	for _, m := range p.Members {
+		streams = append(streams, evidence.ActorOf(m.Actor))
+	}
+	receipt, err := c.perform(ctx, streams, func(v *View) (act, error) {
+		to, err := recovery(v, nil)
+		if err != nil {
+			return act{}, err
+		}
+		d := &evidence.CaseOpenedDetails{Type: p.Type, Members: slices.Clone(p.Members), Recovery: evidence.Fingerprint(nil, to)}
+		a := act{stream: evidence.CaseOf(id), event: &evidence.Event{Kind: evidence.CaseOpened, Details: d}}
+		slices.SortFunc(d.Members, func(a, b evidence.Member) int { return cmp.Compare(a.Actor, b.Actor) })
+		readers := map[evidence.Hash]string{d.Recovery: to}
+		for _, m := range d.Members {
+			who, err := state[*evidence.ActorState](v, evidence.ActorOf(m.Actor))
+			if err != nil {
+				return a, err
+			}
+			readers[who.Fingerprint()] = who.Recipient
+			if slices.Contains(p.Keyholders, m.Actor) {
+				d.Keyring = append(d.Keyring, evidence.Keyholder{Actor: m.Actor, Fingerprint: who.Fingerprint()})
+			}
+		}
+		if len(d.Keyring) != len(p.Keyholders) {
+			return a, evidence.Refuse(evidence.Invalid, evidence.ReasonKeyring)
+		}
+		d.LabelKey, err = a.newLabelKey(readers)
+		return a, err
+	})
+	return id, receipt, err
+}
+
+// newLabelKey makes a label key and gives it to the readers, age recipients by fingerprint (FORMATS §8).
+func (a *act) newLabelKey(readers map[evidence.Hash]string) (evidence.LabelKey, error) {
+	key, err := sealing.NewItemKey()
+	if err != nil {
+		return evidence.LabelKey{}, err
+	}
+	l := evidence.LabelKey{Recipient: key.Recipient()}
+	for fingerprint, recipient := range readers {
+		ref, err := a.envelope(wire.AttachmentKindLabelEnvelope, key, fingerprint, recipient)
+		if err != nil {
+			return l, err
+		}
+		l.Envelopes = append(l.Envelopes, ref)
+	}
+	slices.SortFunc(l.Envelopes, func(a, b evidence.EnvelopeRef) int { return a.Recipient.Compare(b.Recipient) })
+	return l, nil
+}
+
+// AddMember signs case.member_added: rights until a date, and the label key. Adding a member again replaces both, which is how a
+// membership is renewed and how rotated keys get the label key (RULES §3.4). name, the person's, goes into an internal note.
+func (c *Client) AddMember(ctx context.Context, in evidence.CaseID, m evidence.Member, name string) (*Receipt, error) {
+	stream := evidence.CaseOf(in)
+	return c.perform(ctx, []evidence.Stream{stream, evidence.ActorOf(m.Actor)}, func(v *View) (act, error) {
+		own, err := state[*evidence.CaseState](v, stream)
+		if err != nil {
+			return act{}, err
+		}
+		who, err := state[*evidence.ActorState](v, evidence.ActorOf(m.Actor))
+		if err != nil {
+			return act{}, err
+		}
+		key, err := c.labelKey(ctx, v, own)
+		if err != nil {
+			return act{}, err
+		}
+		d := &evidence.CaseMemberAddedDetails{Member: m}
+		a := act{stream: stream, event: &evidence.Event{Kind: evidence.CaseMemberAdded, Details: d}}
+		if d.Envelope, err = a.envelope(wire.AttachmentKindLabelEnvelope, key, who.Fingerprint(), who.Recipient); err != nil {
+			return a, err
+		}
+		return a, a.note("name", evidence.ToInternal, name, own.LabelKey.Recipient)
+	})
+}
+
+// RemoveMember signs case.member_removed ‡: access ends, and those who stay get a new label key (RULES §3.4). A keyholder leaves the
+// keyring first. Everybody may remove themselves.
+func (c *Client) RemoveMember(ctx context.Context, in evidence.CaseID, gone evidence.ActorID, cause evidence.Cause) (*Receipt, error) {
+	stream := evidence.CaseOf(in)
+	return c.perform(ctx, []evidence.Stream{stream}, func(v *View) (act, error) {
+		own, err := state[*evidence.CaseState](v, stream)
+		if err != nil {
+			return act{}, err
+		}
+		to, err := recovery(v, own)
+		if err != nil {
+			return act{}, err
+		}
+		readers := map[evidence.Hash]string{own.Recovery: to}
+		for _, m := range own.Members {
+			who, err := state[*evidence.ActorState](v, evidence.ActorOf(m.Actor))
+			if err != nil {
+				return act{}, err
+			}
+			if _, holds := own.Member(m.Actor, v.Time); holds && m.Actor != gone && who.Active(v.Time) {
+				readers[who.Fingerprint()] = who.Recipient
+			}
+		}
+		d := &evidence.CaseMemberRemovedDetails{Actor: gone, Cause: cause}
+		a := act{stream: stream, event: &evidence.Event{Kind: evidence.CaseMemberRemoved, Change: cause, Details: d}}
+		d.LabelKey, err = a.newLabelKey(readers)
+		return a, err
+	})
+}
+
+// ChangeKeyring signs case.keyring_changed ‡ (RULES §3.4). An actor both removed and added changes keys. The case's items follow by
+// Rewrap.
+func (c *Client) ChangeKeyring(ctx context.Context, in evidence.CaseID, added, removed []evidence.ActorID) (*Receipt, error) {
+	stream := evidence.CaseOf(in)
+	streams := []evidence.Stream{stream}
+	for _, id := range added {
+		streams = append(streams, evidence.ActorOf(id))
+	}
+	return c.perform(ctx, streams, func(v *View) (act, error) {
+		d := &evidence.CaseKeyringChangedDetails{Removed: slices.Sorted(slices.Values(removed))}
+		for _, id := range slices.Sorted(slices.Values(added)) {
+			who, err := state[*evidence.ActorState](v, evidence.ActorOf(id))
+			if err != nil {
+				return act{}, err
+			}
+			d.Added = append(d.Added, evidence.Keyholder{Actor: id, Fingerprint: who.Fingerprint()})
+		}
+		return act{stream: stream, event: &evidence.Event{Kind: evidence.CaseKeyringChanged, Details: d}}, nil
+	})
+}
+
+// labelKey returns the case's label key in force, out of this person's envelope.
+func (c *Client) labelKey(ctx context.Context, v *View, in *evidence.CaseState) (sealing.ItemKey, error) {
+	req, err := wire.NewGetLabelKeyRequest(c.address, string(in.ID))
+	answer, err := ask[wire.LabelKey](ctx, c, req, err, http.StatusOK)
+	if err != nil {
+		return sealing.ItemKey{}, err
+	}
+	return c.openLabelKey(v, in, answer.Envelope, in.LabelKey)
+}
+
+// openLabelKey opens an envelope of a label key, which must be the one that the signed event names for this person.
+func (c *Client) openLabelKey(v *View, in *evidence.CaseState, envelope []byte, l evidence.LabelKey) (sealing.ItemKey, error) {
+	self, err := state[*evidence.ActorState](v, evidence.ActorOf(c.actor))
+	if err != nil {
+		return sealing.ItemKey{}, err
+	}
+	if !slices.Contains(l.Envelopes, evidence.EnvelopeRef{Recipient: self.Fingerprint(), SHA256: evidence.SHA256(envelope)}) {
+		return sealing.ItemKey{}, alarm(OtherEnvelope, evidence.CaseOf(in.ID), nil)
+	}
+	id, err := c.unlock()
+	if err != nil {
+		return sealing.ItemKey{}, err
+	}
+	key, err := sealing.OpenEnvelope(envelope, id, l.Recipient)
+	if err != nil {
+		return key, alarm(OtherEnvelope, evidence.CaseOf(in.ID), err)
+	}
+	return key, nil
+}
+
+// Cases lists this person's cases. It is for orientation; what is decided on is looked at.
+func (c *Client) Cases(ctx context.Context) ([]wire.Case, error) {
+	return pages(ctx, func(ctx context.Context, cursor *string) ([]wire.Case, string, error) {
+		req, err := wire.NewListCasesRequest(c.address, &wire.ListCasesParams{Cursor: cursor})
+		page, err := ask[wire.CaseList](ctx, c, req, err, http.StatusOK)
+		return page.Cases, page.Next, err
+	})
+}
+
+// Directory lists the actors, for staff. It is for orientation; Person verifies one.
+func (c *Client) Directory(ctx context.Context) ([]wire.Actor, error) {
+	return pages(ctx, func(ctx context.Context, cursor *string) ([]wire.Actor, string, error) {
+		req, err := wire.NewListActorsRequest(c.address, &wire.ListActorsParams{Cursor: cursor})
+		page, err := ask[wire.ActorList](ctx, c, req, err, http.StatusOK)
+		return page.Actors, page.Next, err
+	})
+}

@@ -1,0 +1,454 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"strongroom.example/strongroom/internal/dossier"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/tlog"
+	"strongroom.example/strongroom/internal/wire"
+)
+
+// Deposit is what is put into the vault, and how it is described. Everything a person wrote is sealed before it leaves the device.
+type Deposit struct {
+	Case    evidence.CaseID
+	Class   evidence.Class
+	Content evidence.Content
+	Basis   evidence.Basis
+	Consent []evidence.ConsentID // of every subject, where the basis is consent
+	Source  evidence.ItemID      // of a working copy or derivative
+	Form    string               // schema of the sealed form, such as "clinical-record/1"
+	Place   string               // country code, or ""
+
+	Label       string // what lists show
+	Description Description
+	Authority   string            // note: issuer, number, law; demanded where the basis is not consent
+	Notes       map[string]string // further notes to who opens the item, by name
+
+	Body     io.Reader // the original bytes; nil for a description alone
+	Size     int64     // for Progress; 0 if unknown
+	Progress Progress  // may be nil
+}
+
+// Progress is told how far a step is, in bytes. total is 0 if it is not known.
+type Progress func(step Step, done, total int64)
+
+// Step of a long act.
+type Step string
+
+const (
+	Sealing     Step = "sealing"
+	Uploading   Step = "uploading"
+	Downloading Step = "downloading"
+)
+
+func (p Progress) at(step Step) func(done, total int64) {
+	if p == nil {
+		return func(int64, int64) {}
+	}
+	return func(done, total int64) { p(step, done, total) }
+}
+
+// draft is a deposit under way as the keystore keeps it. Nothing in it is readable without a key: what was written is sealed, the item key
+// is in envelopes.
+type draft struct {
+	Item      evidence.ItemID               `json:"item"`
+	Case      evidence.CaseID               `json:"case"`
+	Details   evidence.ItemDepositedDetails `json:"details"` // without envelopes
+	Consent   []evidence.ConsentID          `json:"consent,omitempty"`
+	Form      string                        `json:"form,omitempty"`
+	Place     string                        `json:"place,omitempty"`
+	Notes     []evidence.Note               `json:"notes,omitempty"`
+	Files     []wire.Attachment             `json:"files"`
+	Envelopes map[evidence.Hash][]byte      `json:"envelopes"` // by fingerprint: the keyring's when it was sealed
+	Own       []byte                        `json:"own"`       // for this person: only a changed keyring needs it
+	Upload    evidence.UploadID             `json:"upload,omitempty"`
+}
+
+func draftDoc(id evidence.ItemID) string  { return path.Join(depositsDir, string(id)+".json") }
+func draftFile(id evidence.ItemID) string { return path.Join(depositsDir, string(id)+".age") }
+
+// Deposit puts an item into a case (ARCHITECTURE §4):
+//
+//  1. the law is asked with what is known so far, so that nobody seals 200 GB in vain;
+//  2. one pass over the original: digests, ciphertext into a file of the keystore;
+//  3. the rest is sealed, envelopes are written for exactly the verified keyring and recovery, and all is noted in a draft;
+//  4. the ciphertext goes up, item.deposited is signed, its receipt is verified;
+//  5. draft and file are removed.
+//
+// From the end of 3 on ResumeDeposits finishes what was interrupted, with the same ciphertext.
+func (c *Client) Deposit(ctx context.Context, p Deposit) (evidence.ItemID, *Receipt, error) {
+	if (p.Body == nil) != (p.Class == evidence.DescriptionOnly) {
+		return "", nil, evidence.Refuse(evidence.Invalid, evidence.ReasonClass)
+	}
+	d := draft{Item: evidence.NewID[evidence.ItemID](), Case: p.Case, Consent: slices.Sorted(slices.Values(p.Consent)), Form: p.Form, Place: p.Place,
+		Details: evidence.ItemDepositedDetails{Class: p.Class, Content: p.Content, Basis: p.Basis, Source: p.Source}}
+	v, err := c.rehearse(ctx, d, p)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := c.seal(v, &d, p); err != nil {
+		return "", nil, errors.Join(err, c.cfg.Keystore.Remove(draftFile(d.Item)))
+	}
+	receipt, err := c.finish(ctx, &d, p.Progress)
+	return d.Item, receipt, err
+}
+
+// rehearse asks the law about a deposit whose digests are not known yet.
+func (c *Client) rehearse(ctx context.Context, d draft, p Deposit) (*View, error) {
+	placeholder := evidence.SHA256([]byte("rehearsal"))
+	file := evidence.File{SHA256: placeholder, Size: 1}
+	d.Details.Description, d.Details.Label = file, file
+	d.Details.Evidence = evidence.Evidence{SHA256: placeholder, Size: 1, Tree: placeholder}
+	if p.Class == evidence.DescriptionOnly {
+		d.Details.Evidence = noEvidence
+	}
+	if p.Authority != "" {
+		d.Notes = []evidence.Note{{Name: "authority", Audience: evidence.ToItem, SHA256: placeholder, Size: 512}}
+	}
+	key, err := sealing.NewItemKey()
+	if err != nil {
+		return nil, err
+	}
+	d.Details.ItemRecipient = key.Recipient()
+	view, _, err := c.prepare(ctx, c.streams(&d), func(v *View) (act, error) {
+		a, in, err := d.act(v)
+		if err != nil {
+			return a, err
+		}
+		to, err := readersOf(v, in)
+		for _, r := range to {
+			details := a.event.Details.(*evidence.ItemDepositedDetails)
+			details.Envelopes = append(details.Envelopes, evidence.EnvelopeRef{Recipient: r.fingerprint, SHA256: placeholder})
+		}
+		return a, err
+	})
+	return view, err
+}
+
+func (c *Client) streams(d *draft) []evidence.Stream {
+	streams := []evidence.Stream{evidence.CaseOf(d.Case), evidence.ActorOf(c.actor), evidence.PolicyOf(c.trust.Vault())}
+	for _, id := range d.Consent {
+		streams = append(streams, evidence.ConsentOf(id))
+	}
+	if d.Details.Source != "" {
+		streams = append(streams, evidence.ItemOf(d.Details.Source))
+	}
+	return streams
+}
+
+// noEvidence is what stands for the file of a description alone (FORMATS §3).
+var noEvidence = evidence.Evidence{SHA256: evidence.SHA256(nil), Tree: evidence.SHA256(nil)}
+
+// seal encrypts everything and writes the draft. When it returns nil, the deposit can be finished without the original.
+func (c *Client) seal(v *View, d *draft, p Deposit) error {
+	key, err := sealing.NewItemKey()
+	if err != nil {
+		return err
+	}
+	in, err := state[*evidence.CaseState](v, evidence.CaseOf(d.Case))
+	if err != nil {
+		return err
+	}
+	self, err := state[*evidence.ActorState](v, evidence.ActorOf(c.actor))
+	if err != nil {
+		return err
+	}
+	d.Details.ItemRecipient, d.Details.Evidence = key.Recipient(), noEvidence
+	p.Description.Size, p.Description.SHA256 = 0, evidence.SHA256(nil)
+	if p.Body != nil {
+		sealed, err := c.encrypt(d.Item, key, p)
+		if err != nil {
+			return err
+		}
+		d.Details.Evidence = evidence.Evidence{SHA256: sealed.Ciphertext.SHA256, Size: sealed.Ciphertext.Size, Tree: sealed.Tree}
+		p.Description.Size, p.Description.SHA256 = sealed.Plaintext.Size, sealed.Plaintext.SHA256
+	}
+	if err := d.sealTexts(p, in.LabelKey.Recipient); err != nil {
+		return err
+	}
+	to, err := readersOf(v, in)
+	if err != nil {
+		return err
+	}
+	d.Envelopes = make(map[evidence.Hash][]byte)
+	for _, r := range to {
+		if d.Envelopes[r.fingerprint], err = sealing.WriteEnvelope(key, r.recipient); err != nil {
+			return err
+		}
+	}
+	if d.Own, err = sealing.WriteEnvelope(key, self.Recipient); err != nil {
+		return err
+	}
+	// Commit point of this device: the sealed file was kept before.
+	return writeDoc(c.cfg.Keystore, draftDoc(d.Item), d)
+}
+
+func (c *Client) encrypt(id evidence.ItemID, key sealing.ItemKey, p Deposit) (sealing.Sealed, error) {
+	file, err := c.cfg.Keystore.Create(draftFile(id))
+	if err != nil {
+		return sealing.Sealed{}, err
+	}
+	defer file.Close()
+	progress := p.Progress.at(Sealing)
+	sealed, err := sealing.Encrypt(file, &counter{p.Body, 0, func(at int64) { progress(at, p.Size) }}, key)
+	if err != nil {
+		return sealed, err
+	}
+	return sealed, file.Keep()
+}
+
+// sealTexts seals description, label and notes.
+func (d *draft) sealTexts(p Deposit, labelKey string) error {
+	object, err := p.Description.Marshal()
+	if err != nil {
+		return err
+	}
+	description, err := sealing.SealDescription(object, d.Details.ItemRecipient)
+	if err != nil {
+		return err
+	}
+	label, err := sealing.SealLabel(p.Label, labelKey)
+	if err != nil {
+		return err
+	}
+	d.Details.Description = evidence.File{SHA256: evidence.SHA256(description), Size: int64(len(description))}
+	d.Details.Label = evidence.File{SHA256: evidence.SHA256(label), Size: int64(len(label))}
+	a := act{event: &evidence.Event{}, attachments: []wire.Attachment{
+		{Kind: wire.AttachmentKindDescription, Body: description}, {Kind: wire.AttachmentKindLabel, Body: label},
+	}}
+	if err := a.note("authority", evidence.ToItem, p.Authority, d.Details.ItemRecipient); err != nil {
+		return err
+	}
+	for name, text := range p.Notes {
+		if err := a.note(name, evidence.ToItem, text, d.Details.ItemRecipient); err != nil {
+			return err
+		}
+	}
+	d.Notes, d.Files = a.event.Notes, a.attachments
+	return nil
+}
+
+// reader is who gets an envelope.
+type reader struct {
+	fingerprint evidence.Hash
+	recipient   string
+}
+
+// readersOf lists exactly the keyring and recovery, by fingerprint.
+func readersOf(v *View, in *evidence.CaseState) ([]reader, error) {
+	to, err := recovery(v, in)
+	if err != nil {
+		return nil, err
+	}
+	list := []reader{{in.Recovery, to}}
+	for _, k := range in.Keyring {
+		r, err := recipientOf(v, k.Actor, k.Fingerprint)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, reader{k.Fingerprint, r})
+	}
+	slices.SortFunc(list, func(a, b reader) int { return a.fingerprint.Compare(b.fingerprint) })
+	return list, nil
+}
+
+// act is the deposit's event, still without envelopes.
+func (d *draft) act(v *View) (act, *evidence.CaseState, error) {
+	details := d.Details
+	a := act{stream: evidence.ItemOf(d.Item), upload: d.Upload, attachments: slices.Clone(d.Files), event: &evidence.Event{
+		Kind: evidence.ItemDeposited, Case: d.Case, Purpose: evidence.ForDocumentation, Authority: &evidence.Authority{Basis: details.Basis},
+		Place: d.Place, Object: &evidence.Object{Class: details.Class, Content: details.Content, Form: d.Form},
+		Notes: slices.Clone(d.Notes), Details: &details,
+	}}
+	for _, id := range d.Consent {
+		c, err := state[*evidence.ConsentState](v, evidence.ConsentOf(id))
+		if err != nil {
+			return a, nil, err
+		}
+		a.event.Consent = append(a.event.Consent, evidence.ConsentRef{ID: id, Version: c.Version})
+	}
+	in, err := state[*evidence.CaseState](v, evidence.CaseOf(d.Case))
+	return a, in, err
+}
+
+// finish uploads, submits and tidies up. It begins where an earlier attempt ended.
+func (c *Client) finish(ctx context.Context, d *draft, progress Progress) (*Receipt, error) {
+	if err := c.bringUp(ctx, d, progress); err != nil {
+		return nil, err
+	}
+	receipt, err := c.perform(ctx, c.streams(d), func(v *View) (act, error) {
+		a, in, err := d.act(v)
+		if err != nil {
+			return a, err
+		}
+		return a, c.envelopesFor(v, d, in, &a)
+	})
+	if evidence.ReasonOf(err) == evidence.ReasonPosition { // another process of this person was faster
+		return c.accepted(ctx, d)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return receipt, c.forget(d)
+}
+
+func (c *Client) forget(d *draft) error {
+	return errors.Join(c.cfg.Keystore.Remove(draftDoc(d.Item)), c.cfg.Keystore.Remove(draftFile(d.Item)))
+}
+
+// envelopesFor attaches an envelope for each entry of the keyring as it is now. Those written when the item was sealed serve, unless the
+// keyring has changed since.
+func (c *Client) envelopesFor(v *View, d *draft, in *evidence.CaseState, a *act) error {
+	to, err := readersOf(v, in)
+	if err != nil {
+		return err
+	}
+	details := a.event.Details.(*evidence.ItemDepositedDetails)
+	for _, r := range to {
+		body, ok := d.Envelopes[r.fingerprint]
+		if !ok {
+			id, err := c.unlock()
+			if err != nil {
+				return err
+			}
+			key, err := sealing.OpenEnvelope(d.Own, id, d.Details.ItemRecipient)
+			if err != nil {
+				return err
+			}
+			if body, err = sealing.WriteEnvelope(key, r.recipient); err != nil {
+				return err
+			}
+			d.Envelopes[r.fingerprint] = body
+		}
+		details.Envelopes = append(details.Envelopes, evidence.EnvelopeRef{Recipient: r.fingerprint, SHA256: evidence.SHA256(body)})
+		a.attachments = append(a.attachments, wire.Attachment{Kind: wire.AttachmentKindEnvelope, Recipient: r.fingerprint.String(), Body: body})
+	}
+	return nil
+}
+
+// bringUp makes the whole ciphertext durable in the vault.
+func (c *Client) bringUp(ctx context.Context, d *draft, progress Progress) error {
+	if d.Details.Class == evidence.DescriptionOnly {
+		return nil
+	}
+	file, err := c.cfg.Keystore.Open(draftFile(d.Item))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if file.Size() != d.Details.Evidence.Size {
+		return errDamaged
+	}
+	for range 3 { // an upload that has expired begins again
+		if d.Upload == "" {
+			if d.Upload, err = c.createUpload(ctx, file.Size()); err != nil {
+				return err
+			}
+			if err := writeDoc(c.cfg.Keystore, draftDoc(d.Item), d); err != nil {
+				return err
+			}
+		}
+		err = c.upload(ctx, d.Upload, file, file.Size(), progress.at(Uploading))
+		if !errors.Is(err, errNoUpload) {
+			return err
+		}
+		d.Upload = ""
+	}
+	return err
+}
+
+// Resumed is what became of an interrupted deposit.
+type Resumed struct {
+	Item    evidence.ItemID
+	Receipt *Receipt // nil if Err is set
+	Err     error
+}
+
+// ResumeDeposits finishes the deposits that were interrupted on this device, each for itself.
+func (c *Client) ResumeDeposits(ctx context.Context, progress Progress) ([]Resumed, error) {
+	names, err := c.cfg.Keystore.List(depositsDir)
+	if err != nil {
+		return nil, err
+	}
+	var list []Resumed
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".json") {
+			continue
+		}
+		var d draft
+		err := readDoc(c.cfg.Keystore, name, &d)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another process has finished it
+		}
+		r := Resumed{Item: d.Item, Err: err}
+		if err == nil {
+			r.Receipt, r.Err = c.resume(ctx, &d, progress)
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// resume finishes a draft, which may have been accepted just before the interruption.
+func (c *Client) resume(ctx context.Context, d *draft, progress Progress) (*Receipt, error) {
+	receipt, err := c.accepted(ctx, d)
+	if evidence.KindOf(err) == evidence.NotFound {
+		return c.finish(ctx, d, progress)
+	}
+	return receipt, err
+}
+
+// accepted returns the receipt of a deposit that is in the vault, and tidies up: NotFound if it is not.
+func (c *Client) accepted(ctx context.Context, d *draft) (*Receipt, error) {
+	stream := evidence.ItemOf(d.Item)
+	v, err := c.Look(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	e, err := v.Event(stream, 0)
+	if err != nil {
+		return nil, err
+	}
+	if have, ok := e.Details.(*evidence.ItemDepositedDetails); !ok || have.ItemRecipient != d.Details.ItemRecipient || have.Evidence != d.Details.Evidence {
+		return nil, alarm(OtherBytes, stream, nil)
+	}
+	receipt, err := v.receipt(c.trust.LogKeys(), stream, 0)
+	if err != nil {
+		return nil, err
+	}
+	return receipt, c.forget(d)
+}
+
+// receipt returns that of an event that was looked at.
+func (v *View) receipt(keys tlog.LogKeys, s evidence.Stream, seq int64) (*Receipt, error) {
+	e, err := v.Event(s, seq)
+	if err != nil {
+		return nil, err
+	}
+	bundle, err := v.bundle(s, seq)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := tlog.ParseReceipt(bundle)
+	if err != nil {
+		return nil, err
+	}
+	included, err := parsed.Verify(keys)
+	return &Receipt{Event: e, Leaf: evidence.Hash(included.LeafHash()), Bundle: bundle, included: included}, err
+}
+
+func (v *View) bundle(s evidence.Stream, seq int64) ([]byte, error) {
+	i := slices.IndexFunc(v.excerpt.Streams, func(x dossier.Stream) bool { return x.ID == s })
+	if i < 0 || seq < 0 || seq >= v.excerpt.Streams[i].Events {
+		return nil, evidence.Refuse(evidence.NotFound, "event")
+	}
+	return v.excerpt.Streams[i].Receipt(seq)
+}

@@ -1,0 +1,283 @@
+package client
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"slices"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/wire"
+)
+
+// Proposal is what shall go to whom (RULES §7). The grant's id, the recipient's keys and role, and the consents are filled in.
+type Proposal struct {
+	Item         evidence.ItemID
+	Recipient    evidence.ActorID
+	Actions      []evidence.Action
+	Purpose      evidence.Purpose
+	Jurisdiction string
+	LegalBasis   string // "treaty", "mla_request", "court_order", "consent", "statute"
+	Onward       bool
+	NotBefore    evidence.Time
+	Expires      evidence.Time
+	CoolingOff   evidence.Time // or 0
+	Reason       string        // note to the recipient and the keyholders: request number, conditions
+}
+
+// Propose signs grant.proposed.
+func (c *Client) Propose(ctx context.Context, p Proposal) (evidence.GrantID, *Receipt, error) {
+	id := evidence.NewID[evidence.GrantID]()
+	stream, to := evidence.ItemOf(p.Item), evidence.ActorOf(p.Recipient)
+	receipt, err := c.perform(ctx, []evidence.Stream{stream, to}, func(v *View) (act, error) {
+		who, err := state[*evidence.ActorState](v, to)
+		if err != nil {
+			return act{}, err
+		}
+		d := &evidence.GrantProposedDetails{Terms: evidence.Terms{
+			ID: id, Item: p.Item, Actions: slices.Sorted(slices.Values(p.Actions)), Purpose: p.Purpose, Jurisdiction: p.Jurisdiction,
+			LegalBasis: p.LegalBasis, Onward: p.Onward, NotBefore: p.NotBefore, Expires: p.Expires, CoolingOff: p.CoolingOff,
+			Recipient: evidence.Keyholder{Actor: who.ID, Fingerprint: who.Fingerprint()}, RecipientClass: who.Role,
+		}}
+		item, e, err := v.onItem(p.Item, evidence.GrantProposed, d)
+		if err != nil {
+			return act{}, err
+		}
+		d.Consent, e.Purpose = e.Consent, p.Purpose
+		a := act{stream: stream, event: e}
+		return a, v.noteToRecipient(&a, item, &d.Terms, p.Reason)
+	})
+	return id, receipt, err
+}
+
+// noteToRecipient seals a note to a grant's recipient and the keyholders (FORMATS §3).
+func (v *View) noteToRecipient(a *act, item *evidence.ItemState, t *evidence.Terms, text string) error {
+	if text == "" {
+		return nil
+	}
+	in, err := state[*evidence.CaseState](v, evidence.CaseOf(item.Case))
+	if err != nil {
+		return err
+	}
+	recipient, err := recipientOf(v, t.Recipient.Actor, t.Recipient.Fingerprint)
+	if err != nil {
+		return err
+	}
+	return a.note("reason", evidence.ToRecipient, text, append(keyholders(v, in), recipient)...)
+}
+
+// onGrant begins an event on a grant.
+func (v *View) onGrant(item evidence.ItemID, id evidence.GrantID, kind evidence.Kind, d evidence.Details) (*evidence.ItemState, *evidence.GrantState, *evidence.Event, error) {
+	own, e, err := v.onItem(item, kind, d)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	g := own.Grant(id)
+	if g == nil {
+		return nil, nil, nil, evidence.Refuse(evidence.NotFound, evidence.ReasonGrant)
+	}
+	t := &g.Terms
+	e.Purpose, e.Authority.Grant = t.Purpose, id
+	e.Counterparty = &evidence.Counterparty{Actor: t.Recipient.Actor, Fingerprint: t.Recipient.Fingerprint, Class: t.RecipientClass}
+	return own, g, e, nil
+}
+
+// Approve signs grant.approved ② over the terms that were proposed; the caller has shown them (RULES §7).
+func (c *Client) Approve(ctx context.Context, item evidence.ItemID, grant evidence.GrantID) (*Receipt, error) {
+	stream := evidence.ItemOf(item)
+	return c.perform(ctx, []evidence.Stream{stream}, func(v *View) (act, error) {
+		d := &evidence.GrantApprovedDetails{Grant: grant}
+		_, g, e, err := v.onGrant(item, grant, evidence.GrantApproved, d)
+		if err != nil {
+			return act{}, err
+		}
+		d.Terms = g.Terms.Digest()
+		return act{stream: stream, event: e}, nil
+	})
+}
+
+// Refuse signs grant.refused with its reason, an internal note that is kept for ever.
+func (c *Client) Refuse(ctx context.Context, item evidence.ItemID, grant evidence.GrantID, reason string) (*Receipt, error) {
+	stream := evidence.ItemOf(item)
+	return c.perform(ctx, []evidence.Stream{stream}, func(v *View) (act, error) {
+		own, _, e, err := v.onGrant(item, grant, evidence.GrantRefused, &evidence.GrantRefusedDetails{Grant: grant})
+		if err != nil {
+			return act{}, err
+		}
+		in, err := state[*evidence.CaseState](v, evidence.CaseOf(own.Case))
+		if err != nil {
+			return act{}, err
+		}
+		a := act{stream: stream, event: e}
+		return a, a.note("reason", evidence.ToInternal, reason, in.LabelKey.Recipient)
+	})
+}
+
+// RevokeGrant signs grant.revoked ‡: the recipient's envelope is destroyed.
+func (c *Client) RevokeGrant(ctx context.Context, item evidence.ItemID, grant evidence.GrantID, cause evidence.Cause) (*Receipt, error) {
+	stream := evidence.ItemOf(item)
+	return c.perform(ctx, []evidence.Stream{stream}, func(v *View) (act, error) {
+		_, _, e, err := v.onGrant(item, grant, evidence.GrantRevoked, &evidence.GrantRevokedDetails{Grant: grant, Cause: cause})
+		if err != nil {
+			return act{}, err
+		}
+		e.Change = cause
+		return act{stream: stream, event: e}, nil
+	})
+}
+
+// WriteEnvelope gives an approved grant's recipient the key: it opens the item, which is an access and logged as one, and signs
+// item.envelope_added (RULES §7).
+func (c *Client) WriteEnvelope(ctx context.Context, item evidence.ItemID, grant evidence.GrantID) (*Receipt, error) {
+	v, err := c.Look(ctx, evidence.ItemOf(item))
+	if err != nil {
+		return nil, err
+	}
+	_, g, _, err := v.onGrant(item, grant, evidence.ItemEnvelopeAdded, nil)
+	if err != nil {
+		return nil, err
+	}
+	if g.Status != evidence.GrantActive || g.Over(v.Time) {
+		return nil, evidence.Refuse(evidence.Forbidden, evidence.ReasonGrantPending) // before anything is opened for it
+	}
+	opened, err := c.enter(ctx, Open{Item: item, Purpose: g.Terms.Purpose})
+	if err != nil {
+		return nil, err
+	}
+	return c.addEnvelope(ctx, opened, evidence.CauseGrant, grant, g.Terms.Recipient)
+}
+
+// Rewrap writes the envelopes that an item lacks since the keyring changed (RULES §3.4). It opens the item once; nothing is opened if
+// none is missing.
+func (c *Client) Rewrap(ctx context.Context, item evidence.ItemID) ([]*Receipt, error) {
+	v, err := c.Look(ctx, evidence.ItemOf(item))
+	if err != nil {
+		return nil, err
+	}
+	own, err := state[*evidence.ItemState](v, evidence.ItemOf(item))
+	if err != nil {
+		return nil, err
+	}
+	in, err := state[*evidence.CaseState](v, evidence.CaseOf(own.Case))
+	if err != nil {
+		return nil, err
+	}
+	var lacking []evidence.Keyholder
+	for _, k := range append(slices.Clone(in.Keyring), evidence.Keyholder{Fingerprint: in.Recovery}) {
+		if _, has := own.Envelope(k.Fingerprint); !has {
+			lacking = append(lacking, k)
+		}
+	}
+	if len(lacking) == 0 {
+		return nil, nil
+	}
+	opened, err := c.enter(ctx, Open{Item: item, Purpose: evidence.ForDocumentation})
+	if err != nil {
+		return nil, err
+	}
+	var receipts []*Receipt
+	for _, k := range lacking {
+		r, err := c.addEnvelope(ctx, opened, evidence.CauseRewrap, "", k)
+		if err != nil {
+			return receipts, err
+		}
+		receipts = append(receipts, r)
+	}
+	return receipts, nil
+}
+
+// addEnvelope signs item.envelope_added for one person; a Keyholder without an actor is recovery.
+func (c *Client) addEnvelope(ctx context.Context, opened *access, cause evidence.Cause, grant evidence.GrantID, to evidence.Keyholder) (*Receipt, error) {
+	id := opened.item.ID
+	stream := evidence.ItemOf(id)
+	return c.perform(ctx, []evidence.Stream{stream}, func(v *View) (a act, err error) {
+		d := &evidence.ItemEnvelopeAddedDetails{Cause: cause, Grant: grant}
+		item := opened.item
+		a.stream = stream
+		if grant != "" {
+			item, _, a.event, err = v.onGrant(id, grant, evidence.ItemEnvelopeAdded, d)
+		} else {
+			item, a.event, err = v.onItem(id, evidence.ItemEnvelopeAdded, d)
+		}
+		if err != nil {
+			return a, err
+		}
+		a.event.Change = cause
+		recipient := ""
+		if to.Actor != "" {
+			recipient, err = recipientOf(v, to.Actor, to.Fingerprint)
+		} else if in, e := state[*evidence.CaseState](v, evidence.CaseOf(item.Case)); e == nil {
+			recipient, err = recovery(v, in)
+		} else {
+			err = e
+		}
+		if err != nil {
+			return a, err
+		}
+		d.Envelope, err = a.envelope(wire.AttachmentKindEnvelope, opened.key, to.Fingerprint, recipient)
+		return a, err
+	})
+}
+
+// Grants lists the grants to this person. It is for orientation; what is decided on is looked at.
+func (c *Client) Grants(ctx context.Context) ([]wire.Grant, error) {
+	return pages(ctx, func(ctx context.Context, cursor *string) ([]wire.Grant, string, error) {
+		req, err := wire.NewListGrantsRequest(c.address, &wire.ListGrantsParams{Cursor: cursor})
+		page, err := ask[wire.GrantList](ctx, c, req, err, http.StatusOK)
+		return page.Grants, page.Next, err
+	})
+}
+
+// Redemption is a court's access under a grant.
+type Redemption struct {
+	Item     evidence.ItemID
+	Grant    evidence.GrantID
+	Action   evidence.Action
+	Progress Progress
+}
+
+// Redeem signs grant.redeemed and, once that is in the log, writes the original bytes to dst, as Open does (RULES §7).
+func (c *Client) Redeem(ctx context.Context, p Redemption, dst io.Writer) (*Opened, error) {
+	a, err := c.redeem(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.decrypt(ctx, a, dst, nil, p.Progress); err != nil {
+		return nil, err
+	}
+	return &Opened{a.receipt, a.description}, nil
+}
+
+func (c *Client) redeem(ctx context.Context, p Redemption) (*access, error) {
+	stream := evidence.ItemOf(p.Item)
+	var item *evidence.ItemState
+	var ref evidence.EnvelopeRef
+	receipt, err := c.perform(ctx, []evidence.Stream{stream}, func(v *View) (a act, err error) {
+		d := &evidence.GrantRedeemedDetails{Grant: p.Grant, Action: p.Action}
+		a.stream = stream
+		if item, _, a.event, err = v.onGrant(p.Item, p.Grant, evidence.GrantRedeemed, d); err != nil {
+			return a, err
+		}
+		ref, err = v.envelope(item, c.actor)
+		d.Envelope = ref.SHA256
+		return a, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.unseal(ctx, receipt, item, ref)
+}
+
+// Acknowledge signs grant.acknowledged: which ciphertext arrived, and whether it and its content are what was deposited and described
+// (RULES §7.6). Unequal alarms both ends.
+func (c *Client) Acknowledge(ctx context.Context, item evidence.ItemID, grant evidence.GrantID, found evidence.Hash, equal bool) (*Receipt, error) {
+	stream := evidence.ItemOf(item)
+	return c.perform(ctx, []evidence.Stream{stream}, func(v *View) (act, error) {
+		_, _, e, err := v.onGrant(item, grant, evidence.GrantAcknowledged,
+			&evidence.GrantAcknowledgedDetails{Grant: grant, Evidence: found, Equal: equal, Verifier: c.cfg.Tool.Name + " " + c.cfg.Tool.Version})
+		if err != nil {
+			return act{}, err
+		}
+		return act{stream: stream, event: e}, nil
+	})
+}

@@ -1,0 +1,137 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// Keystore keeps one person's documents and sealed files on one device: a Folder, or a browser's own storage. Names are lower-case ASCII
+// with "/" between levels. What is absent is fs.ErrNotExist. It is safe for concurrent use.
+//
+// The signing key is not in it: it may live in a token or a KMS, and is handed to the Client as a Signer.
+type Keystore interface {
+	// Read returns a document, at most a few megabytes.
+	Read(name string) ([]byte, error)
+	// Write replaces a document at once and durably, or leaves the old one.
+	Write(name string, content []byte) error
+	// Create begins a file that exists under its name, durably, once Keep returns nil; closed before, it never existed.
+	Create(name string) (NewFile, error)
+	// Open opens a kept file.
+	Open(name string) (File, error)
+	// Remove removes a document or a file. What is absent is removed already.
+	Remove(name string) error
+	// List returns the names below a level, in order.
+	List(level string) ([]string, error)
+}
+
+// NewFile is a file that is being written.
+type NewFile interface {
+	io.WriteCloser
+	Keep() error
+}
+
+// File is a file that is read.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
+// The documents of a Keystore.
+const (
+	profileDoc  = "profile.json"
+	trustDoc    = "trust.json"
+	identityDoc = "identity.age"
+	memoryDoc   = "memory.json"
+	offersDoc   = "offers.json" // made by this person
+	answerDoc   = "answer.json" // to the newest invitation of this person
+	depositsDir = "deposits"
+	exportsDir  = "exports" // ciphertext on its way into a package
+)
+
+// Profile says who this person is, and where the vault answers.
+type Profile struct {
+	Address string           `json:"address"` // https://host[:port], without a path
+	Actor   evidence.ActorID `json:"actor"`
+}
+
+// ReadProfile returns the profile; fs.ErrNotExist before the first WriteProfile.
+func ReadProfile(k Keystore) (Profile, error) {
+	var p Profile
+	return p, readDoc(k, profileDoc, &p)
+}
+
+// WriteProfile replaces the profile.
+func WriteProfile(k Keystore, p Profile) error { return writeDoc(k, profileDoc, p) }
+
+// ErrPinned means that this device trusts another vault already.
+var ErrPinned = errors.New("another trust file is pinned on this device; a second vault needs a second folder")
+
+// Pin stores the trust file that everything is judged by (FORMATS §10). It is compared over a second channel first, and never replaced
+// by another.
+func Pin(k Keystore, trust tlog.Trust) error {
+	old, err := k.Read(trustDoc)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return k.Write(trustDoc, trust.Marshal())
+	case err != nil:
+		return err
+	case string(old) != string(trust.Marshal()):
+		return ErrPinned
+	}
+	return nil
+}
+
+// ReadTrust returns the pinned trust file; fs.ErrNotExist before Pin.
+func ReadTrust(k Keystore) (tlog.Trust, error) {
+	text, err := k.Read(trustDoc)
+	if err != nil {
+		return tlog.Trust{}, err
+	}
+	return tlog.ParseTrust(text)
+}
+
+// WriteIdentity stores the age identity under a passphrase.
+func WriteIdentity(k Keystore, id sealing.Identity, passphrase string) error {
+	file, err := sealing.WriteIdentityFile(id, passphrase)
+	if err != nil {
+		return err
+	}
+	return k.Write(identityDoc, file)
+}
+
+// ReadIdentity unlocks the age identity: fs.ErrNotExist, and the errors of sealing.ReadIdentityFile.
+func ReadIdentity(k Keystore, passphrase string) (sealing.Identity, error) {
+	file, err := k.Read(identityDoc)
+	if err != nil {
+		return sealing.Identity{}, err
+	}
+	return sealing.ReadIdentityFile(file, passphrase)
+}
+
+var errDamaged = errors.New("a document of this device's store is damaged")
+
+func readDoc(k Keystore, name string, into any) error {
+	text, err := k.Read(name)
+	if err != nil {
+		return err
+	}
+	if json.Unmarshal(text, into) != nil {
+		return errDamaged
+	}
+	return nil
+}
+
+func writeDoc(k Keystore, name string, doc any) error {
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	return k.Write(name, text)
+}

@@ -1,0 +1,201 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/wire"
+)
+
+// Listed is an item of a case: its verified state, and its label if one of this person's label keys opens it.
+type Listed struct {
+	*evidence.ItemState
+	Label  string
+	Opened bool // whether Label could be opened
+}
+
+// itemsOfLook bounds how many items are looked at together; each brings the streams it stands on.
+const itemsOfLook = 200
+
+// Items lists the items of a case, each verified, with its label. Which items there are is the vault's claim (RULES §11, 3).
+func (c *Client) Items(ctx context.Context, in evidence.CaseID) ([]Listed, error) {
+	items, err := c.listItems(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := c.labelKeys(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	var list []Listed
+	for batch := range slices.Chunk(items, itemsOfLook) {
+		streams := make([]evidence.Stream, len(batch))
+		for i, item := range batch {
+			streams[i] = evidence.ItemOf(evidence.ItemID(item.ID))
+		}
+		v, err := c.Look(ctx, streams...)
+		if err != nil {
+			return nil, err
+		}
+		for i, item := range batch {
+			own, err := state[*evidence.ItemState](v, streams[i])
+			switch {
+			case err != nil:
+				return nil, err
+			case own.Case != in:
+				return nil, alarm(Malformed, streams[i], nil)
+			case len(item.Label) > 0 && evidence.SHA256(item.Label) != own.Label.SHA256:
+				return nil, alarm(OtherText, streams[i], nil)
+			}
+			l := Listed{ItemState: own}
+			for _, key := range keys {
+				if text, err := sealing.OpenLabel(item.Label, key); err == nil {
+					l.Label, l.Opened = text, true
+					break
+				}
+			}
+			list = append(list, l)
+		}
+	}
+	return list, nil
+}
+
+func (c *Client) listItems(ctx context.Context, in evidence.CaseID) ([]wire.Item, error) {
+	return pages(ctx, func(ctx context.Context, cursor *string) ([]wire.Item, string, error) {
+		req, err := wire.NewListItemsRequest(c.address, string(in), &wire.ListItemsParams{Cursor: cursor})
+		page, err := ask[wire.ItemList](ctx, c, req, err, http.StatusOK)
+		return page.Items, page.Next, err
+	})
+}
+
+// labelKeys returns the label keys of a case that are addressed to this person, the newest first: the label key changes whenever somebody
+// leaves, and labels sealed before stay under the older one.
+func (c *Client) labelKeys(ctx context.Context, in evidence.CaseID) ([]sealing.ItemKey, error) {
+	stream := evidence.CaseOf(in)
+	v, err := c.Look(ctx, stream, evidence.ActorOf(c.actor))
+	if err != nil {
+		return nil, err
+	}
+	own, err := state[*evidence.CaseState](v, stream)
+	if err != nil {
+		return nil, err
+	}
+	current, err := c.labelKey(ctx, v, own)
+	if err != nil {
+		return nil, err
+	}
+	self, err := state[*evidence.ActorState](v, evidence.ActorOf(c.actor))
+	if err != nil {
+		return nil, err
+	}
+	keys := []sealing.ItemKey{current}
+	recipient := "" // of the label key after the event looked at, going forward
+	for seq := range v.Len(stream) {
+		e, err := v.Event(stream, seq)
+		if err != nil {
+			return nil, err
+		}
+		var refs []evidence.EnvelopeRef
+		switch d := e.Details.(type) {
+		case *evidence.CaseOpenedDetails:
+			recipient, refs = d.LabelKey.Recipient, d.LabelKey.Envelopes
+		case *evidence.CaseMemberRemovedDetails:
+			recipient, refs = d.LabelKey.Recipient, d.LabelKey.Envelopes
+		case *evidence.CaseMemberAddedDetails:
+			refs = []evidence.EnvelopeRef{d.Envelope}
+		}
+		if recipient == current.Recipient() {
+			continue
+		}
+		for _, ref := range refs {
+			if ref.Recipient != self.Fingerprint() {
+				continue
+			}
+			leaf, _ := v.Leaf(stream, seq)
+			body, err := c.attachment(ctx, leaf, ref.SHA256, nil, evidence.MaxEnvelope)
+			if kind := evidence.KindOf(err); kind == evidence.NotFound || kind == evidence.Gone {
+				continue // destroyed: labels of that time stay closed
+			}
+			if err != nil {
+				return nil, err
+			}
+			key, err := c.openLabelKey(v, own, body, evidence.LabelKey{Recipient: recipient, Envelopes: []evidence.EnvelopeRef{ref}})
+			if err != nil {
+				return nil, err
+			}
+			keys = slices.Insert(keys, 1, key)
+		}
+	}
+	return keys, nil
+}
+
+// attachment fetches a file that an event names, by its digest; access is the access event that allows it, nil for files of a case.
+func (c *Client) attachment(ctx context.Context, event, digest evidence.Hash, access *evidence.Hash, most int64) ([]byte, error) {
+	params := &wire.GetAttachmentParams{}
+	if access != nil {
+		params.Access = new(access.String())
+	}
+	req, err := wire.NewGetAttachmentRequest(c.address, event.String(), digest.String(), params)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.signedIn(ctx, req, http.StatusOK)
+	if err != nil {
+		return nil, err
+	}
+	body, err := readAll(resp, most)
+	if err == nil && evidence.SHA256(body) != digest {
+		err = alarm(OtherText, evidence.Stream{}, nil)
+	}
+	return body, err
+}
+
+// Entry is an event of a verified history.
+type Entry struct {
+	*evidence.Event
+	Leaf  evidence.Hash
+	Index int64 // in the log
+}
+
+// History returns a stream's events from the first to the last, verified, and proved to be all of them up to that moment.
+func (c *Client) History(ctx context.Context, s evidence.Stream) ([]Entry, error) {
+	v, err := c.Look(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Entry, v.Len(s))
+	for seq := range list {
+		e, err := v.Event(s, int64(seq))
+		if err != nil {
+			return nil, err
+		}
+		leaf, index := v.Leaf(s, int64(seq))
+		list[seq] = Entry{e, leaf, index}
+	}
+	return list, nil
+}
+
+// InternalNote reads an internal note of an event of a case, for its members.
+func (c *Client) InternalNote(ctx context.Context, in evidence.CaseID, e Entry, name string) (string, error) {
+	i := slices.IndexFunc(e.Notes, func(n evidence.Note) bool { return n.Name == name && n.Audience == evidence.ToInternal })
+	if i < 0 {
+		return "", evidence.Refuse(evidence.NotFound, "note")
+	}
+	keys, err := c.labelKeys(ctx, in)
+	if err != nil {
+		return "", err
+	}
+	file, err := c.attachment(ctx, e.Leaf, e.Notes[i].SHA256, nil, evidence.MaxNote)
+	if err != nil {
+		return "", err
+	}
+	for _, key := range keys {
+		if text, err := sealing.OpenNote(file, key); err == nil {
+			return text, nil
+		}
+	}
+	return "", evidence.Refuse(evidence.Forbidden, evidence.ReasonKeys)
+}

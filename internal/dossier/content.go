@@ -1,0 +1,264 @@
+package dossier
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/sealing"
+)
+
+// item is what the events of a packaged item say about its files.
+type item struct {
+	id           evidence.ItemID
+	events       []step
+	deposit      *evidence.ItemDepositedDetails // nil if it did not verify
+	exhibit      int64
+	terms        *evidence.Terms          // of the manifest's grant
+	envelopes    []evidence.Hash          // every one ever made for the recipient
+	descriptions map[string]evidence.File // by file name
+	exports      []*evidence.ItemExportedDetails
+	notes        map[string]evidence.Note // that a package may hold, by file name
+	opaque       bool                     // some event could not be read: what is not recorded may be recorded there
+	opened       *Opened
+}
+
+// step is an event of an item; the event is nil if it did not verify.
+type step struct {
+	*evidence.Event
+	leaf  evidence.Hash
+	index int64
+	until evidence.Time // when a withheld event may be shown
+}
+
+// Opened is the decrypted side of an item of a verified package.
+type Opened struct {
+	Item        evidence.ItemID
+	Exhibit     int64  // 0 while it is not sealed
+	Description []byte // JSON
+	key         sealing.ItemKey
+	evidence    func() *io.SectionReader
+	want        sealing.Digest
+}
+
+// WriteEvidence decrypts the evidence once more, to w. What was written counts only if there is no error.
+func (o Opened) WriteEvidence(w io.Writer) error {
+	got, err := sealing.Decrypt(w, o.evidence(), o.key)
+	if err == nil && got.Plaintext != o.want {
+		err = errChanged
+	}
+	return err
+}
+
+func gather(h *History, p *Package, id evidence.ItemID) item {
+	it := item{id: id, descriptions: map[string]evidence.File{}, notes: map[string]evidence.Note{}}
+	s := evidence.ItemOf(id)
+	for seq := range h.Len(s) {
+		e, err := h.Event(s, seq)
+		it.opaque = it.opaque || err != nil
+		leaf, index := h.Leaf(s, seq)
+		it.events = append(it.events, step{e, leaf, index, h.chain(s).records[seq].until})
+		if e != nil {
+			it.learn(e, p.Manifest)
+		}
+	}
+	return it
+}
+
+func (it *item) learn(e *evidence.Event, m Manifest) {
+	seq := e.Stream.Seq
+	envelope := func(r evidence.EnvelopeRef) {
+		if r.Recipient == m.Recipient {
+			it.envelopes = append(it.envelopes, r.SHA256)
+		}
+	}
+	switch d := e.Details.(type) {
+	case *evidence.ItemDepositedDetails:
+		if seq == 0 {
+			it.deposit = d
+			it.descriptions["description.age"] = d.Description
+			for _, r := range d.Envelopes {
+				envelope(r)
+			}
+		}
+	case *evidence.ItemSealedDetails:
+		it.exhibit = d.Exhibit
+	case *evidence.ItemAmendedDetails:
+		it.descriptions[fmt.Sprintf("description.%d.age", seq)] = d.Description
+	case *evidence.ItemEnvelopeAddedDetails:
+		envelope(d.Envelope)
+	case *evidence.ItemExportedDetails:
+		it.exports = append(it.exports, d)
+	case *evidence.GrantProposedDetails:
+		if d.ID == m.Grant {
+			it.terms = &d.Terms
+		}
+	}
+	grant := evidence.GrantNamed(e.Details)
+	if d, ok := e.Details.(*evidence.GrantProposedDetails); ok {
+		grant = d.ID
+	}
+	for _, n := range e.Notes {
+		if n.Audience == evidence.ToItem || n.Audience == evidence.ToRecipient && grant == m.Grant {
+			it.notes[fmt.Sprintf("notes/%06d-%s.age", seq, n.Name)] = n
+		}
+	}
+}
+
+// checkContent compares the items' files with what their events say of them, then the whole package with what its recipient signed
+// for, and opens the items if there is an identity. Each step is worth taking only if the ones before found nothing.
+func (v *verification) checkContent() {
+	for _, check := range []func(*item) (Result, string, error){v.checkItem, v.checkExport, v.open} {
+		for i := range v.items {
+			it := &v.items[i]
+			if result, reason, err := check(it); reason != "" {
+				v.found.add(i, Finding{Check: CheckContent, Result: result, Reason: reason, Stream: evidence.ItemOf(it.id), Seq: -1, Err: err})
+			}
+		}
+		if v.found.any(CheckContent) {
+			return
+		}
+	}
+}
+
+// unrecorded is the answer where something was not recorded: an event that could not be read may have recorded it.
+func (it *item) unrecorded() Result {
+	if it.opaque {
+		return NotChecked
+	}
+	return Fail
+}
+
+func (v *verification) checkItem(it *item) (Result, string, error) {
+	if it.deposit == nil {
+		return NotChecked, ReasonItemUnknown, nil
+	}
+	descriptions := slices.Sorted(maps.Keys(it.descriptions))
+	switch {
+	case !v.is(it, "evidence.age", evidence.File{SHA256: it.deposit.Evidence.SHA256, Size: it.deposit.Evidence.Size}):
+		return Fail, ReasonEvidenceChanged, nil
+	case v.pkg.Grant != "" && (it.terms == nil || it.terms.Recipient.Fingerprint != v.pkg.Recipient):
+		return it.unrecorded(), ReasonNotGranted, nil
+	case !v.isEnvelope(it):
+		return it.unrecorded(), ReasonEnvelopeChanged, nil
+	case !v.areDescriptions(it):
+		return it.unrecorded(), ReasonDescriptionChanged, nil
+	case !v.areNotes(it):
+		return it.unrecorded(), ReasonNoteChanged, nil
+	case !v.has(it, "evidence.age"):
+		return NotChecked, ReasonEvidenceMissing, nil
+	case !v.has(it, "key.age"):
+		return NotChecked, ReasonEnvelopeMissing, nil
+	case slices.ContainsFunc(descriptions, func(name string) bool { return !v.has(it, name) }):
+		return NotChecked, ReasonDescriptionMissing, nil
+	}
+	return "", "", nil
+}
+
+// checkExport looks for the event by which the recipient signed for exactly these files.
+func (v *verification) checkExport(it *item) (Result, string, error) {
+	var mine []*evidence.ItemExportedDetails
+	for _, d := range it.exports {
+		if d.Form == "package" && d.Nonce == v.pkg.Nonce && d.Grant == v.pkg.Grant {
+			mine = append(mine, d)
+		}
+	}
+	digest := ContentDigest(v.pkg.Files)
+	switch {
+	case len(mine) == 0:
+		return it.unrecorded(), ReasonNotExported, nil
+	case !slices.ContainsFunc(mine, func(d *evidence.ItemExportedDetails) bool { return d.Content == digest }):
+		return Fail, ReasonExportChanged, nil
+	}
+	return "", "", nil
+}
+
+func (v *verification) has(it *item, name string) bool { return v.pkg.Has(ItemPath(it.id, name)) }
+
+// is reports whether the file, if it is there, is the one recorded. That it is the one the manifest lists was checked before.
+func (v *verification) is(it *item, name string, want evidence.File) bool {
+	f, ok := v.pkg.listed(ItemPath(it.id, name))
+	return !ok || f.SHA256 == want.SHA256 && f.Size == want.Size
+}
+
+func (v *verification) isEnvelope(it *item) bool {
+	f, ok := v.pkg.listed(ItemPath(it.id, "key.age"))
+	return !ok || slices.Contains(it.envelopes, f.SHA256)
+}
+
+func (v *verification) areDescriptions(it *item) bool {
+	return v.all(it, "description", func(name string) bool {
+		want, ok := it.descriptions[name]
+		return ok && v.is(it, name, want)
+	})
+}
+
+func (v *verification) areNotes(it *item) bool {
+	return v.all(it, "notes/", func(name string) bool {
+		want, ok := it.notes[name]
+		return ok && v.is(it, name, evidence.File{SHA256: want.SHA256, Size: want.Size})
+	})
+}
+
+// all reports whether every file of the item whose name begins so is good.
+func (v *verification) all(it *item, prefix string, good func(name string) bool) bool {
+	for _, f := range v.pkg.under(ItemPath(it.id, prefix)) {
+		if p, _ := parsePath(f.Path); !good(p.name) {
+			return false
+		}
+	}
+	return true
+}
+
+// open opens envelope, description and evidence with the recipient's identity, and compares the evidence with what the description says
+// of it. The description is sealed by who deposited, and its file is the one recorded.
+func (v *verification) open(it *item) (Result, string, error) {
+	if v.Identity == nil {
+		return "", "", nil
+	}
+	envelope, err := v.pkg.read(ItemPath(it.id, "key.age"), sealing.MaxEnvelope)
+	if err != nil {
+		return Fail, ReasonEnvelopeDamaged, err
+	}
+	key, err := sealing.OpenEnvelope(envelope, *v.Identity, it.deposit.ItemRecipient)
+	switch {
+	case errors.Is(err, sealing.ErrNotForYou):
+		return Fail, ReasonIdentityForeign, err
+	case errors.Is(err, sealing.ErrForeignEnvelope):
+		return Fail, ReasonEnvelopeForeign, err
+	case err != nil:
+		return Fail, ReasonEnvelopeDamaged, err
+	}
+	file, err := v.pkg.read(ItemPath(it.id, "description.age"), evidence.MaxDescription)
+	if err != nil {
+		return Fail, ReasonDescriptionUnopened, err
+	}
+	description, err := sealing.OpenDescription(file, key)
+	if err != nil {
+		return Fail, ReasonDescriptionUnopened, err
+	}
+	var stated struct {
+		SHA256 evidence.Hash `json:"sha256"`
+		Size   int64         `json:"size"`
+	}
+	if err := json.Unmarshal(description, &stated); err != nil {
+		return Fail, ReasonDescriptionUnopened, err
+	}
+	want := sealing.Digest{SHA256: stated.SHA256, Size: stated.Size}
+	src := func() *io.SectionReader { return v.pkg.Open(ItemPath(it.id, "evidence.age")) }
+	if it.deposit.Class != evidence.DescriptionOnly {
+		got, err := sealing.Decrypt(io.Discard, src(), key)
+		if err != nil {
+			return Fail, ReasonEvidenceUnopened, err
+		}
+		if got.Plaintext != want || got.Tree != it.deposit.Evidence.Tree || got.Ciphertext.SHA256 != it.deposit.Evidence.SHA256 {
+			return Fail, ReasonPlaintextChanged, errors.New("dossier: the opened evidence is not the one described")
+		}
+	}
+	it.opened = &Opened{it.id, it.exhibit, description, key, src, want}
+	return "", "", nil
+}

@@ -1,0 +1,341 @@
+package dossier
+
+import (
+	"errors"
+	"slices"
+	"sync"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/heads"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// Excerpt is what somebody hands over as the whole of some streams. Nothing of it is believed.
+type Excerpt struct {
+	// Heads is the receipt of the vault.heads event under which the lengths are proved.
+	Heads   []byte
+	Streams []Stream
+	// Newer also accepts events at a stream's end that Heads does not cover. A client that is about to act wants them; a court package
+	// never has any.
+	Newer bool
+}
+
+// Stream is one stream from its first event.
+type Stream struct {
+	ID     evidence.Stream
+	Events int64 // how many are handed over
+	// Receipt returns the receipt of event seq, 0 ≤ seq < Events. It is called from several goroutines, and again for the same event.
+	Receipt func(seq int64) ([]byte, error)
+	Length  Length
+}
+
+// Held makes a Receipt function of receipts in memory.
+func Held(receipts [][]byte) func(seq int64) ([]byte, error) {
+	return func(seq int64) ([]byte, error) { return receipts[seq], nil }
+}
+
+// Length proves how long a stream is under one publication of the heads map: event N-1 is in the map, event N is not (FORMATS §7).
+type Length struct {
+	N      int64
+	Member *heads.Proof // nil if and only if N is 0
+	Absent heads.Proof
+}
+
+// History is what an Excerpt was found to say.
+type History struct {
+	trust    tlog.Trust
+	founders []evidence.Hash
+	newer    bool
+
+	chains []*chain // in the order of Excerpt.Streams, the vault's own last
+	byID   map[evidence.Stream]int
+	book   *chain // the vault.heads event; nil if it was not handed over
+
+	found   findings
+	opened  *checkpoints
+	signers signers
+	refs    map[place]int // how many events yet to be judged stand on an event
+	named   map[evidence.Stream]bool
+	spare   spare
+}
+
+// place is an event's.
+type place struct {
+	chain int
+	seq   int64
+}
+
+// chain is one stream while it is judged.
+type chain struct {
+	Stream
+	at      int   // in History.chains
+	first   int64 // seq of the first record: 0, but for the vault's own stream
+	records []record
+	events  []*evidence.Event // those kept in memory, see spare
+
+	// What has been judged so far, in the order of the log:
+	next    int64          // the event to be judged next
+	state   evidence.State // after event next-1
+	barrier int64          // the last barrier event, or -1
+	kept    map[int64]evidence.State
+	// broken says that not every event is in its place; lost, that one could not be judged, so that nothing after it can be.
+	broken, lost bool
+}
+
+// record is what is kept of every event.
+type record struct {
+	leaf    evidence.Hash
+	index   int64
+	seq     int64 // as the statement says
+	signer  int32 // number in signers
+	read    bool  // signature by the key in the leaf, and inclusion, are verified
+	barrier bool
+	until   evidence.Time // when a withheld event may be shown; 0 for all others
+}
+
+// Replay verifies an excerpt and replays the law over it: signatures, inclusion, checkpoints, chain, completeness, rules (FORMATS §12).
+// Events are judged in the order of the log, each by the states of the streams it names at exactly the heads it names, its signature by
+// the key its signer had there.
+//
+// Without findings everything handed over is genuine, lawful and, up to Covers, complete. Otherwise each check that did not pass has one
+// or two findings, and History holds what could be judged all the same: it is for display only.
+func Replay(trust tlog.Trust, x Excerpt) (*History, []Finding) {
+	h := newHistory(trust, x)
+	return h, h.run()
+}
+
+func (h *History) run() []Finding {
+	h.readAll()
+	for _, c := range h.chains {
+		h.checkSequence(c)
+	}
+	h.judgeAll()
+	h.checkComplete()
+	return h.found.sorted()
+}
+
+func newHistory(trust tlog.Trust, x Excerpt) *History {
+	h := &History{trust: trust, newer: x.Newer, byID: map[evidence.Stream]int{}, opened: newCheckpoints(trust),
+		signers: signers{numbers: map[evidence.Hash]int32{}}, refs: map[place]int{}, named: map[evidence.Stream]bool{}, spare: newSpare()}
+	for _, spki := range trust.Founders() {
+		h.founders = append(h.founders, evidence.SHA256(spki))
+	}
+	for _, s := range x.Streams {
+		if _, twice := h.byID[s.ID]; twice || s.ID.Type == evidence.VaultStream {
+			h.found.add(len(h.chains), Finding{Check: CheckPackage, Result: Fail, Reason: ReasonStreamTwice, Stream: s.ID, Seq: -1})
+			continue
+		}
+		h.add(s, 0)
+	}
+	if len(x.Heads) == 0 {
+		h.found.add(len(h.chains), Finding{Check: CheckComplete, Result: NotChecked, Reason: ReasonHeadsMissing, Seq: -1})
+		return h
+	}
+	h.book = h.add(Stream{ID: evidence.VaultOf(trust.Vault()), Events: 1, Receipt: func(int64) ([]byte, error) { return x.Heads, nil }}, 0)
+	return h
+}
+
+func (h *History) add(s Stream, first int64) *chain {
+	c := &chain{Stream: s, at: len(h.chains), first: first, barrier: -1, kept: map[int64]evidence.State{}}
+	c.records = make([]record, max(0, s.Events))
+	c.events = make([]*evidence.Event, len(c.records))
+	h.byID[s.ID] = c.at
+	h.chains = append(h.chains, c)
+	return c
+}
+
+func (h *History) chain(s evidence.Stream) *chain {
+	if i, ok := h.byID[s]; ok {
+		return h.chains[i]
+	}
+	return nil
+}
+
+func (h *History) note(c *chain, seq int64, check Check, result Result, reason string, err error) {
+	h.found.add(c.at, Finding{Check: check, Result: result, Reason: reason, Stream: c.ID, Seq: seq, Err: err})
+}
+
+// checkSequence looks at the positions that the statements of a stream state (FORMATS §3). The links between them are looked at while
+// judging.
+func (h *History) checkSequence(c *chain) {
+	if c == h.book {
+		return
+	}
+	for i := range c.records {
+		r := &c.records[i]
+		if !r.read {
+			c.broken, c.lost = true, true
+			continue
+		}
+		if r.seq != int64(i) {
+			h.note(c, int64(i), CheckChain, Fail, c.disorder(i), nil)
+			c.broken, c.lost = true, true
+			return
+		}
+	}
+}
+
+// disorder says why record i has another position; those before it are as they should be.
+func (c *chain) disorder(i int) string {
+	seq := c.records[i].seq
+	switch {
+	case seq >= 0 && seq < int64(i):
+		if c.records[seq].leaf == c.records[i].leaf {
+			return ReasonDuplicate
+		}
+		return ReasonFork
+	case slices.ContainsFunc(c.records[i:], func(r record) bool { return r.read && r.seq == int64(i) }):
+		return ReasonSwapped
+	case i == 0:
+		return ReasonMissingFirst
+	}
+	return ReasonMissing
+}
+
+// checkComplete demands every stream that a statement names, and the proof that each ends where it ends.
+func (h *History) checkComplete() {
+	for s := range h.named {
+		if h.chain(s) == nil {
+			h.found.add(len(h.chains), Finding{Check: CheckComplete, Result: Fail, Reason: ReasonStreamMissing, Stream: s, Seq: -1})
+		}
+	}
+	state := h.Heads()
+	if state == nil {
+		if h.book != nil && !h.found.failed(CheckComplete) {
+			h.note(h.book, -1, CheckComplete, NotChecked, ReasonHeadsUnproved, nil)
+		}
+		return
+	}
+	if h.book.records[0].index < state.Covers {
+		h.note(h.book, -1, CheckComplete, Fail, ReasonHeadsCovers, nil)
+		return
+	}
+	for _, c := range h.chains {
+		if c == h.book {
+			continue
+		}
+		if reason, err := h.checkLength(c, state); reason != "" {
+			h.note(c, -1, CheckComplete, Fail, reason, err)
+		}
+	}
+}
+
+func (h *History) checkLength(c *chain, state *evidence.HeadsState) (string, error) {
+	l := c.Length
+	switch {
+	case l.N < 0, (l.N == 0) != (l.Member == nil):
+		return ReasonHeadsProof, nil
+	case c.Events < l.N:
+		return ReasonMissingLast, nil
+	case c.Events > l.N && !h.newer:
+		return ReasonNotCovered, nil
+	}
+	for _, r := range c.records[:l.N] {
+		if r.read && r.index >= state.Covers {
+			return ReasonNotCovered, nil
+		}
+	}
+	tag := c.ID.Tag(h.trust.Vault())
+	if l.N > 0 && c.records[l.N-1].read {
+		err := l.Member.VerifyMember(state.Root, heads.Key(tag, uint64(l.N-1)), c.records[l.N-1].leaf)
+		if errors.Is(err, heads.ErrValue) {
+			return ReasonOtherLast, err
+		}
+		if err != nil {
+			return ReasonHeadsProof, err
+		}
+	}
+	err := l.Absent.VerifyAbsent(state.Root, heads.Key(tag, uint64(l.N)))
+	if errors.Is(err, heads.ErrPresent) {
+		return ReasonMissingLast, err
+	}
+	if err != nil {
+		return ReasonHeadsProof, err
+	}
+	return "", nil
+}
+
+// Heads is the publication of the heads map under which lengths are proved, or nil.
+func (h *History) Heads() *evidence.HeadsState {
+	if h.book == nil || h.book.lost {
+		return nil
+	}
+	s, _ := h.book.state.(*evidence.HeadsState)
+	return s
+}
+
+// Streams lists what was handed over, in that order.
+func (h *History) Streams() []evidence.Stream {
+	var list []evidence.Stream
+	for _, c := range h.chains {
+		if c != h.book {
+			list = append(list, c.ID)
+		}
+	}
+	return list
+}
+
+// State is the stream's after its last event: nil if it was not handed over, has no event, or could not be judged to its end.
+func (h *History) State(s evidence.Stream) evidence.State {
+	c := h.chain(s)
+	if c == nil || c.lost {
+		return nil
+	}
+	return c.state
+}
+
+// Facts are the last states of all streams: what the next event is to be judged by.
+func (h *History) Facts() evidence.Facts {
+	f := evidence.Facts{Origin: h.trust.Vault(), Founders: h.founders, States: map[evidence.Stream]evidence.State{}}
+	for _, c := range h.chains {
+		if c != h.book && !c.lost && c.state != nil {
+			f.States[c.ID] = c.state
+		}
+	}
+	return f
+}
+
+// Len is the number of events handed over for a stream.
+func (h *History) Len(s evidence.Stream) int64 {
+	if c := h.chain(s); c != nil {
+		return int64(len(c.records))
+	}
+	return 0
+}
+
+// Leaf and Index are the Merkle leaf hash and the log index of event seq, 0 ≤ seq < Len; the zero Hash for an event that did not verify.
+func (h *History) Leaf(s evidence.Stream, seq int64) (leaf evidence.Hash, index int64) {
+	r := h.chain(s).records[seq]
+	if !r.read {
+		return evidence.Hash{}, -1
+	}
+	return r.leaf, r.index
+}
+
+// Event returns event seq, 0 ≤ seq < Len. It must not be changed. It fails for an event that did not verify, or is of a newer version.
+func (h *History) Event(s evidence.Stream, seq int64) (*evidence.Event, error) {
+	c := h.chain(s)
+	if c == nil || seq < 0 || seq >= int64(len(c.records)) || !c.records[seq].read {
+		return nil, evidence.Refuse(evidence.NotFound, "event")
+	}
+	return h.again(c, int(seq))
+}
+
+// signers numbers the keys that signed.
+type signers struct {
+	mu      sync.Mutex
+	numbers map[evidence.Hash]int32
+	ids     []evidence.Hash
+}
+
+func (s *signers) number(id evidence.Hash) int32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, ok := s.numbers[id]
+	if !ok {
+		n = int32(len(s.ids))
+		s.numbers[id] = n
+		s.ids = append(s.ids, id)
+	}
+	return n
+}

@@ -1,0 +1,279 @@
+package dossier
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"strongroom.example/strongroom/internal/custody"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// blockSize is how many events or files one goroutine takes at a time.
+const blockSize = 16
+
+// parallel calls f for 0 ≤ i < n, on all cores.
+func parallel(n int, f func(i int)) {
+	var next atomic.Int64
+	var done sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n/blockSize+1) {
+		done.Go(func() {
+			for {
+				from := int(next.Add(blockSize)) - blockSize
+				if from >= n {
+					return
+				}
+				for i := from; i < min(from+blockSize, n); i++ {
+					f(i)
+				}
+			}
+		})
+	}
+	done.Wait()
+}
+
+// readAll verifies every event by itself: its form, its signature by the key that its leaf names, its inclusion. Whether that key was
+// the signer's, and the act lawful, is seen when it is judged.
+func (h *History) readAll() {
+	var all []place
+	for _, c := range h.chains {
+		for i := range c.records {
+			all = append(all, place{c.at, int64(i)})
+		}
+	}
+	var mu sync.Mutex
+	parallel(len(all), func(i int) {
+		e := h.read(h.chains[all[i].chain], int(all[i].seq))
+		if e == nil {
+			return
+		}
+		names := Names(e)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, s := range names {
+			h.named[s] = true
+		}
+		for _, r := range e.ReliedOn {
+			if at, ok := h.byID[r.Stream()]; ok {
+				h.refs[place{at, r.Seq}]++
+			}
+		}
+	})
+	if h.book != nil && h.book.records[0].read {
+		h.book.first = h.book.records[0].seq
+	}
+}
+
+// opening is an event's receipt taken apart.
+type opening struct {
+	receipt   tlog.Receipt
+	leaf      leafParts
+	statement *custody.Statement
+	unknown   error // set when the statement is of a newer version
+}
+
+// open reads a receipt strictly; nothing is verified.
+func open(data []byte) (o opening, check Check, reason string, err error) {
+	if o.receipt, err = tlog.ParseReceipt(data); err != nil {
+		switch {
+		case errors.Is(err, tlog.ErrIndex):
+			return o, CheckInclusion, ReasonIndex, err
+		case errors.Is(err, tlog.ErrCheckpoint):
+			return o, CheckInclusion, ReasonOtherCheckpoint, err
+		}
+		return o, CheckPackage, ReasonReceipt, err
+	}
+	if o.leaf, err = parseLeaf(o.receipt.Leaf()); err != nil {
+		return o, CheckInclusion, ReasonLeaf, err
+	}
+	typ, payload, signature, keyID := o.receipt.DSSE()
+	b64 := base64.StdEncoding.EncodeToString
+	dsse := fmt.Appendf(nil, `{"payload":"%s","payloadType":"%s","signatures":[{"keyid":"%s","sig":"%s"}]}`, b64(payload), typ, keyID, b64(signature))
+	if o.statement, err = custody.Open(dsse); o.statement == nil {
+		return o, CheckSignatures, ReasonStatement, err
+	}
+	o.unknown = err
+	return o, "", "", nil
+}
+
+// read verifies event i of c and fills its record. It returns the event unless it does not verify.
+func (h *History) read(c *chain, i int) *evidence.Event {
+	data, err := c.Receipt(int64(i))
+	if err != nil {
+		h.note(c, int64(i), CheckPackage, Fail, ReasonUnreadable, err)
+		return nil
+	}
+	if isWithheld(data) && c != h.book {
+		h.readWithheld(c, i, data)
+		return nil
+	}
+	o, check, reason, err := open(data)
+	var signed *custody.Signed
+	if err == nil {
+		signed, check, reason, err = o.verify()
+	}
+	if reason == "" {
+		check, reason, err = h.include(o)
+	}
+	if reason != "" {
+		h.note(c, int64(i), check, Fail, reason, err)
+		return nil
+	}
+	e := signed.Event()
+	if e.Vault != h.trust.Vault() || e.Stream.Stream() != c.ID {
+		h.note(c, int64(i), CheckChain, Fail, ReasonForeignStream, nil)
+		return nil
+	}
+	if err := checkPossession(e); err != nil {
+		h.note(c, int64(i), CheckSignatures, Fail, evidence.ReasonPossession, err)
+		return nil
+	}
+	c.records[i] = record{leaf: signed.LeafHash(), index: o.receipt.Index(), seq: e.Stream.Seq, signer: h.signers.number(signed.KeyID()),
+		read: true, barrier: e.Kind.Barrier()}
+	if o.unknown != nil {
+		h.note(c, int64(i), CheckRules, NotChecked, evidence.ReasonOf(o.unknown), o.unknown)
+	}
+	if o.unknown == nil && h.spare.take(len(signed.Payload())) {
+		c.events[i] = e
+	}
+	return e
+}
+
+// verify checks the signature by the key in the leaf, and that the leaf is the statement's.
+func (o opening) verify() (*custody.Signed, Check, string, error) {
+	switch {
+	case o.statement.PAEDigest() != o.leaf.digest:
+		return nil, CheckSignatures, ReasonPayload, nil
+	case !bytes.Equal(o.statement.Signature(), o.leaf.signature):
+		return nil, CheckSignatures, ReasonSignature, nil
+	}
+	signed, err := o.statement.Verify(o.leaf.spki)
+	if err != nil {
+		return nil, CheckSignatures, ReasonSignature, err
+	}
+	if !bytes.Equal(signed.Leaf(), o.receipt.Leaf()) {
+		return nil, CheckInclusion, ReasonLeaf, nil
+	}
+	return signed, "", "", nil
+}
+
+// include checks the receipt under the pinned log keys. A key that is out of use may not vouch for what came after.
+func (h *History) include(o opening) (Check, string, error) {
+	cp, err := h.opened.open(o.receipt)
+	if err == nil {
+		_, err = tlog.VerifyInclusion(tlog.LeafHash(o.receipt.Leaf()), o.receipt.Index(), o.receipt.Proof(), cp)
+	}
+	if err != nil {
+		return logReason(err)
+	}
+	for _, l := range h.trust.Logs() {
+		if id, err := tlog.LogID(l.Key); err == nil && id == o.receipt.LogID() && !l.End.IsZero() &&
+			o.statement.Event().Time.Std().Add(-evidence.Clock).After(l.End) {
+			return CheckCheckpoint, ReasonLogKeyRetired, nil
+		}
+	}
+	return "", "", nil
+}
+
+// logReason says which check an error of package tlog, or errForked, belongs to.
+func logReason(err error) (Check, string, error) {
+	for _, r := range []struct {
+		is     error
+		check  Check
+		reason string
+	}{
+		{tlog.ErrIndex, CheckInclusion, ReasonIndex},
+		{tlog.ErrProof, CheckInclusion, ReasonProof},
+		{tlog.ErrLogKey, CheckCheckpoint, ReasonLogKey},
+		{tlog.ErrOrigin, CheckCheckpoint, ReasonLogOrigin},
+		{errForked, CheckCheckpoint, ReasonLogFork},
+	} {
+		if errors.Is(err, r.is) {
+			return r.check, r.reason, err
+		}
+	}
+	return CheckCheckpoint, ReasonLogSignature, err
+}
+
+// checkPossession: who was enrolled, or given new keys, holds them. That a proof is there is evidence's rule.
+func checkPossession(e *evidence.Event) error {
+	var keys evidence.Keys
+	switch d := e.Details.(type) {
+	case *evidence.ActorEnrolledDetails:
+		keys = d.Keys
+	case *evidence.ActorKeyRotatedDetails:
+		keys = d.Keys
+	}
+	if keys.Possession == "" {
+		return nil
+	}
+	return custody.CheckPossession(e.Vault, evidence.ActorID(e.Stream.ID), keys)
+}
+
+// again returns event i of c, which was read before; with an Unknown error, if it is of a newer version.
+func (h *History) again(c *chain, i int) (*evidence.Event, error) {
+	if e := c.events[i]; e != nil {
+		return e, nil
+	}
+	data, err := c.Receipt(int64(i))
+	if err != nil {
+		return nil, err
+	}
+	o, _, _, err := open(data)
+	if err != nil {
+		return nil, err
+	}
+	// The same leaf as before, whose signature was verified, and the statement that it signs.
+	if evidence.Hash(tlog.LeafHash(o.receipt.Leaf())) != c.records[i].leaf || o.statement.PAEDigest() != o.leaf.digest {
+		return nil, errChanged
+	}
+	return o.statement.Event(), o.unknown
+}
+
+var errChanged = errors.New("dossier: a file changed while it was read")
+
+// leafParts are what a leaf says (FORMATS §4). Its one spelling is custody's to write, and compared after the signature.
+type leafParts struct {
+	digest    evidence.Hash
+	signature []byte
+	spki      []byte
+}
+
+var errLeaf = errors.New("dossier: the leaf is no hashedrekord entry")
+
+func parseLeaf(leaf []byte) (p leafParts, err error) {
+	value := func(name string) []byte {
+		_, rest, found := bytes.Cut(leaf, []byte(name+`":"`))
+		text, _, ended := bytes.Cut(rest, []byte(`"`))
+		b, e := base64.StdEncoding.DecodeString(string(text))
+		if !found || !ended || e != nil {
+			err = errLeaf
+		}
+		return b
+	}
+	digest := value("digest")
+	p.signature, p.spki = value("content"), value("rawBytes")
+	if len(digest) != len(p.digest) {
+		return p, errLeaf
+	}
+	p.digest = evidence.Hash(digest)
+	return p, err
+}
+
+// spare is how many bytes of statements may still be kept in memory. What does not fit is read again when it is needed.
+type spare struct{ left *atomic.Int64 }
+
+const maxKept = 24 << 20
+
+func newSpare() spare {
+	s := spare{new(atomic.Int64)}
+	s.left.Store(maxKept)
+	return s
+}
+
+func (s spare) take(n int) bool { return s.left.Add(int64(-n)) >= 0 }

@@ -1,0 +1,171 @@
+package dossier
+
+import (
+	"fmt"
+	"slices"
+
+	"strongroom.example/strongroom/internal/evidence"
+)
+
+// Verdict is the whole answer (FORMATS §12).
+type Verdict string
+
+const (
+	Verified   Verdict = "verified"   // every check passed or is not required
+	Incomplete Verdict = "incomplete" // nothing contradicts, but something could not be checked
+	Refused    Verdict = "refused"    // something is wrong
+)
+
+// ExitCode is what a program that verifies ends with.
+func (v Verdict) ExitCode() int {
+	switch v {
+	case Verified:
+		return 0
+	case Refused:
+		return 1
+	}
+	return 2
+}
+
+// Report is the answer to every check, and what follows from it in plain words. Its JSON is that of FORMATS §12.
+type Report struct {
+	Verdict     Verdict       `json:"verdict"`
+	Checks      []CheckResult `json:"checks"` // in the order of Checks
+	Items       []ItemReport  `json:"items"`
+	Events      []EventReport `json:"events"` // of the items, item by item
+	Shows       []string      `json:"shows"`
+	DoesNotShow []string      `json:"does_not_show"`
+
+	opened []Opened
+}
+
+// CheckResult is the answer to one check. Reason is a stable code, Detail a sentence; both are empty for a pass.
+type CheckResult struct {
+	Name   Check  `json:"name"`
+	Result Result `json:"result"`
+	Reason string `json:"reason"`
+	Detail string `json:"detail"`
+}
+
+// ItemReport says what a packaged item is.
+type ItemReport struct {
+	ID        evidence.ItemID  `json:"id"`
+	Case      evidence.CaseID  `json:"case"`
+	Exhibit   int64            `json:"exhibit"` // 0 while it is not sealed
+	Class     evidence.Class   `json:"class"`
+	Content   evidence.Content `json:"content"`
+	Deposited evidence.Time    `json:"deposited"`
+	Steps     int64            `json:"steps"`
+	SHA256    evidence.Hash    `json:"sha256"` // of the encrypted file
+	Size      int64            `json:"size"`   // of the encrypted file, in bytes
+	Opened    bool             `json:"opened"` // with the identity given, and equal to its description
+	Share     *Share           `json:"share,omitempty"`
+}
+
+// Share is what the grant permits.
+type Share struct {
+	Grant        evidence.GrantID  `json:"grant"`
+	To           evidence.Role     `json:"to"`
+	Actions      []evidence.Action `json:"actions"`
+	Purpose      evidence.Purpose  `json:"purpose"`
+	Jurisdiction string            `json:"jurisdiction"`
+	LegalBasis   string            `json:"legal_basis"`
+	Onward       bool              `json:"onward"`
+	NotBefore    evidence.Time     `json:"not_before"`
+	Expires      evidence.Time     `json:"expires"`
+}
+
+// EventReport is one step of an item's history.
+type EventReport struct {
+	Item         evidence.ItemID  `json:"item"`
+	Step         int64            `json:"step"` // from 1
+	Kind         evidence.Kind    `json:"kind,omitempty"` // this and all about the signer is absent from a withheld step
+	Time         evidence.Time    `json:"time,omitempty"` // as the signer stated it
+	Role         evidence.Role    `json:"role,omitempty"`
+	Organization evidence.OrgID   `json:"organization,omitempty"`
+	Actor        evidence.ActorID `json:"actor,omitempty"`
+	Entry        int64            `json:"entry"` // index in the log
+	Leaf         evidence.Hash    `json:"leaf"`
+	What         string           `json:"what"`
+}
+
+// Opened returns what can be extracted: nothing unless the package is verified and an identity opened it.
+func (r *Report) Opened() []Opened {
+	if r.Verdict != Verified {
+		return nil
+	}
+	return r.opened
+}
+
+// Check returns the answer to one check.
+func (r *Report) Check(c Check) CheckResult { return r.Checks[slices.Index(Checks, c)] }
+
+func (v *verification) report() *Report {
+	r := &Report{Verdict: Verified, Items: []ItemReport{}, Events: []EventReport{}, Shows: []string{}, DoesNotShow: []string{}}
+	for _, c := range Checks {
+		result, f := v.result(c)
+		r.Checks = append(r.Checks, CheckResult{c, result, f.Reason, v.detail(f)})
+		switch {
+		case result == Fail:
+			r.Verdict = Refused
+		case result == NotChecked && r.Verdict == Verified:
+			r.Verdict = Incomplete
+		}
+	}
+	for i := range v.items {
+		v.items[i].report(r)
+	}
+	v.explain(r)
+	return r
+}
+
+func (it *item) report(r *Report) {
+	if it.deposit != nil {
+		first := it.events[0].Event
+		n := ItemReport{ID: it.id, Case: first.Case, Exhibit: it.exhibit, Class: it.deposit.Class, Content: it.deposit.Content,
+			Deposited: first.Time, Steps: int64(len(it.events)), SHA256: it.deposit.Evidence.SHA256, Size: it.deposit.Evidence.Size, Opened: it.opened != nil}
+		if t := it.terms; t != nil {
+			n.Share = &Share{t.ID, t.RecipientClass, t.Actions, t.Purpose, t.Jurisdiction, t.LegalBasis, t.Onward, t.NotBefore, t.Expires}
+		}
+		r.Items = append(r.Items, n)
+	}
+	for i, s := range it.events {
+		if s.Event == nil {
+			if s.until != 0 {
+				r.Events = append(r.Events, EventReport{Item: it.id, Step: int64(i) + 1, Entry: s.index, Leaf: s.leaf,
+					What: "A step that may not be shown until " + date(s.until) + "."})
+			}
+			continue
+		}
+		r.Events = append(r.Events, EventReport{it.id, int64(i) + 1, s.Kind, s.Time, s.Actor.Role, s.Actor.Organization, s.Actor.ID, s.index, s.leaf, what(s.Event)})
+	}
+	if it.opened != nil {
+		r.opened = append(r.opened, *it.opened)
+	}
+}
+
+// detail is the sentence for a finding, with the place it is about.
+func (v *verification) detail(f Finding) string {
+	if f.Reason == "" {
+		return ""
+	}
+	where := ""
+	if i := slices.IndexFunc(v.items, func(it item) bool { return evidence.ItemOf(it.id) == f.Stream }); i >= 0 {
+		where = "Item " + string(v.items[i].id)
+		if v.items[i].exhibit > 0 {
+			where = fmt.Sprintf("Exhibit %d", v.items[i].exhibit)
+		}
+	} else if f.Stream.ID != "" {
+		where = "Record of " + string(f.Stream.Type) + " " + f.Stream.ID
+	}
+	if where != "" && f.Seq >= 0 {
+		where += fmt.Sprintf(", step %d", f.Seq+1)
+	}
+	if where == "" {
+		where = f.File
+	}
+	if where != "" {
+		where += ": "
+	}
+	return where + sentence(f)
+}

@@ -1,0 +1,253 @@
+package dossier
+
+import (
+	"fmt"
+
+	"strongroom.example/strongroom/internal/evidence"
+)
+
+// sentences say what a reason means, to people who never saw one (INTERFACE §6). Translations replace whole sentences.
+var sentences = map[string]string{
+	ReasonContainer:       "This is not a court package in its proper form. It may have been packed again or cut short.",
+	ReasonManifestMissing: "The package has no list of its files.",
+	ReasonManifest:        "The list of files is not in its proper form.",
+	ReasonVersion:         "The package is of a newer kind. A newer verifier is needed.",
+	ReasonFileName:        "A file has a name that no package has.",
+	ReasonFileMissing:     "A file is missing.",
+	ReasonFileUnlisted:    "There is a file that the list does not name.",
+	ReasonFileSize:        "The file has another size than the list says.",
+	ReasonFileChanged:     "The file is not the one the list names.",
+	ReasonItems:           "The list of items does not match the files.",
+	ReasonComplete:        "The proof that nothing is missing is not in its proper form.",
+	ReasonWithheldForm:    "The stand-in for a withheld step is not in its proper form.",
+	ReasonReceipt:         "The proof of entry is not in its proper form.",
+	ReasonTooMany:         "The package has more steps than a package may have.",
+	ReasonStreamTwice:     "A record is there twice.",
+	ReasonUnreadable:      "A file could not be read.",
+	ReasonOtherVault:      "The package is from another vault than the trust file.",
+	ReasonCovers:          "The list of files names another state of the record book.",
+
+	ReasonStatement:     "The statement is not in its proper form.",
+	ReasonPayload:       "The statement was changed after it was signed.",
+	ReasonSignature:     "The signature does not belong to the statement.",
+	ReasonSignerKey:     "It was signed with a key that was not the signer's at that time.",
+	ReasonSignerUnknown: "Whose key signed could not be found out.",
+
+	ReasonIndex:           "The entry numbers do not agree.",
+	ReasonIndexTwice:      "Two steps claim the same entry of the record book.",
+	ReasonOtherCheckpoint: "The proof of entry belongs to another state of the record book.",
+	ReasonLeaf:            "The entry in the record book is not that of the statement.",
+	ReasonProof:           "The proof of entry does not hold: the step is not in the record book at that place.",
+
+	ReasonLogKey:            "The record book is not signed with the key in the trust file.",
+	ReasonLogKeyRetired:     "The record book is signed with a key that was no longer in use.",
+	ReasonLogOrigin:         "The record book belongs to another vault.",
+	ReasonLogSignature:      "The signature of the record book does not hold.",
+	ReasonLogFork:           "The record book has two different histories. Keep everything and tell an auditor.",
+	ReasonCheckpointMissing: "The signed state of the record book is missing.",
+
+	ReasonForeignStream: "A step belongs to another record.",
+	ReasonMissingFirst:  "The first step is missing.",
+	ReasonMissing:       "A step in the middle is missing.",
+	ReasonSwapped:       "Steps are in the wrong order.",
+	ReasonDuplicate:     "A step is there twice.",
+	ReasonFork:          "Two different steps claim the same place.",
+	ReasonLink:          "The step does not follow from the one before.",
+
+	ReasonStreamMissing: "A record that the steps rest on is missing.",
+	ReasonBasisMissing:  "It rests on a step that is missing.",
+	ReasonHeadsMissing:  "The proof that nothing is missing is not there.",
+	ReasonHeadsUnproved: "The proof that nothing is missing could not be checked.",
+	ReasonHeadsCovers:   "The proof that nothing is missing claims entries that came after it.",
+	ReasonHeadsProof:    "The proof that nothing is missing does not hold.",
+	ReasonMissingLast:   "The last step is missing: the record goes on.",
+	ReasonOtherLast:     "The record book has another last step.",
+	ReasonNotCovered:    "A step is newer than the proof that nothing is missing.",
+
+	ReasonLogOrder:  "It was entered before a step it rests on.",
+	ReasonBasisFork: "It rests on another version of a record than the one here.",
+	ReasonWithheld:  "A step may not be shown yet. Its place is proved, what it says is not.",
+	ReasonUnjudged:  "A step could not be judged.",
+
+	ReasonItemUnknown:         "What was deposited could not be found out.",
+	ReasonEvidenceMissing:     "The file is not in the package.",
+	ReasonEvidenceChanged:     "The file is not the one recorded.",
+	ReasonDescriptionMissing:  "The description is not in the package.",
+	ReasonDescriptionChanged:  "The description is not the one recorded.",
+	ReasonEnvelopeMissing:     "The key for the recipient is not in the package.",
+	ReasonEnvelopeChanged:     "The key for the recipient is not one that was recorded.",
+	ReasonNoteChanged:         "A note is not the one recorded, or does not belong here.",
+	ReasonNotGranted:          "The share is not for this recipient.",
+	ReasonNotExported:         "The recipient did not sign for this package.",
+	ReasonExportChanged:       "The files are not those the recipient signed for.",
+	ReasonIdentityForeign:     "The package is for another key than yours.",
+	ReasonEnvelopeForeign:     "The key inside belongs to another item.",
+	ReasonEnvelopeDamaged:     "The key for the recipient cannot be opened.",
+	ReasonDescriptionUnopened: "The description cannot be opened with the item's key.",
+	ReasonPlaintextChanged:    "The opened file is not the one described.",
+	ReasonEvidenceUnopened:    "The file cannot be opened with the item's key.",
+
+	ReasonTrustMissing: "The trust file is missing: ask the registry. It is never taken from the package.",
+	ReasonNotReached:   "It could not be checked, because of what was found before.",
+	ReasonNotInService: "The trust file asks for this check. A newer verifier is needed.",
+	ReasonNoWitness:    "No independent witness was required: the vault's operator alone vouches that no other history exists.",
+	ReasonNoAuthority:  "No time stamp was required: the times are those that the signers stated and the vault accepted.",
+	ReasonNoAuditor:    "No auditor was required: the vault's operator alone vouches that its list of last steps is whole.",
+	ReasonNoIdentity:   "No key was given: the encrypted files are those recorded, but they were not opened.",
+
+	evidence.ReasonKind:         "It is of a kind this verifier does not know. A newer verifier is needed.",
+	evidence.ReasonField:        "It says something this verifier does not know. A newer verifier is needed.",
+	evidence.ReasonNotInService: "It is of a kind this verifier cannot judge. A newer verifier is needed.",
+	evidence.ReasonRules:        "It names newer rules. A newer verifier is needed.",
+	evidence.ReasonCode:         "It uses a word this verifier does not know.",
+
+	evidence.ReasonSignerPending:   "The signer's key had not been confirmed by a second person.",
+	evidence.ReasonSignerSuspended: "The signer was suspended.",
+	evidence.ReasonSignerRevoked:   "The signer's right to sign had been ended for good.",
+	evidence.ReasonPossession:      "Nothing proves that the person enrolled held the key.",
+	evidence.ReasonTimeOrder:       "Its time is before that of a step it rests on.",
+
+	evidence.ReasonStaleBasis:       "It rests on outdated ground: that record had moved on.",
+	evidence.ReasonMissingBasis:     "It does not name the ground it rests on.",
+	evidence.ReasonSuperfluousBasis: "It names ground it does not rest on.",
+	evidence.ReasonRole:             "A person of this role may not do this.",
+	evidence.ReasonSignerRole:       "The signer claimed another role or organization.",
+	evidence.ReasonNotMember:        "The signer did not belong to the case.",
+	evidence.ReasonRight:            "The signer did not have the right to do this.",
+	evidence.ReasonNotKeyholder:     "The signer was not a keyholder.",
+	evidence.ReasonSecondPerson:     "It needs a second person: nobody decides on their own proposal.",
+	evidence.ReasonTwoOrgs:          "It needs a second person from another organization.",
+	evidence.ReasonFounder:          "The key is not one that the trust file names.",
+
+	evidence.ReasonConsentMissing:   "No consent is named where consent is the ground.",
+	evidence.ReasonConsentVersion:   "It names an outdated consent.",
+	evidence.ReasonConsentWithdrawn: "The consent had been withdrawn.",
+	evidence.ReasonConsentExpired:   "The consent had ended.",
+	evidence.ReasonConsentAnswer:    "The consent does not say yes to this.",
+	evidence.ReasonFrozen:           "It was stopped: the consent had been withdrawn or had ended.",
+
+	evidence.ReasonGrant:        "There was no such share.",
+	evidence.ReasonGrantOver:    "The share was over.",
+	evidence.ReasonGrantPending: "The share had not been approved.",
+	evidence.ReasonTerms:        "The terms are not those that were proposed.",
+	evidence.ReasonRecipient:    "It is not the person or key that the share names.",
+	evidence.ReasonNotYet:       "The share had not begun.",
+	evidence.ReasonAction:       "The share does not allow this.",
+	evidence.ReasonAskFirst:     "The survivor wanted to be asked first, and had not agreed.",
+	evidence.ReasonNotRedeemed:  "The share had not been used before.",
+	evidence.ReasonEnvelope:     "There was no such key for this person.",
+}
+
+// sentence says what a finding means. Rules without a sentence of their own are named by their code.
+func sentence(f Finding) string {
+	if s, ok := sentences[f.Reason]; ok {
+		return s
+	}
+	return fmt.Sprintf("It broke a rule of the vault (%s).", f.Reason)
+}
+
+// acts say what happened, for the timeline.
+var acts = map[evidence.Kind]string{
+	evidence.ItemDeposited:          "Deposited the item.",
+	evidence.ItemSealed:             "Sealed the item: it is final.",
+	evidence.ItemOpened:             "Asked to open the item.",
+	evidence.ItemVerified:           "Compared the item with the record.",
+	evidence.ItemDerived:            "Made another item from it.",
+	evidence.ItemAmended:            "Added a new description.",
+	evidence.ItemTransferred:        "Handed the object over.",
+	evidence.ItemReceived:           "Received the object.",
+	evidence.ItemExported:           "Took a copy out of the vault. What happens to it is not recorded here.",
+	evidence.ItemEnvelopeAdded:      "Made a key for a person.",
+	evidence.ItemEnvelopeRemoved:    "Destroyed the key for a person.",
+	evidence.ItemBreakGlass:         "Opened the item in an emergency.",
+	evidence.ItemBreakGlassReviewed: "Reviewed an emergency opening.",
+	evidence.ItemShredProposed:      "Proposed to make the item unreadable for good.",
+	evidence.ItemShredCancelled:     "Cancelled the proposal to make the item unreadable.",
+	evidence.ItemShredded:           "Made the item unreadable for good.",
+	evidence.RetentionSet:           "Set how long the item is kept.",
+	evidence.HoldPlaced:             "Demanded that the item is kept by law.",
+	evidence.HoldConfirmed:          "Confirmed that the item is kept by law.",
+	evidence.HoldLifted:             "Ended that the item is kept by law.",
+	evidence.GrantProposed:          "Proposed a share.",
+	evidence.GrantApproved:          "Approved the share.",
+	evidence.GrantRefused:           "Refused the share.",
+	evidence.GrantRevoked:           "Ended the share.",
+	evidence.GrantExpired:           "Noted that the share has ended.",
+	evidence.GrantRedeemed:          "Used the share.",
+	evidence.GrantAcknowledged:      "Confirmed what arrived.",
+}
+
+func what(e *evidence.Event) string {
+	switch d := e.Details.(type) {
+	case *evidence.ItemSealedDetails:
+		return fmt.Sprintf("Sealed the item as exhibit %d: it is final.", d.Exhibit)
+	case *evidence.ItemVerifiedDetails:
+		if e.Result != nil && e.Result.Outcome == evidence.Failure {
+			return "Compared the item with the record: it differed."
+		}
+		return "Compared the item with the record: they were equal."
+	case *evidence.GrantProposedDetails:
+		return fmt.Sprintf("Proposed a share to a %s in %s until %s.", d.RecipientClass, d.Jurisdiction, date(d.Expires))
+	case *evidence.GrantAcknowledgedDetails:
+		if !d.Equal {
+			return "Confirmed that something else arrived than was recorded."
+		}
+		return "Confirmed that exactly what was recorded arrived."
+	}
+	if s, ok := acts[e.Kind]; ok {
+		return s
+	}
+	return "Did something that this verifier does not know."
+}
+
+// limits are what no package shows (RULES §11, INTERFACE §7).
+var limits = []string{
+	"That the content is true, or that a court may use it.",
+	"Which other items exist.",
+	"Copies, and openings outside the service.",
+	"Whose hand held a key.",
+	"What happens after a copy was taken: whoever opened an item may keep it.",
+	"That an exhibit number was used only once: that is the vault's claim.",
+}
+
+// explain says what the package shows and what it does not.
+func (v *verification) explain(r *Report) {
+	for _, c := range r.Checks {
+		if c.Result == NotRequired || c.Result == NotChecked {
+			r.DoesNotShow = append(r.DoesNotShow, c.Detail)
+		}
+	}
+	if v.pkg != nil {
+		for _, f := range v.pkg.under("log/") {
+			if f.Path != "log/checkpoint" && f.Path != "log/heads.sigstore.json" {
+				r.DoesNotShow = append(r.DoesNotShow, "What is in "+f.Path+": this verifier does not look at it.")
+			}
+		}
+	}
+	r.DoesNotShow = append(r.DoesNotShow, limits...)
+	if r.Verdict != Verified {
+		return
+	}
+	for _, n := range r.Items {
+		r.Shows = append(r.Shows,
+			fmt.Sprintf("%s: the file is the one recorded on %s.", n.name(), moment(n.Deposited)),
+			fmt.Sprintf("%s: no step from 1 to %d is missing.", n.name(), n.Steps))
+		if n.Opened {
+			r.Shows = append(r.Shows, fmt.Sprintf("%s: the opened file is the one its description names.", n.name()))
+		}
+		if n.Share != nil {
+			r.Shows = append(r.Shows, fmt.Sprintf("%s: consent or another legal ground, and two persons, stood behind the share.", n.name()))
+		}
+	}
+	r.Shows = append(r.Shows, "Who acted, in which role, and in which order.")
+}
+
+func (n ItemReport) name() string {
+	if n.Exhibit > 0 {
+		return fmt.Sprintf("Exhibit %d", n.Exhibit)
+	}
+	return "Item " + string(n.ID)
+}
+
+func date(t evidence.Time) string   { return t.Std().Format("2 January 2006") }
+func moment(t evidence.Time) string { return t.Std().Format("2 January 2006, 15:04:05 UTC") }

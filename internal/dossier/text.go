@@ -1,0 +1,178 @@
+package dossier
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+const textWidth = 80
+
+// WriteText writes the report for people, at most 80 columns wide: the verdict, what was not required, why, what it shows and does not
+// show, the share, the steps, the checks (INTERFACE §7, §9).
+func (r *Report) WriteText(w io.Writer) error {
+	t := text{}
+	t.lines(strings.ToUpper(string(r.Verdict)), r.headline())
+	for _, c := range r.Checks {
+		if c.Result == NotRequired {
+			t.lines("Not asked", c.Detail)
+		}
+	}
+	for _, c := range r.Checks {
+		if c.Result == Fail {
+			t.lines("Why", c.Detail+" ["+string(c.Name)+": "+c.Reason+"]")
+		}
+	}
+	for _, c := range r.Checks {
+		if c.Result == NotChecked && (r.Verdict == Incomplete || c.Reason != ReasonNotReached) {
+			t.lines("Open", c.Detail+" ["+string(c.Name)+": "+c.Reason+"]")
+		}
+	}
+	t.lines("Next", map[Verdict]string{
+		Verified:   "Keep package, trust file and this report together.",
+		Incomplete: "Get what is missing, then verify again.",
+		Refused:    "Keep it unchanged. Tell the sender by another channel.",
+	}[r.Verdict])
+	t.list("This shows", r.Shows)
+	t.list("This does not show", slices.DeleteFunc(slices.Clone(r.DoesNotShow), func(s string) bool { // what was said above
+		return slices.ContainsFunc(r.Checks, func(c CheckResult) bool { return c.Detail == s })
+	}))
+	for _, n := range r.Items {
+		if s := n.Share; s != nil {
+			actions := make([]string, len(s.Actions))
+			for i, a := range s.Actions {
+				actions[i] = string(a)
+			}
+			t.blank()
+			t.lines("Share", fmt.Sprintf("%s, to a %s in %s, for %s", n.name(), s.To, s.Jurisdiction, s.Purpose))
+			t.lines("", fmt.Sprintf("May %s, from %s to %s.", strings.Join(actions, " and "), date(s.NotBefore), date(s.Expires)))
+			t.lines("", map[bool]string{true: "It may be passed on.", false: "It may not be passed on."}[s.Onward])
+		}
+	}
+	for _, n := range r.Items {
+		t.blank()
+		t.lines("Steps", n.name()+", "+string(n.ID))
+		for _, e := range r.Events {
+			if e.Item == n.ID {
+				t.step(e)
+			}
+		}
+	}
+	t.blank()
+	for i, c := range r.Checks {
+		label := ""
+		if i == 0 {
+			label = "Checks"
+		}
+		reason := ""
+		if c.Reason != "" {
+			reason = " (" + c.Reason + ")"
+		}
+		t.lines(label, fmt.Sprintf("%-12s%s%s", c.Name, strings.ReplaceAll(string(c.Result), "_", " "), reason))
+	}
+	t.lines("", r.tally())
+	_, err := io.WriteString(w, t.String())
+	return err
+}
+
+// headline is the sentence of the verdict (INTERFACE §7).
+func (r *Report) headline() string {
+	switch r.Verdict {
+	case Verified:
+		last := EventReport{}
+		for _, e := range r.Events {
+			if e.Entry >= last.Entry {
+				last = e
+			}
+		}
+		return fmt.Sprintf("Genuine, unchanged and complete up to step %d, %s.", last.Step, moment(last.Time))
+	case Incomplete:
+		n := 0
+		for _, c := range r.Checks {
+			if c.Result == NotChecked {
+				n++
+			}
+		}
+		if n == 1 {
+			return "Not verified: no contradiction found, but 1 check could not be made."
+		}
+		return fmt.Sprintf("Not verified: no contradiction found, but %d checks could not be made.", n)
+	}
+	return "Do not rely on this package."
+}
+
+func (r *Report) tally() string {
+	count := map[Result]int{}
+	for _, c := range r.Checks {
+		count[c.Result]++
+	}
+	var parts []string
+	for _, k := range []Result{Pass, NotChecked, NotRequired, Fail} {
+		if count[k] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count[k], strings.ReplaceAll(string(k), "_", " ")))
+		}
+	}
+	return fmt.Sprintf("%s  (exit %d)", strings.Join(parts, ", "), r.Verdict.ExitCode())
+}
+
+// text is set in two columns: a label of 11 characters, and what it is about.
+type text struct{ strings.Builder }
+
+const labelWidth = 11
+
+func (t *text) blank() { t.WriteByte('\n') }
+
+func (t *text) lines(label, s string) {
+	for _, line := range wrap(s, textWidth-labelWidth) {
+		fmt.Fprintf(t, "%s\n", strings.TrimRight(fmt.Sprintf("%-*s%s", labelWidth, label, line), " "))
+		label = ""
+	}
+}
+
+func (t *text) list(title string, items []string) {
+	if len(items) == 0 {
+		return
+	}
+	fmt.Fprintf(t, "\n%s\n", title)
+	for _, s := range items {
+		mark := "  - "
+		for _, line := range wrap(s, textWidth-len(mark)) {
+			t.WriteString(mark + line + "\n")
+			mark = "    "
+		}
+	}
+}
+
+func (t *text) step(e EventReport) {
+	who := string(e.Role)
+	if e.Organization != "" {
+		who += " of " + string(e.Organization)
+	}
+	when := ""
+	if e.Time != 0 {
+		when = e.Time.Std().Format("2006-01-02 15:04:05 UTC")
+	}
+	fmt.Fprintf(t, "%4d  %s  entry %d\n", e.Step, when, e.Entry)
+	for _, s := range []string{e.What, who} {
+		if s == "" {
+			continue
+		}
+		for _, line := range wrap(s, textWidth-6) {
+			t.WriteString("      " + line + "\n")
+		}
+	}
+}
+
+// wrap breaks s between words; a word longer than the width stands alone on its line.
+func wrap(s string, width int) (lines []string) {
+	line := ""
+	for _, word := range strings.SplitAfter(s, " ") {
+		if line != "" && len(line)+len(strings.TrimRight(word, " ")) > width {
+			lines = append(lines, strings.TrimRight(line, " "))
+			line = ""
+		}
+		line += word
+	}
+	return append(lines, strings.TrimRight(line, " "))
+}

@@ -1,0 +1,161 @@
+package dossier
+
+import (
+	"errors"
+	"io"
+	"slices"
+
+	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// Options are what a verdict rests on besides the package.
+type Options struct {
+	// Trust is the trust file that was pinned apart from the package. Without one nothing can be verified.
+	Trust *tlog.Trust
+	// Identity opens the recipient's envelopes; without one the files are compared as they are, encrypted.
+	Identity *sealing.Identity
+}
+
+// Verify reads a package and answers every check of FORMATS §12. The error is one of reading file; whatever is wrong with the package
+// stands in the report.
+func Verify(file io.ReaderAt, size int64, o Options) (*Report, error) {
+	v := verification{Options: o}
+	p, err := Read(file, size)
+	if err == nil {
+		v.pkg = p
+		err = v.run()
+	}
+	if f := (Finding{}); errors.As(err, &f) {
+		v.found.add(0, f)
+		err = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v.report(), nil
+}
+
+// verification is one run of Verify.
+type verification struct {
+	Options
+	pkg     *Package // nil if it could not be read
+	history *History // nil if nothing could be replayed
+	items   []item
+	found   findings
+}
+
+// run makes the checks. It stops early only where nothing is left to look at.
+func (v *verification) run() error {
+	if err := v.pkg.checkFiles(); err != nil {
+		f := Finding{}
+		if !errors.As(err, &f) {
+			return err
+		}
+		v.found.add(0, f)
+	}
+	if v.Trust == nil {
+		return nil
+	}
+	if v.pkg.Vault != v.Trust.Vault() {
+		return refuse(ReasonOtherVault, "", nil)
+	}
+	x, misnamed, err := v.pkg.excerpt()
+	if err != nil {
+		return err
+	}
+	history, list := Replay(*v.Trust, x)
+	v.history = history
+	for i, f := range list {
+		v.found.add(i, f)
+	}
+	if misnamed != "" && !v.found.failed(CheckChain) {
+		v.found.add(0, refuse(ReasonFileName, misnamed, nil))
+	}
+	if s := history.Heads(); s != nil && s.Covers != v.pkg.Covers {
+		v.found.add(0, refuse(ReasonCovers, "", nil))
+	}
+	v.checkCheckpoint()
+	for _, id := range v.pkg.Items {
+		v.items = append(v.items, gather(history, v.pkg, id))
+	}
+	v.checkContent()
+	return nil
+}
+
+// checkCheckpoint looks at the checkpoint that lies beside the receipts.
+func (v *verification) checkCheckpoint() {
+	signed, err := v.pkg.read("log/checkpoint", tlog.MaxCheckpointSize)
+	if err != nil {
+		v.found.add(0, Finding{Check: CheckCheckpoint, Result: NotChecked, Reason: ReasonCheckpointMissing, Seq: -1})
+		return
+	}
+	cp, err := tlog.OpenCheckpoint(signed, v.Trust.LogKeys())
+	if err == nil {
+		err = v.history.opened.compare(cp)
+	}
+	if err != nil {
+		check, reason, err := logReason(err)
+		v.found.add(0, Finding{Check: check, Result: Fail, Reason: reason, Seq: -1, Err: err})
+	}
+}
+
+// result is the answer to one check, with what stands behind it.
+func (v *verification) result(c Check) (Result, Finding) {
+	list := v.found.sorted()
+	for _, wanted := range []Result{Fail, NotChecked} {
+		if i := slices.IndexFunc(list, func(f Finding) bool { return f.Check == c && f.Result == wanted }); i >= 0 {
+			return wanted, list[i]
+		}
+	}
+	answer := func(r Result, reason string) (Result, Finding) {
+		return r, Finding{Check: c, Result: r, Reason: reason, Seq: -1}
+	}
+	switch {
+	case c == CheckPackage:
+		return answer(Pass, "")
+	case v.pkg != nil && v.Trust == nil:
+		return answer(NotChecked, ReasonTrustMissing)
+	case v.history == nil:
+		return answer(NotChecked, ReasonNotReached)
+	}
+	required := func(yes bool, reason string) (Result, Finding) {
+		if yes {
+			return answer(NotChecked, ReasonNotInService)
+		}
+		return answer(NotRequired, reason)
+	}
+	switch c {
+	case CheckWitnesses:
+		return required(v.Trust.RequiresWitnesses(), ReasonNoWitness)
+	case CheckTime:
+		return required(v.Trust.RequiresTimestamps() || v.Trust.RequiresWitnesses(), ReasonNoAuthority)
+	case CheckAudit:
+		return required(v.Trust.RequiresAuditors(), ReasonNoAuditor)
+	case CheckChain, CheckComplete:
+		if !v.history.allRead() {
+			return answer(NotChecked, ReasonNotReached)
+		}
+	case CheckRules:
+		if !v.history.allJudged() {
+			return answer(NotChecked, ReasonNotReached)
+		}
+	case CheckContent:
+		if v.Identity == nil {
+			return answer(NotRequired, ReasonNoIdentity)
+		}
+	}
+	return answer(Pass, "")
+}
+
+// allRead reports whether every event handed over verified by itself.
+func (h *History) allRead() bool {
+	return !slices.ContainsFunc(h.chains, func(c *chain) bool {
+		return slices.ContainsFunc(c.records, func(r record) bool { return !r.read })
+	})
+}
+
+// allJudged reports whether the law was applied to every event.
+func (h *History) allJudged() bool {
+	return h.allRead() && !slices.ContainsFunc(h.chains, func(c *chain) bool { return c.lost || c.next != c.first+int64(len(c.records)) })
+}

@@ -1,0 +1,144 @@
+package dossier
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+	"strings"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// File is a file that goes into a package.
+type File struct {
+	Listed
+	CRC  uint32 // IEEE CRC-32, which a ZIP states before the file
+	Open func() (io.ReadCloser, error)
+}
+
+// NewFile reads a file once to learn its size and digests. It is opened again when the package is written.
+func NewFile(path string, open func() (io.ReadCloser, error)) (File, error) {
+	r, err := open()
+	if err != nil {
+		return File{}, err
+	}
+	defer r.Close()
+	m := newMeter()
+	if _, err := io.Copy(m, r); err != nil {
+		return File{}, err
+	}
+	return File{Listed{path, m.digest(), m.size}, m.crc.Sum32(), open}, nil
+}
+
+// BytesFile is a file in memory.
+func BytesFile(path string, b []byte) File {
+	return File{Listed{path, evidence.SHA256(b), int64(len(b))}, crc32.ChecksumIEEE(b),
+		func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }}
+}
+
+// Lists returns what lists say of files.
+func Lists(files []File) []Listed {
+	list := make([]Listed, len(files))
+	for i, f := range files {
+		list[i] = f.Listed
+	}
+	return list
+}
+
+// ItemPath names a file of an item: "evidence.age", "description.age", "key.age".
+func ItemPath(id evidence.ItemID, name string) string {
+	return folder(evidence.ItemOf(id), true) + name
+}
+
+// NotePath names the file of a note of event seq (FORMATS §11).
+func NotePath(id evidence.ItemID, seq int64, name string) string {
+	return ItemPath(id, fmt.Sprintf("notes/%06d-%s.age", seq, name))
+}
+
+// TrustFiles are for stock tools: the trusted root, the witness policy, the public keys of those who signed (SPKI DER). No verdict
+// rests on them.
+func TrustFiles(trust tlog.Trust, signers ...[]byte) []File {
+	files := []File{BytesFile("trust/trusted_root.json", trust.TrustedRoot()), BytesFile("trust/witness_policy", []byte(trust.WitnessPolicy()))}
+	for _, spki := range signers {
+		text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})
+		files = append(files, BytesFile("trust/signers/"+evidence.SHA256(spki).String()+".pub", text))
+	}
+	return files
+}
+
+// RecordFiles are what the record book says: every event of the excerpt's streams, those of the packaged items under items and all
+// others under related, each with the proof of its length, and the publication and checkpoint under which they are proved.
+func RecordFiles(x Excerpt, items []evidence.ItemID) ([]File, error) {
+	heads, err := tlog.ParseReceipt(x.Heads)
+	if err != nil {
+		return nil, err
+	}
+	files := []File{BytesFile("log/heads.sigstore.json", x.Heads), BytesFile("log/checkpoint", heads.Checkpoint())}
+	for _, s := range x.Streams {
+		dir := folder(s.ID, s.ID.Type == evidence.ItemStream && slices.Contains(items, evidence.ItemID(s.ID.ID)))
+		complete, err := s.Length.Marshal()
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, BytesFile(dir+"complete.json", complete))
+		for seq := range s.Events {
+			f, err := NewFile(fmt.Sprintf("%sevents/%06d.sigstore.json", dir, seq), func() (io.ReadCloser, error) {
+				data, err := s.Receipt(seq)
+				return io.NopCloser(bytes.NewReader(data)), err
+			})
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, f)
+		}
+	}
+	return files, nil
+}
+
+// Write writes a package (FORMATS §11): the manifest m, whose Files and Version it fills in, and the files, in any order. Errors of
+// files and w are returned as they are; a file that has become another since it was measured is an error too.
+func Write(w io.Writer, m Manifest, files []File) error {
+	m.Version, m.Files = manifestVersion, Lists(files)
+	slices.SortFunc(m.Files, func(a, b Listed) int { return strings.Compare(a.Path, b.Path) })
+	manifest, err := m.Marshal()
+	if err != nil {
+		return err
+	}
+	files = append(slices.Clone(files), BytesFile(manifestName, manifest))
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	entries := make([]entry, len(files))
+	for i, f := range files {
+		entries[i] = entry{name: f.Path, size: f.Size, crc: f.CRC}
+	}
+	tail, _ := layOut(entries)
+	for i, f := range files {
+		if _, err := w.Write(entries[i].local()); err != nil {
+			return err
+		}
+		if err := f.copyTo(w); err != nil {
+			return err
+		}
+	}
+	_, err = w.Write(tail)
+	return err
+}
+
+func (f File) copyTo(w io.Writer) error {
+	r, err := f.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	m := newMeter()
+	if _, err := io.Copy(io.MultiWriter(w, m), r); err != nil {
+		return err
+	}
+	if m.size != f.Size || m.digest() != f.SHA256 || m.crc.Sum32() != f.CRC {
+		return errChanged
+	}
+	return nil
+}

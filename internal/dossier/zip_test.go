@@ -1,0 +1,232 @@
+package dossier
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+	"testing"
+)
+
+// pack lays out files with these contents.
+func packZip(files ...string) []byte {
+	var entries []entry
+	for i, f := range files {
+		entries = append(entries, entry{name: fmt.Sprintf("f%05d", i), size: int64(len(f)), crc: crc32.ChecksumIEEE([]byte(f))})
+	}
+	tail, _ := layOut(entries)
+	var b []byte
+	for i, e := range entries {
+		b = append(append(b, e.local()...), files[i]...)
+	}
+	return append(b, tail...)
+}
+
+// Stock tools read what we write, and we read it back.
+func TestZip(t *testing.T) {
+	many := make([]string, max16+1)
+	for _, files := range [][]string{{}, {""}, {"one", "", "three"}, many[:max16-1], many[:max16], many} {
+		b := packZip(files...)
+		entries, err := readZip(bytes.NewReader(b), int64(len(b)))
+		if err != nil || len(entries) != len(files) {
+			t.Fatalf("%d files: %v", len(files), err)
+		}
+		z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+		if err != nil || len(z.File) != len(files) {
+			t.Fatalf("%d files: archive/zip: %v", len(files), err)
+		}
+		for i, f := range z.File[:min(len(files), 3)] {
+			got, err := io.ReadAll(must(f.Open()))
+			if err != nil || string(got) != files[i] {
+				t.Errorf("%q, %v", got, err)
+			}
+		}
+	}
+}
+
+// sparse is a file with a few pieces in it, and zeros between them.
+type sparse struct {
+	size   int64
+	pieces map[int64][]byte
+}
+
+func (s *sparse) ReadAt(p []byte, off int64) (int, error) {
+	clear(p)
+	for at, b := range s.pieces {
+		for i := range p {
+			if j := off + int64(i) - at; j >= 0 && j < int64(len(b)) {
+				p[i] = b[j]
+			}
+		}
+	}
+	if off+int64(len(p)) > s.size {
+		return int(max(0, s.size-off)), io.EOF
+	}
+	return len(p), nil
+}
+
+func TestZip64(t *testing.T) {
+	for _, sizes := range [][]int64{{max32 - 1, 3}, {max32, 3}, {10 << 30, 7, 5 << 30, 1}} {
+		var entries []entry
+		for i, size := range sizes {
+			entries = append(entries, entry{name: fmt.Sprintf("f%d", i), size: size, crc: 7})
+		}
+		tail, size := layOut(entries)
+		s := &sparse{size, map[int64][]byte{size - int64(len(tail)): tail}}
+		for _, e := range entries {
+			s.pieces[e.offset] = e.local()
+		}
+		got, err := readZip(s, size)
+		if err != nil || !slices.Equal(got, entries) {
+			t.Fatalf("%v: %v", sizes, err)
+		}
+		z, err := zip.NewReader(s, size)
+		if err != nil {
+			t.Fatalf("%v: archive/zip: %v", sizes, err)
+		}
+		for i, f := range z.File {
+			at, err := f.DataOffset()
+			if err != nil || at != entries[i].data() || f.UncompressedSize64 != uint64(sizes[i]) {
+				t.Errorf("%v: archive/zip finds %s at %d, %v", sizes, f.Name, at, err)
+			}
+		}
+	}
+}
+
+func TestForeignZip(t *testing.T) {
+	good := packZip("one", "two")
+	reads := func(b []byte) error { _, err := readZip(bytes.NewReader(b), int64(len(b))); return err }
+	if err := reads(good); err != nil {
+		t.Fatal(err)
+	}
+	// Any changed byte outside the contents and checksums is refused; those are compared with the manifest.
+	contents := map[int]bool{}
+	entries := must(readZip(bytes.NewReader(good), int64(len(good))))
+	for _, e := range entries {
+		for i := range 3 {
+			contents[int(e.data())+i] = true
+		}
+	}
+	for i := range good {
+		for bit := range 8 {
+			b := slices.Clone(good)
+			b[i] ^= 1 << bit
+			if err := reads(b); err == nil != contents[i] {
+				t.Errorf("byte %d, bit %d: %v", i, bit, err)
+			}
+		}
+	}
+	for i := range good {
+		if reads(good[:i]) == nil {
+			t.Errorf("accepted the first %d bytes", i)
+		}
+	}
+	made := func(set func(z *zip.Writer, h *zip.FileHeader)) []byte {
+		var b bytes.Buffer
+		z := zip.NewWriter(&b)
+		h := &zip.FileHeader{Name: "f0000", Method: zip.Store}
+		set(z, h)
+		w := must(z.CreateHeader(h))
+		w.Write([]byte("one"))
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	for name, b := range map[string][]byte{
+		"nothing":         {},
+		"trailing":        append(slices.Clone(good), 0),
+		"leading":         append([]byte{0}, good...),
+		"twice":           append(slices.Clone(good), good...),
+		"data descriptor": made(func(*zip.Writer, *zip.FileHeader) {}),
+		"compressed":      made(func(_ *zip.Writer, h *zip.FileHeader) { h.Method = zip.Deflate }),
+		"comment":         made(func(z *zip.Writer, _ *zip.FileHeader) { z.SetComment("hello") }),
+		"file comment":    made(func(_ *zip.Writer, h *zip.FileHeader) { h.Comment = "hello" }),
+		"extra field":     made(func(_ *zip.Writer, h *zip.FileHeader) { h.Extra = []byte{9, 9, 0, 0} }),
+		"link":            made(func(_ *zip.Writer, h *zip.FileHeader) { h.SetMode(0o777 | 1<<27) }),
+	} {
+		if err := reads(b); err != errZip {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, entries := range [][]entry{{{name: "b"}, {name: "a"}}, {{name: "a"}, {name: "a"}}} {
+		tail, _ := layOut(entries)
+		var b []byte
+		for _, e := range entries {
+			b = append(b, e.local()...)
+		}
+		if err := reads(append(b, tail...)); err != errZip {
+			t.Errorf("names out of order: %v", err)
+		}
+	}
+	// A directory that promises more than there is costs no memory.
+	end := slices.Clone(good[len(good)-endSize:])
+	binary.LittleEndian.PutUint32(end[12:], 1<<31)
+	if err := reads(end); err != errZip {
+		t.Errorf("large directory: %v", err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	s, _ := newPackage(f)
+	data := s.write(f)
+	f.Add(data)
+	f.Add(packZip("one", "two"))
+	f.Add(packZip())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := Read(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			return
+		}
+		var files []File
+		for _, l := range p.Files {
+			f, err := NewFile(l.Path, func() (io.ReadCloser, error) { return io.NopCloser(p.Open(l.Path)), nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, f)
+		}
+		if p.checkFiles() != nil {
+			return
+		}
+		var again bytes.Buffer
+		if err := Write(&again, p.Manifest, files); err != nil || !bytes.Equal(again.Bytes(), b) {
+			t.Fatalf("read, but written again it is another file: %v", err)
+		}
+	})
+}
+
+func FuzzParseManifest(f *testing.F) {
+	s, _ := newPackage(f)
+	f.Add(must(Read(bytes.NewReader(s.write(f)), int64(len(s.write(f))))).manifest())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if m, err := ParseManifest(b); err == nil && !bytes.Equal(must(m.Marshal()), b) {
+			t.Fatal("parsed, but re-encodes to other bytes")
+		}
+	})
+}
+
+func (p *Package) manifest() []byte { return must(p.read(manifestName, MaxManifest)) }
+
+func FuzzParseLength(f *testing.F) {
+	s, id := newPackage(f)
+	f.Add(s.file(ItemPath(id, "complete.json")))
+	f.Add([]byte(`{"absent":{"leaf":null,"siblings":[]},"length":0,"member":null}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if l, err := ParseLength(b); err == nil && !bytes.Equal(must(l.Marshal()), b) {
+			t.Fatal("parsed, but re-encodes to other bytes")
+		}
+	})
+}
+
+func FuzzParseWithheld(f *testing.F) {
+	f.Add([]byte(`{"checkpoint":"vault.example\n1\nAAAA\n","hashes":["AAAA"],"index":0,"leaf_hash":"6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d","until":"2027-03-01T09:00:00.000Z"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if w, err := ParseWithheld(b); err == nil && !bytes.Equal(must(w.Marshal()), b) {
+			t.Fatal("parsed, but re-encodes to other bytes")
+		}
+	})
+}

@@ -1,0 +1,262 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/ledger"
+)
+
+// tail is how many of the newest events the first sweep looks at, for what a crash left undone. An erasure is finished with its event
+// or within a few sweeps, so this is far more than a crash can leave.
+const tail = 10_000
+
+// An event that takes envelopes away leaves their bytes behind, until clean has destroyed them. What the state does not name is never
+// served, and may come again for the same recipient in another envelope.
+func takesEnvelopes(k evidence.Kind) bool {
+	switch k {
+	case evidence.ItemEnvelopeRemoved, evidence.GrantRevoked, evidence.GrantExpired, evidence.CaseMemberRemoved:
+		return true
+	}
+	return false
+}
+
+func bringsEnvelopes(k evidence.Kind) bool {
+	switch k {
+	case evidence.ItemDeposited, evidence.ItemEnvelopeAdded, evidence.CaseOpened, evidence.CaseMemberAdded, evidence.CaseMemberRemoved:
+		return true
+	}
+	return false
+}
+
+// commit makes an event accepted, and cleans up after it. The cleaning never fails the event: what it leaves is the sweep's.
+func (v *Vault) commit(ctx context.Context, c ledger.Commit, judge ledger.Judge) (ledger.Entry, error) {
+	e := c.Signed.Event()
+	entry, err := v.enter(ctx, e, c, judge)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	stream := e.Stream.Stream()
+	switch {
+	case takesEnvelopes(e.Kind):
+		if err := v.clean(context.WithoutCancel(ctx), stream); err != nil {
+			v.cfg.Logger.Warn("envelopes_left", "reason", evidence.ReasonOf(err), "err", err)
+			v.remember(stream)
+		}
+	case e.Kind == evidence.ConsentWithdrawn:
+		v.remember(stream) // the law refuses every release from now on; the sweep ends what is stored
+	}
+	return entry, nil
+}
+
+// enter hands an event to the ledger. Envelopes come only while none are destroyed, and after those of the same recipient that went.
+func (v *Vault) enter(ctx context.Context, e *evidence.Event, c ledger.Commit, judge ledger.Judge) (ledger.Entry, error) {
+	if !bringsEnvelopes(e.Kind) {
+		return v.cfg.Ledger.Accept(ctx, c, judge)
+	}
+	if e.Stream.Seq > 0 && v.left(e.Stream.Stream()) {
+		if err := v.clean(ctx, e.Stream.Stream()); err != nil && evidence.ReasonOf(err) != "erase_incomplete" {
+			return ledger.Entry{}, err
+		}
+	}
+	v.envelopes.RLock()
+	defer v.envelopes.RUnlock()
+	// Commit point: when Accept returns nil the event is durable. After a crash the ledger finds it pending and includes it.
+	return v.cfg.Ledger.Accept(ctx, c, judge)
+}
+
+// clean destroys every envelope of an item's or a case's stream whose recipient the state does not name any more. It can be repeated.
+// A case's older label key stays with the members who stay: nothing else opens the labels and notes made with it.
+func (v *Vault) clean(ctx context.Context, s evidence.Stream) error {
+	v.envelopes.Lock()
+	defer v.envelopes.Unlock()
+	states, err := v.cfg.Records.States(ctx, s)
+	if err != nil {
+		return err
+	}
+	kind, named := ledger.Envelope, []evidence.EnvelopeRef(nil)
+	switch state := states[s].(type) {
+	case *evidence.ItemState:
+		named = state.Envelopes
+	case *evidence.CaseState:
+		kind, named = ledger.LabelEnvelope, state.LabelKey.Envelopes
+	default:
+		return nil
+	}
+	gone, err := v.addressed(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, ref := range named {
+		delete(gone, ref.Recipient)
+	}
+	for recipient := range gone {
+		err = errors.Join(err, v.cfg.Records.Destroy(ctx, s, kind, recipient))
+	}
+	return err
+}
+
+// addressed collects all recipients that the stream's events ever brought an envelope for.
+func (v *Vault) addressed(ctx context.Context, s evidence.Stream) (map[evidence.Hash]bool, error) {
+	recipients := make(map[evidence.Hash]bool)
+	for after := int64(-1); ; {
+		page, err := v.cfg.Records.Stream(ctx, s, after, MaxPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, entry := range page {
+			after = entry.Seq
+			if !bringsEnvelopes(entry.Kind) {
+				continue
+			}
+			e, err := eventOf(entry)
+			if err != nil {
+				return nil, err
+			}
+			for slot := range attachmentsOf(e) {
+				if !slot.recipient.IsZero() {
+					recipients[slot.recipient] = true
+				}
+			}
+		}
+		if len(page) < MaxPage {
+			return recipients, nil
+		}
+	}
+}
+
+func (v *Vault) remember(s evidence.Stream) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.unfinished[s] = true
+}
+
+// left reports whether something of the stream may be left to destroy; before the first sweep that is not known of any.
+func (v *Vault) left(s evidence.Stream) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return !v.looked || v.unfinished[s]
+}
+
+// sweepEnvelopes finishes what an event's own cleaning, or a crash, left.
+func (v *Vault) sweepEnvelopes(ctx context.Context) error {
+	if err := v.lookBack(ctx); err != nil {
+		return err
+	}
+	v.mu.Lock()
+	streams := slices.Collect(maps.Keys(v.unfinished))
+	v.mu.Unlock()
+	var failed error
+	for _, s := range streams {
+		err := v.finish(ctx, s)
+		if err == nil {
+			v.mu.Lock()
+			delete(v.unfinished, s)
+			v.mu.Unlock()
+		}
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
+
+func (v *Vault) finish(ctx context.Context, s evidence.Stream) error {
+	if s.Type == evidence.ConsentStream {
+		return v.endSharing(ctx, s)
+	}
+	return v.clean(ctx, s)
+}
+
+// lookBack finds, once, the streams in which an earlier process may have left something.
+func (v *Vault) lookBack(ctx context.Context) error {
+	v.mu.Lock()
+	looked := v.looked
+	v.mu.Unlock()
+	if looked {
+		return nil
+	}
+	note := func(entries []ledger.Entry) {
+		for _, e := range entries {
+			if takesEnvelopes(e.Kind) || e.Kind == evidence.ConsentWithdrawn {
+				v.remember(e.Stream)
+			}
+		}
+	}
+	pending, err := v.cfg.Records.Pending(ctx, tail)
+	if err != nil {
+		return err
+	}
+	note(pending)
+	size := v.cfg.Ledger.Size()
+	for start := max(0, size-tail); start < size; start += MaxPage {
+		entries, err := v.cfg.Records.LogRange(ctx, start, start+MaxPage)
+		if err != nil {
+			return err
+		}
+		note(entries)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.looked = true
+	return nil
+}
+
+// endSharing takes away, in the vault's own name, the envelopes by which recipients could open what a withdrawn consent governs
+// (RULES §4.6).
+func (v *Vault) endSharing(ctx context.Context, s evidence.Stream) error {
+	policy := evidence.PolicyOf(v.cfg.Origin)
+	states, err := v.cfg.Records.States(ctx, s, policy)
+	if err != nil {
+		return err
+	}
+	consent, ok := states[s].(*evidence.ConsentState)
+	if !ok || consent.Withdrawn == 0 {
+		return nil
+	}
+	horizon := v.now()
+	if p, ok := states[policy].(*evidence.PolicyState); ok {
+		horizon = horizon.Add(time.Duration(p.At(horizon).Policy.BackupHorizon) * time.Second)
+	}
+	in, err := state[*evidence.CaseState](ctx, v, evidence.CaseOf(consent.Case))
+	if err != nil {
+		return err
+	}
+	for after := evidence.ItemID(""); ; {
+		items, err := v.cfg.Records.Items(ctx, consent.Case, after, MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, item := range items {
+			after = item.ID
+			if !slices.Contains(item.Consent, consent.ID) {
+				continue
+			}
+			for _, recipient := range shared(item, in) {
+				e := &evidence.Event{Kind: evidence.ItemEnvelopeRemoved, Case: item.Case, Details: &evidence.ItemEnvelopeRemovedDetails{
+					Recipient: recipient, Cause: evidence.CauseWithdrawal, Horizon: horizon,
+				}}
+				if err := v.signOwn(ctx, e, evidence.ItemOf(item.ID)); err != nil {
+					return err
+				}
+			}
+		}
+		if len(items) < MaxPage {
+			return nil
+		}
+	}
+}
+
+// shared lists for whom the item has an envelope only because of a grant.
+func shared(item *evidence.ItemState, in *evidence.CaseState) []evidence.Hash {
+	var list []evidence.Hash
+	for _, g := range item.Grants {
+		recipient := g.Terms.Recipient.Fingerprint
+		if _, ok := item.Envelope(recipient); ok && !in.OnKeyring(recipient) && !slices.Contains(list, recipient) {
+			list = append(list, recipient)
+		}
+	}
+	return list
+}

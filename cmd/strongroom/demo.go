@@ -29,9 +29,9 @@ has own keys in an own folder. The clinician takes consent and deposits the
 FILEs; the first one is shared with the court, which verifies it without the
 vault. Without a FILE two synthetic samples are used.
 
-Every line of the output was checked. A number after "entry" is the place of
-that act in the vault's record book. If one check does not hold, the demo stops
-and ends with an exit code other than 0.
+"entry 17" is the place of an act in the vault's record book; its proof was
+checked. "checked" says what was compared, "refused" what was tried in vain. If
+anything is not as it must be, the demo stops; the exit code is then not 0.
 
 Nothing leaves this computer. Waiting times are 2 seconds and keys have no
 passphrase: do not put real evidence in. Large files need about four times
@@ -118,7 +118,10 @@ func playDemo(ctx context.Context, out io.Writer, keep string, once bool, files 
 		return err
 	}
 	d.memory.watch("this program", os.Getpid())
-	if d.dir, err = demoFolder(keep); err != nil {
+	if d.files, err = inspectAll(files); err != nil {
+		return err
+	}
+	if d.dir, err = demoFolder(keep, d.files); err != nil {
 		return err
 	}
 	defer func() {
@@ -129,10 +132,7 @@ func playDemo(ctx context.Context, out io.Writer, keep string, once bool, files 
 			err = errors.Join(err, os.RemoveAll(d.dir))
 		}
 	}()
-	if d.files, err = d.choose(files); err != nil {
-		return err
-	}
-	if err := enoughSpace(d.dir, d.files); err != nil {
+	if err := d.makeSamples(); err != nil {
 		return err
 	}
 	if err := d.journey(ctx); err != nil {
@@ -191,31 +191,25 @@ func (d *demo) journey(ctx context.Context) error {
 
 func (d *demo) samples() string { return filepath.Join(d.dir, "samples") }
 
-// choose returns the files given, or samples.
-func (d *demo) choose(paths []string) ([]demoFile, error) {
-	if err := os.Mkdir(d.samples(), 0o700); err != nil {
-		return nil, err
+// makeSamples makes the clinician's files if none were given.
+func (d *demo) makeSamples() error {
+	if err := os.Mkdir(d.samples(), 0o700); err != nil || len(d.files) > 0 {
+		return err
 	}
-	if len(paths) == 0 {
-		var err error
-		if paths, err = writeSamples(d.samples()); err != nil {
-			return nil, err
-		}
+	paths, err := writeSamples(d.samples())
+	if err != nil {
+		return err
 	}
-	var files []demoFile
-	for _, path := range paths {
-		f, err := inspect(path)
-		if err != nil {
-			return nil, explain(err)
-		}
-		files = append(files, f)
-	}
-	return files, nil
+	d.files, err = inspectAll(paths)
+	return err
 }
 
-// demoFolder makes the folder to keep, or one that is removed at the end.
-func demoFolder(keep string) (string, error) {
+// demoFolder makes the folder to keep, or one that is removed at the end. It changes nothing where the demo cannot begin.
+func demoFolder(keep string, files []demoFile) (string, error) {
 	if keep == "" {
+		if err := enoughSpace(os.TempDir(), files); err != nil {
+			return "", err
+		}
 		return os.MkdirTemp("", "strongroom-demo-*")
 	}
 	dir, err := filepath.Abs(keep)
@@ -224,16 +218,22 @@ func demoFolder(keep string) (string, error) {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
+		return "", cannotUse(keep, err)
 	}
 	if len(entries) > 0 {
 		return "", demoCannot(keep+" is not empty.", "Choose a new folder.")
 	}
-	return dir, os.MkdirAll(dir, 0o700)
+	if err := enoughSpace(dir, files); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", cannotUse(keep, err)
+	}
+	return dir, nil
 }
 
-// enoughSpace asks for room for one copy of each file in the vault, and for the three further copies of the one in work: while it is
-// sent or opened, as the court receives it, and in the altered package.
+// enoughSpace asks for room for one copy of each file in the vault, and for three further copies of the one in work: while it is sent or
+// opened, as the court receives it, and in the altered package. The folder itself may not exist yet.
 func enoughSpace(dir string, files []demoFile) error {
 	var all, largest int64
 	for _, f := range files {
@@ -242,11 +242,23 @@ func enoughSpace(dir string, files []demoFile) error {
 	}
 	need := all + 3*largest + all/100 + 64<<20
 	free, known := freeSpace(dir)
+	for !known && filepath.Dir(dir) != dir {
+		dir = filepath.Dir(dir)
+		free, known = freeSpace(dir)
+	}
 	if known && free < need {
 		return demoCannot(fmt.Sprintf("The demo needs about %s of free space, four times the largest file. There are %s.", bytesOf(need), bytesOf(free)),
 			"Name a folder on a larger disk with --keep DIR.")
 	}
 	return nil
+}
+
+// cannotUse says what is the matter with a file or folder that was named.
+func cannotUse(path string, err error) error {
+	if of := (*fs.PathError)(nil); errors.As(err, &of) {
+		err = of.Err
+	}
+	return demoCannot(fmt.Sprintf("%s cannot be used: %v.", shown(path), err), "Check the name and the permissions, then try again.")
 }
 
 // memoryLimit reads the number of bytes that no process of the demo may use, or 0.

@@ -171,20 +171,37 @@ func contentOf(media string) evidence.Content {
 	return evidence.Clinical
 }
 
-// inspect looks at a file that shall be deposited.
+// inspectAll looks at files that shall be deposited.
+func inspectAll(paths []string) ([]demoFile, error) {
+	var files []demoFile
+	for _, path := range paths {
+		f, err := inspect(path)
+		switch {
+		case errors.Is(err, errNotRegular):
+			return nil, demoCannot(shown(path)+" is not a file.", "Give single files, not folders.")
+		case err != nil:
+			return nil, cannotUse(path, err)
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+var errNotRegular = errors.New("not a regular file")
+
 func inspect(path string) (demoFile, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return demoFile{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return demoFile{}, errNotRegular
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return demoFile{}, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return demoFile{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return demoFile{}, demoCannot(shown(path)+" is not a file.", "Give single files, not folders.")
-	}
 	head := make([]byte, 512)
 	n, err := io.ReadFull(f, head)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {

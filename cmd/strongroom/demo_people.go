@@ -26,6 +26,7 @@ type player struct {
 	called       string // in a sentence
 	role         evidence.Role
 	organization evidence.OrgID
+	founder      evidence.ActorID // of a founder
 	folder       string
 	store        client.Folder
 	signer       *keys.Signer
@@ -81,48 +82,59 @@ func (p *player) connect(trustFile []byte, number, address string, actor evidenc
 }
 
 // foundVault makes a vault with two founders and starts it.
-func (d *demo) foundVault(ctx context.Context) error {
+func (d *demo) foundVault(ctx context.Context) (err error) {
 	data := filepath.Join(d.dir, "vault")
+	if err := d.makeVault(ctx, data); err != nil {
+		return err
+	}
+	if d.server, err = startVault(ctx, d.bin, data, d.dir); err != nil {
+		return err
+	}
+	d.memory.watch("server", d.server.pid)
+	d.note("The vault is a program of its own: strongroomd, process %d. Its key for recovery is kept apart from it.", d.server.pid)
+	d.note("It enters every act into its record book. Some entries are its own, so the numbers below have gaps.")
+	founders := []*player{d.administrator, d.custodian1}
+	for _, p := range founders {
+		if err := p.connect(d.trust, d.number, d.server.address, p.founder); err != nil {
+			return err
+		}
+	}
+	d.checked("Everybody compares the vault's number before they trust it:\n%s", d.number)
+	for _, p := range founders {
+		if err := d.tellFounder(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeVault runs strongroomd init twice: for the vault's name, and with the founders' files, which name it.
+func (d *demo) makeVault(ctx context.Context, data string) (err error) {
 	var raw [5]byte
 	rand.Read(raw[:])
 	origin := "demo-" + strings.ToLower(base32.StdEncoding.EncodeToString(raw[:])) + ".internal"
-	if err := d.runVault(ctx, "init", "--data", data, "--origin", origin); err != nil {
+	if _, err := d.vaultSays(ctx, "init", "--data", data, "--origin", origin); err != nil {
 		return err
 	}
-	var err error
 	if d.administrator, err = d.newPlayer("administrator", "The administrator", evidence.Administrator); err != nil {
 		return err
 	}
 	if d.custodian1, err = d.newPlayer("custodian-1", "The first custodian", evidence.Custodian); err != nil {
 		return err
 	}
-	founders := []*player{d.administrator, d.custodian1}
-	actors := make(map[*player]evidence.ActorID)
-	finish := []string{"init", "--data", data, "--waits", waitsFlag}
-	for _, p := range founders {
-		id, file, err := client.Found(client.Founder{Origin: origin, Role: p.role, Organization: p.organization, Signer: p.signer,
-			Recipient: p.recipient(), Tool: tool(), Time: evidence.At(time.Now())})
-		if err != nil {
-			return err
-		}
-		actors[p] = id
-		path := filepath.Join(p.folder, "founder")
-		if err := os.WriteFile(path, file, 0o600); err != nil {
-			return err
-		}
-		finish = append(finish, "--founder", path)
-	}
-	recovery, err := sealing.NewIdentity()
+	recovery, err := d.makeRecovery()
 	if err != nil {
 		return err
 	}
-	if err := os.Mkdir(filepath.Join(d.dir, "recovery"), 0o700); err != nil {
-		return err
+	finish := []string{"init", "--data", data, "--waits", waitsFlag, "--recovery", recovery}
+	for _, p := range []*player{d.administrator, d.custodian1} {
+		file, err := p.found(origin)
+		if err != nil {
+			return err
+		}
+		finish = append(finish, "--founder", file)
 	}
-	if err := os.WriteFile(filepath.Join(d.dir, "recovery", "identity.txt"), sealing.PlainIdentityFile(recovery), 0o600); err != nil {
-		return err
-	}
-	said, err := d.vaultSays(ctx, append(finish, "--recovery", recovery.Recipient())...)
+	said, err := d.vaultSays(ctx, finish...)
 	if err != nil {
 		return err
 	}
@@ -137,24 +149,32 @@ func (d *demo) foundVault(ctx context.Context) error {
 	if !bytes.Contains(said, []byte(d.number)) {
 		return errors.New("strongroomd init said another number than that of its trust file")
 	}
-	if d.server, err = startVault(ctx, d.bin, data, d.dir); err != nil {
-		return err
-	}
-	d.memory.watch("server", d.server.pid)
-	d.note("The vault is a program of its own: strongroomd, process %d. Its key for recovery is kept apart from it.", d.server.pid)
-	d.note("It enters every act into its record book. Some entries are its own, so the numbers below have gaps.")
-	d.checked("Everybody compares the vault's number before they trust it:\n%s", d.number)
-	for _, p := range founders {
-		if err := p.connect(d.trust, d.number, d.server.address, actors[p]); err != nil {
-			return err
-		}
-	}
-	for _, p := range founders {
-		if err := d.tellFounder(ctx, p); err != nil {
-			return err
-		}
-	}
 	return nil
+}
+
+// found makes a founder's file.
+func (p *player) found(origin string) (path string, err error) {
+	id, file, err := client.Found(client.Founder{Origin: origin, Role: p.role, Organization: p.organization, Signer: p.signer,
+		Recipient: p.recipient(), Tool: tool(), Time: evidence.At(time.Now())})
+	if err != nil {
+		return "", err
+	}
+	p.founder = id
+	path = filepath.Join(p.folder, "founder")
+	return path, os.WriteFile(path, file, 0o600)
+}
+
+// makeRecovery makes the recovery key, which real founders would keep offline, and returns its recipient.
+func (d *demo) makeRecovery() (string, error) {
+	id, err := sealing.NewIdentity()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(d.dir, "recovery")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	return id.Recipient(), os.WriteFile(filepath.Join(dir, "identity.txt"), sealing.PlainIdentityFile(id), 0o600)
 }
 
 func (d *demo) tellFounder(ctx context.Context, p *player) error {
@@ -172,12 +192,7 @@ func (d *demo) tellFounder(ctx context.Context, p *player) error {
 	return nil
 }
 
-// runVault runs a command of strongroomd that must end well.
-func (d *demo) runVault(ctx context.Context, args ...string) error {
-	_, err := d.vaultSays(ctx, args...)
-	return err
-}
-
+// vaultSays runs a command of strongroomd that must end well.
 func (d *demo) vaultSays(ctx context.Context, args ...string) ([]byte, error) {
 	out, code, err := d.run(ctx, "strongroomd", "server", args...)
 	if err == nil && code != 0 {

@@ -64,7 +64,7 @@ func (d *demo) shareEvidence(ctx context.Context) error {
 		return errors.New("the court's key was written without an opening of its own")
 	}
 	d.entry(access, "They open the item to get at its key. That is recorded as an opening.")
-	d.entry(written.Index(), "They write a key for the court, and for nobody else. No file is copied.")
+	d.entry(written.Index(), "They write a key for the court. The sealed file stays as it is.")
 	return nil
 }
 

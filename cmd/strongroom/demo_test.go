@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,14 +42,19 @@ func needPrograms(t *testing.T) {
 func runDemo(t *testing.T, dir string, args ...string) said {
 	t.Helper()
 	temp := t.TempDir()
+	defer leftNothing(t, temp)
 	c := exec.Command(filepath.Join(dir, "strongroom"), append([]string{"demo"}, args...)...)
 	c.Env = append(os.Environ(), "TMPDIR="+temp, "STRONGROOM_DEMO_MAX_MEMORY=268435456")
+	return ran(t, c)
+}
+
+func ran(t *testing.T, c *exec.Cmd) said {
+	t.Helper()
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
 	if err := c.Run(); err != nil && c.ProcessState == nil {
 		t.Fatal(err)
 	}
-	leftNothing(t, temp)
 	return said{t, out.String(), errs.String(), c.ProcessState.ExitCode()}
 }
 
@@ -96,12 +102,12 @@ func TestDemo(t *testing.T) {
 	}
 	court := func(name string) string { return filepath.Join(keep, "court", name) }
 	opened := filepath.Join(t.TempDir(), "opened")
-	runProgram(t, "", "strongroom-verify", "--trust", court("trust.json"), "--identity", court("identity.txt"), "--extract", opened, court("package.zip")).
-		ends(0).has("VERIFIED")
+	ran(t, exec.Command(filepath.Join(bin, "strongroom-verify"), "--trust", court("trust.json"), "--identity", court("identity.txt"),
+		"--extract", opened, court("package.zip"))).ends(0).has("VERIFIED")
 	if got, err := os.ReadFile(filepath.Join(opened, "exhibit-1.bin")); err != nil || !bytes.Equal(got, large) {
 		t.Errorf("the court's copy is not the first file (%v)", err)
 	}
-	runProgram(t, "", "strongroomd", "fsck", "--data", filepath.Join(keep, "vault")).ends(0).has("Clean")
+	ran(t, exec.Command(filepath.Join(bin, "strongroomd"), "fsck", "--data", filepath.Join(keep, "vault"))).ends(0).has("Clean")
 	err := filepath.WalkDir(filepath.Join(keep, "people"), func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, ".age") && entry.Name() != identityFile {
 			t.Errorf("a sealed file was left in a person's folder: %s", path)
@@ -139,8 +145,8 @@ func TestDemoEndsWithItsVault(t *testing.T) {
 			said := bufio.NewScanner(out)
 			for said.Scan() {
 				if m := regexp.MustCompile(`strongroomd, process (\d+)`).FindStringSubmatch(said.Text()); m != nil {
-					for _, digit := range m[1] {
-						vault = 10*vault + int(digit-'0')
+					if vault, err = strconv.Atoi(m[1]); err != nil {
+						t.Error(err)
 					}
 				}
 				if strings.HasPrefix(said.Text(), test.until) {
@@ -158,7 +164,7 @@ func TestDemoEndsWithItsVault(t *testing.T) {
 			if exit := c.ProcessState.ExitCode(); exit != test.exit {
 				t.Errorf("exit code %d, want %d", exit, test.exit)
 			}
-			if vault != 0 && syscall.Kill(vault, 0) == nil {
+			if p, err := os.FindProcess(vault); vault > 0 && err == nil && p.Signal(syscall.Signal(0)) == nil {
 				t.Errorf("the vault's process %d is still there", vault)
 			}
 			leftNothing(t, temp)
@@ -210,6 +216,10 @@ func TestDemoRefusesToBegin(t *testing.T) {
 				t.Errorf("it began: %q", demo.out)
 			}
 		})
+	}
+	if vast != "" {
+		new := filepath.Join(full, "new")
+		runDemo(t, bin, "--once", "--keep", new, vast).ends(exitCannot).has("free space")
 	}
 	if left, err := os.ReadDir(full); err != nil || len(left) != 1 {
 		t.Errorf("the folder was changed: %v %v", left, err)

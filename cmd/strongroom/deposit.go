@@ -63,10 +63,7 @@ For good:  the entry stays. A deposit is a draft until it is sealed, and not yet
 				}
 				return a.resume(c.Context(), cl)
 			}
-			files, err := regularFiles(args)
-			if err != nil {
-				return err
-			}
+			files := regularFiles(args)
 			if len(files) == 0 {
 				return usage("name a file, or --resume")
 			}
@@ -167,21 +164,18 @@ func (a *app) text(name string) (string, error) {
 	return string(text), err
 }
 
-// regularFiles lists the files named, and those in the folders named.
-func regularFiles(names []string) ([]string, error) {
+// regularFiles lists the files named, and those in the folders named. What cannot be read is listed too: it has its own line in the result.
+func regularFiles(names []string) []string {
 	var files []string
 	for _, name := range names {
-		err := filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
-			if err == nil && (entry.Type().IsRegular() || path == name && !entry.IsDir()) {
+		filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.Type().IsRegular() || path == name && !entry.IsDir() {
 				files = append(files, path)
 			}
-			return err
+			return nil
 		})
-		if err != nil {
-			return nil, err
-		}
 	}
-	return files, nil
+	return files
 }
 
 // describe says what can be told from the file itself.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ Signs:     your enrolment (actor.enrolled).
 For good:  the trust file names this key. A lost founder key is replaced by two
            other persons, never by one.
 Next:      once the vault is founded: strongroom connect`,
-		Example: `  strongroom found --vault vault.example --role custodian --out custodian.founder`,
+		Example: `  strongroom found --vault vault.example --role custodian --out cu.founder`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			k, err := a.keystore()
@@ -154,6 +155,11 @@ For good:  the folder belongs to this vault. A second vault needs a second
 
 // connect pins the trust file and remembers the address.
 func (a *app) connect(k client.Folder, r reach) (trust tlog.Trust, err error) {
+	if r.server != "" {
+		if r.server, err = address(r.server); err != nil {
+			return trust, err
+		}
+	}
 	if r.trust != "" {
 		text, err := os.ReadFile(r.trust)
 		if err != nil {
@@ -183,9 +189,7 @@ func (a *app) connect(k client.Folder, r reach) (trust tlog.Trust, err error) {
 		}
 		return trust, nil
 	}
-	if profile.Address, err = address(r.server); err != nil {
-		return trust, err
-	}
+	profile.Address = r.server
 	return trust, client.WriteProfile(k, profile)
 }
 
@@ -262,7 +266,10 @@ For good:  nothing; an unconfirmed key can do nothing.`,
 			} else if code, err = a.ask("Invitation code:"); err != nil {
 				return err
 			}
-			return a.enrol(c.Context(), k, strings.ReplaceAll(code, " ", ""), plainKeys)
+			if code = strings.NewReplacer(" ", "", "-", "").Replace(code); !invitationCode.MatchString(code) {
+				return decline("code_form")
+			}
+			return a.enrol(c.Context(), k, code, plainKeys)
 		},
 	}
 	r.flags(c)
@@ -270,12 +277,18 @@ For good:  nothing; an unconfirmed key can do nothing.`,
 	return c
 }
 
+// invitationCode is the form of a code (api/openapi.yaml, Secret).
+var invitationCode = regexp.MustCompile(`^[A-Za-z2-7]{26}$`)
+
 func (a *app) enrol(ctx context.Context, k client.Folder, code string, plainKeys bool) error {
 	first, err := a.client(k, nil)
 	if err != nil {
 		return err
 	}
 	terms, err := first.InvitationTerms(ctx, code)
+	if evidence.KindOf(err) == evidence.NotFound {
+		return evidence.Refuse(evidence.NotFound, "invitation")
+	}
 	if err != nil {
 		return err
 	}

@@ -59,13 +59,13 @@ func explain(err error) *problem {
 		p := decline("pinned")
 		p.cause = err
 		return p
+	case errors.As(err, &path): // before the network: an error number of the system counts as either
+		p := cannot("file", err)
+		p.sentence = path.Path + ": " + path.Err.Error() + "."
+		return p
 	case network(err):
 		p := cannot("network", err)
 		p.kept = keptSent
-		return p
-	case errors.As(err, &path):
-		p := cannot("file", err)
-		p.sentence = path.Path + ": " + path.Err.Error() + "."
 		return p
 	}
 	p := cannot("internal", err)
@@ -87,6 +87,7 @@ func network(err error) bool {
 }
 
 func explainAlarm(a *client.Alarm) *problem {
+	println("DEBUG", a.Error())
 	what, ok := lies[a.Lie]
 	if !ok {
 		what = "it contradicts itself (" + plain(string(a.Lie)) + ")"
@@ -94,9 +95,18 @@ func explainAlarm(a *client.Alarm) *problem {
 	return &problem{
 		code: exitRefused, label: "ALARM", reason: string(a.Lie), cause: a,
 		sentence: "The vault's answer cannot be true: " + what + ".",
+		where:    where(a.Stream),
 		kept:     "Nothing was opened or signed on it. What this device saw before is kept.",
 		next:     "Do not go on. Leave this device as it is and tell the auditor.",
 	}
+}
+
+// where names the record that an alarm is about, for the auditor.
+func where(s evidence.Stream) string {
+	if s.ID == "" {
+		return ""
+	}
+	return string(s.Type) + " " + s.ID
 }
 
 // explainRefusal tells what the law or the vault refused: by its reason, or else by what the vault said, or else by its kind.
@@ -108,7 +118,9 @@ func explainRefusal(e *evidence.Error) *problem {
 		if e.Reason == "proof_pending" {
 			p.code, p.label = exitPending, "Received"
 		}
-	case evidence.Internal, evidence.TooMany, evidence.Unknown:
+	case evidence.Unknown:
+		p.code, p.label = exitCannot, "Not done"
+	case evidence.Internal, evidence.TooMany:
 		p.code, p.label, p.kept = exitCannot, "Not done", keptSent
 	}
 	if errors.Is(e, context.Canceled) && p.code != exitPending {

@@ -469,8 +469,8 @@ func redeemCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "redeem GRANT --to FILE",
 		Short: "Open what was shared with you: the access is recorded first",
-		Long: `Shows the terms, records that you open the share, checks the proof of that entry,
-and only then fetches the item, decrypts it here and compares it with its
+		Long: `Shows the terms, records that you open the share, checks the proof of that
+entry, and only then fetches the item, decrypts it here and compares it with its
 deposit. Each opening is recorded first; the person concerned may see it. Others
 granted this item or case can see that you opened it.
 

@@ -70,9 +70,9 @@ func openCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "open ITEM --purpose PURPOSE --to FILE",
 		Short: "Open an item: the access is recorded first",
-		Long: `Records who opens the item and for what, checks the proof of that entry, and only
-then fetches the item, decrypts it here and compares it with its deposit. The
-file gets its name once everything is equal; no file is replaced.
+		Long: `Records who opens the item and for what, checks the proof of that entry, and
+only then fetches the item, decrypts it here and compares it with its deposit.
+The file gets its name once everything is equal; no file is replaced.
 
 Signs:     item.opened, before anything is fetched. The person concerned may
            see it.

@@ -58,10 +58,12 @@ type said struct {
 // types runs a command; stdin is what the person types.
 func (p *person) types(stdin string, args ...string) said {
 	p.t.Helper()
-	s := runProgram(p.t, stdin, filepath.Join(bin, "strongroom"), append(append([]string{"--home", p.home}, p.with...), args...)...)
+	s := runProgram(p.t, stdin, "strongroom", append(append([]string{"--home", p.home}, p.with...), args...)...)
 	for _, text := range []string{s.out, s.err} {
-		if !strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "[") {
-			checkText(p.t, strings.Join(args, " "), text)
+		for line := range strings.SplitSeq(text, "\n") {
+			if !strings.HasPrefix(line, "{") && !strings.HasPrefix(line, "[") {
+				checkText(p.t, strings.Join(args, " "), line)
+			}
 		}
 	}
 	return s
@@ -69,7 +71,7 @@ func (p *person) types(stdin string, args ...string) said {
 
 func runProgram(t *testing.T, stdin, program string, args ...string) said {
 	t.Helper()
-	c := exec.Command(program, args...)
+	c := exec.Command(filepath.Join(bin, program), args...)
 	var out, errs bytes.Buffer
 	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(stdin), &out, &errs
 	c.Env = append(os.Environ(), "STRONGROOM_HOME=", "STRONGROOM_PASSPHRASE_FILE=")

@@ -69,6 +69,7 @@ type problem struct {
 	label      string
 	reason     string
 	sentence   string
+	where      string
 	kept, next string
 	cause      error
 }
@@ -95,6 +96,9 @@ func (a *app) report(err error) int {
 		return p.code
 	}
 	rows := []row{{p.label, p.sentence}}
+	if p.where != "" {
+		rows = append(rows, row{"Where", p.where})
+	}
 	if p.kept != "" {
 		rows = append(rows, row{"Kept", p.kept})
 	}

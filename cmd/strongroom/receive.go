@@ -59,8 +59,8 @@ func acknowledgeCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "acknowledge GRANT --copy FILE",
 		Short: "Confirm receipt: your copy is the recorded one",
-		Long: `Compares the copy you keep with what was deposited, and signs what was found. You
-sign that your copy is the recorded one, not that its content is true.
+		Long: `Compares the copy you keep with what was deposited, and signs what was found.
+You sign that your copy is the recorded one, not that its content is true.
 
 If the copy differs, that is signed too, and both sides are alarmed; you type
 "unequal" for that.

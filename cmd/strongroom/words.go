@@ -30,6 +30,8 @@ var words = map[string]sentence{
 	"passphrase_short":   {"The passphrase has fewer than 12 characters.", "Choose a longer one: four or five unrelated words are good."},
 	"passphrase_differs": {"The two passphrases are not the same.", "Run the command again and type the same one twice."},
 	"pinned":             {"This folder belongs to another vault.", "A second vault needs a second folder: add --home FOLDER."},
+	"code_form":          {"This is not an invitation code.", "A code has 26 letters and digits. Type it as you were given it."},
+	"contract":           {"The vault did not understand what was sent.", newVersion},
 	"no_keys":            {"There are no keys in this folder yet.", "Run strongroom enrol with the code you were given, or name the folder with --home."},
 	"no_vault":           {"This folder does not know its vault yet.", "Run strongroom connect with the vault's address and trust file."},
 	"keys_exist":         {"There are keys in this folder already.", "New keys need a new folder: add --home FOLDER."},

@@ -8,7 +8,10 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
@@ -59,10 +62,21 @@ func refusal(resp *http.Response) error {
 	}
 	var p Problem
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if err != nil || json.Unmarshal(text, &p.Problem) != nil || p.Reason == "" || len(p.Reason) > 64 {
+	if err != nil || json.Unmarshal(text, &p.Problem) != nil || !isReason(p.Reason) || !isText(p.Title, p.Detail, p.Kept, p.Next) {
 		return evidence.Refuse(kind, "http")
 	}
 	return &evidence.Error{Kind: kind, Reason: p.Reason, Err: &p}
+}
+
+func isReason(s string) bool {
+	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+}
+
+// isText reports whether the lines can be shown as they are: nothing in them moves a cursor.
+func isText(lines ...string) bool {
+	return !slices.ContainsFunc(lines, func(s string) bool {
+		return len(s) > 1024 || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl)
+	})
 }
 
 // connection reports whether an error came from the way to the vault, or from a vault that is not able now: then the same request may be

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -153,7 +154,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// patience spaces attempts: it doubles from first to longest, and ends after most of them without progress.
+// patience spaces attempts: by about next, which doubles up to longest, and never in step with others. It ends when none are left.
 type patience struct {
 	next, longest time.Duration
 	left          int
@@ -164,7 +165,7 @@ func (p *patience) wait(ctx context.Context, c *Client, cause error) error {
 		return cause
 	}
 	p.left--
-	d := p.next
+	d := p.next/2 + rand.N(p.next)
 	p.next = min(2*p.next, p.longest)
 	if err := c.pause(ctx, d); err != nil {
 		return errors.Join(cause, err)

@@ -25,6 +25,7 @@ type download struct {
 
 	body     io.ReadCloser
 	at       int64
+	excess   bool
 	sum      hash.Hash
 	patience patience
 }
@@ -35,8 +36,13 @@ func (c *Client) download(ctx context.Context, leaf evidence.Hash, item *evidenc
 
 var unbroken = patience{next: 500 * time.Millisecond, longest: 30 * time.Second, left: 20}
 
-// digest is that of what was read so far.
-func (d *download) digest() evidence.Hash { return evidence.Hash(d.sum.Sum(nil)) }
+// digest is that of the file; zero unless all of it was read, and nothing came after it.
+func (d *download) digest() evidence.Hash {
+	if d.at != d.item.Evidence.Size || d.excess {
+		return evidence.Hash{}
+	}
+	return evidence.Hash(d.sum.Sum(nil))
+}
 
 func (d *download) Close() error {
 	if d.body == nil {
@@ -60,6 +66,7 @@ func (d *download) Read(p []byte) (int, error) {
 		}
 		n, err := d.body.Read(p)
 		if int64(n) > d.item.Evidence.Size-d.at {
+			d.excess = true
 			return 0, alarm(OtherBytes, evidence.ItemOf(d.item.ID), errors.New("more bytes than were deposited"))
 		}
 		d.sum.Write(p[:n])

@@ -37,7 +37,7 @@ type Exported struct {
 //
 //  1. the grant is redeemed, or the item opened: logged first, as always;
 //  2. the ciphertext is downloaded, compared with the deposit and decrypted once to see that it opens;
-//  3. a recipient acknowledges what was found;
+//  3. a recipient acknowledges what was found, equal or not;
 //  4. item.exported is signed over the content digest of all files that exist by then;
 //  5. every stream is fetched again with the proofs that nothing is left out, under one publication, and the ZIP is written.
 //
@@ -53,7 +53,7 @@ func (c *Client) Export(ctx context.Context, p Export, dst io.Writer) (*Exported
 	name := path.Join(exportsDir, a.receipt.Leaf.String()+".age")
 	done := &Exported{Access: a.receipt, Nonce: p.Nonce}
 	err = c.fetchEvidence(ctx, a, name, p.Progress)
-	if p.Grant != "" && (err == nil || LieOf(err) == OtherBytes || evidence.ReasonOf(err) == reasonContent) {
+	if p.Grant != "" && !a.found.IsZero() && (err == nil || LieOf(err) == OtherBytes || evidence.ReasonOf(err) == reasonContent) {
 		var ack error
 		if done.Acknowledged, ack = c.acknowledge(ctx, a, p, err == nil); ack != nil {
 			err = errors.Join(err, ack)

@@ -23,15 +23,15 @@ const (
 	maxDoc    = 64 << 20
 )
 
-// OpenFolder makes the folder if there is none, and removes what was abandoned in it: files that nobody kept, and exports.
+// OpenFolder makes the folder if there is none, and removes what was abandoned in it: files that nobody kept, exports, and what was sealed
+// for a deposit whose draft was never written.
 func OpenFolder(dir string) (Folder, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
 	f := Folder(dir)
 	return f, filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
-		scratch := strings.HasSuffix(name, partSuffix) || filepath.Base(filepath.Dir(name)) == exportsDir
-		if err != nil || entry.IsDir() || !scratch {
+		if err != nil || entry.IsDir() || !isScratch(name) {
 			return ignoreAbsent(err)
 		}
 		info, err := entry.Info()
@@ -40,6 +40,17 @@ func OpenFolder(dir string) (Folder, error) {
 		}
 		return ignoreAbsent(os.Remove(name))
 	})
+}
+
+func isScratch(name string) bool {
+	switch level := filepath.Base(filepath.Dir(name)); {
+	case strings.HasSuffix(name, partSuffix), level == exportsDir:
+		return true
+	case level == depositsDir && strings.HasSuffix(name, ".age"):
+		_, err := os.Lstat(strings.TrimSuffix(name, ".age") + ".json")
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	return false
 }
 
 func ignoreAbsent(err error) error {

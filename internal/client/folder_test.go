@@ -67,16 +67,18 @@ func TestFolderRemovesWhatWasAbandoned(t *testing.T) {
 	dir := t.TempDir()
 	f := must(OpenFolder(dir))(t)
 	check(t, f.Write("deposits/kept.age", []byte("x")))
+	check(t, f.Write("deposits/kept.json", []byte("{}")))
+	check(t, f.Write("deposits/unnoted.age", []byte("x")))
 	check(t, f.Write("exports/left.age", []byte("x")))
 	for _, name := range []string{"young.part", "old.part"} {
 		check(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
 	}
 	old := time.Now().Add(-2 * abandoned)
-	for _, name := range []string{"old.part", "deposits/kept.age", "exports/left.age"} {
+	for _, name := range []string{"old.part", "deposits/kept.age", "deposits/unnoted.age", "exports/left.age"} {
 		check(t, os.Chtimes(filepath.Join(dir, name), old, old))
 	}
 	must(OpenFolder(dir))(t)
-	for name, want := range map[string]bool{"young.part": true, "old.part": false, "deposits/kept.age": true, "exports/left.age": false} {
+	for name, want := range map[string]bool{"young.part": true, "old.part": false, "deposits/kept.age": true, "deposits/unnoted.age": false, "exports/left.age": false} {
 		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -242,10 +242,8 @@ func (c *Client) Redeem(ctx context.Context, p Redemption, dst io.Writer) (*Open
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.decrypt(ctx, a, dst, nil, p.Progress); err != nil {
-		return nil, err
-	}
-	return &Opened{a.receipt, a.description}, nil
+	found, err := c.decrypt(ctx, a, dst, nil, p.Progress)
+	return &Opened{a.receipt, a.description, found}, err
 }
 
 func (c *Client) redeem(ctx context.Context, p Redemption) (*access, error) {

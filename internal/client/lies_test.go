@@ -368,3 +368,25 @@ func remade(t *testing.T, receipt []byte, change func(*tlog.ReceiptParts)) []byt
 	change(&p)
 	return must(tlog.NewReceipt(p))(t).Marshal()
 }
+
+// A verification that finds other bytes says so in the record, and serving stops; one that could not read them all says nothing.
+func TestVerifyFindsOtherBytes(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	in := w.openCase()
+	item := w.deposit(w.clinician, in, w.consent(in), bytes.NewReader(random(100_000)))
+	longer := instead("GET", "/evidence", func(b []byte) []byte { return append(b, 0) })
+	receipt, err := w.client(w.second, longer).Verify(ctx, Open{Item: item, Purpose: evidence.ForVerification})
+	wantLie(t, err, OtherBytes)
+	if receipt != nil {
+		t.Error("a statement about a file that was not read")
+	}
+	flipped := instead("GET", "/evidence", func(b []byte) []byte { b[70_000] ^= 1; return b })
+	receipt, err = w.client(w.second, flipped).Verify(ctx, Open{Item: item, Purpose: evidence.ForVerification})
+	wantLie(t, err, OtherBytes)
+	if receipt == nil || receipt.Event.Result.Outcome != evidence.Failure {
+		t.Fatal("the difference is not on record")
+	}
+	_, err = w.second.Open(ctx, Open{Item: item, Purpose: evidence.ForCare}, io.Discard)
+	wantReason(t, err, evidence.ReasonDamaged)
+}

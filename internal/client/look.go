@@ -71,6 +71,7 @@ func (k *known) keep(fetched map[evidence.Stream][][]byte) {
 //
 // It fails with NotFound if a stream does not exist or is not for this person to see, and with an Alarm if the answers cannot be true.
 func (c *Client) Look(ctx context.Context, streams ...evidence.Stream) (*View, error) {
+	before := c.memory.snapshot()
 	if err := c.newest(ctx); err != nil {
 		return nil, err
 	}
@@ -79,7 +80,7 @@ func (c *Client) Look(ctx context.Context, streams ...evidence.Stream) (*View, e
 		if err := c.gather(ctx, streams, fetched); err != nil {
 			return nil, err
 		}
-		excerpt, floor, err := c.excerpt(ctx, fetched)
+		excerpt, floor, err := c.excerpt(ctx, before, fetched)
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +98,7 @@ func (c *Client) Look(ctx context.Context, streams ...evidence.Stream) (*View, e
 		if history.Heads().Covers <= floor {
 			return nil, alarm(StaleHead, evidence.VaultOf(c.trust.Vault()), nil)
 		}
-		if err := c.agree(ctx, history, excerpt); err != nil {
+		if err := c.agree(ctx, before, history, excerpt); err != nil {
 			return nil, err
 		}
 		c.known.keep(fetched)
@@ -220,13 +221,13 @@ func (c *Client) fetch(ctx context.Context, s evidence.Stream, receipts [][]byte
 
 // excerpt asks for the proofs of completeness, under one publication that covers more leaves than floor: all that was fetched, and all
 // that was ever seen of the streams.
-func (c *Client) excerpt(ctx context.Context, fetched map[evidence.Stream][][]byte) (x dossier.Excerpt, floor int64, err error) {
+func (c *Client) excerpt(ctx context.Context, before seen, fetched map[evidence.Stream][][]byte) (x dossier.Excerpt, floor int64, err error) {
 	var streams []evidence.Stream
 	for s := range fetched {
 		streams = append(streams, s)
 	}
 	slices.SortFunc(streams, evidence.Stream.Compare)
-	floor = c.memory.floor(streams)
+	floor = before.floor(streams)
 	request := wire.CompleteRequest{}
 	for _, s := range streams {
 		request.Streams = append(request.Streams, wire.Stream{Type: wire.StreamType(s.Type), ID: s.ID})
@@ -294,8 +295,8 @@ func proofOf(w wire.HeadsProof) (heads.Proof, error) {
 }
 
 // agree compares a verified history with what was seen before, and remembers it.
-func (c *Client) agree(ctx context.Context, h *dossier.History, x dossier.Excerpt) error {
-	if err := c.memory.compare(h); err != nil {
+func (c *Client) agree(ctx context.Context, before seen, h *dossier.History, x dossier.Excerpt) error {
+	if err := before.contradicted(h); err != nil {
 		return err
 	}
 	covers := h.Heads().Covers

@@ -94,40 +94,38 @@ func (s *seen) add(more seen) (changed bool) {
 	return changed
 }
 
-func (m *memory) checkpoint() tlog.Checkpoint {
+// snapshot is what was known at a moment. Answers to what is asked from then on may not fall behind it; what others learn meanwhile is no
+// measure for them.
+func (m *memory) snapshot() seen {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.seen.parsed
+	return m.seen // learn replaces it, and never changes it
 }
 
 // floor is an index below which everything seen of the streams lies: a publication that covers more shows all of it.
-func (m *memory) floor(streams []evidence.Stream) int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	floor := max(0, m.seen.Covers-1)
-	for _, s := range streams {
-		floor = max(floor, m.seen.Heads[headKey(s)].Index)
+func (s seen) floor(streams []evidence.Stream) int64 {
+	floor := max(0, s.Covers-1)
+	for _, stream := range streams {
+		floor = max(floor, s.Heads[headKey(stream)].Index)
 	}
 	return floor
 }
 
-// compare finds what contradicts what was seen.
-func (m *memory) compare(h *dossier.History) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, s := range h.Streams() {
-		last, ok := m.seen.Heads[headKey(s)]
+// contradicted finds what in a verified history excludes what was seen.
+func (s seen) contradicted(h *dossier.History) error {
+	for _, stream := range h.Streams() {
+		last, ok := s.Heads[headKey(stream)]
 		if !ok {
 			continue
 		}
-		if h.Len(s) <= last.Seq {
-			return alarm(StaleHead, s, nil)
+		if h.Len(stream) <= last.Seq {
+			return alarm(StaleHead, stream, nil)
 		}
-		if leaf, _ := h.Leaf(s, last.Seq); leaf != last.Leaf {
-			return alarm(Forked, s, nil)
+		if leaf, _ := h.Leaf(stream, last.Seq); leaf != last.Leaf {
+			return alarm(Forked, stream, nil)
 		}
 	}
-	if state := h.Heads(); state != nil && state.Covers < m.seen.Covers {
+	if h.Heads().Covers < s.Covers {
 		return alarm(StaleHead, evidence.Stream{}, nil)
 	}
 	return nil
@@ -139,7 +137,7 @@ func (c *Client) follow(ctx context.Context, note []byte) (tlog.Checkpoint, erro
 	if err != nil {
 		return cp, alarm(logLie(err), evidence.Stream{}, err)
 	}
-	old := c.memory.checkpoint()
+	old := c.memory.snapshot().parsed
 	switch {
 	case old == (tlog.Checkpoint{}), cp == old:
 	case cp.Size == old.Size:
@@ -185,11 +183,11 @@ func (c *Client) consistent(ctx context.Context, older, newer tlog.Checkpoint) e
 func (c *Client) newest(ctx context.Context) error {
 	const attempts = 4
 	for attempt := range attempts {
+		before := c.memory.snapshot().parsed
 		note, err := c.getCheckpoint(ctx)
 		if err != nil {
 			return err
 		}
-		before := c.memory.checkpoint()
 		cp, err := tlog.OpenCheckpoint(note, c.trust.LogKeys())
 		if err != nil {
 			return alarm(logLie(err), evidence.Stream{}, err)
@@ -213,7 +211,7 @@ func (c *Client) getCheckpoint(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	resp, err := c.exchange(req.WithContext(ctx), http.StatusOK)
-	if evidence.KindOf(err) == evidence.NotFound && c.memory.checkpoint().Size > 0 {
+	if evidence.KindOf(err) == evidence.NotFound && c.memory.snapshot().parsed.Size > 0 {
 		return nil, alarm(RolledBack, evidence.Stream{}, err)
 	}
 	if err != nil {

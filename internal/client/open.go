@@ -25,20 +25,19 @@ type Open struct {
 type Opened struct {
 	Receipt     *Receipt // of the access
 	Description Description
+	Ciphertext  evidence.Hash // digest found of evidence.age; zero if it did not arrive whole
 }
 
 // Open signs item.opened, verifies that the access is in the log, and only then opens the envelope and writes the original bytes to dst
-// (RULES §3.6). What was written counts only if Open returns nil: then ciphertext, tree and plaintext are those of the deposit. Give dst
-// its final name afterwards (SaveAs).
+// (RULES §3.6). What was written counts only if the error is nil: then ciphertext, tree and plaintext are those of the deposit. Give dst
+// its final name afterwards (SaveAs). Once the access is logged, Opened is returned beside any error.
 func (c *Client) Open(ctx context.Context, p Open, dst io.Writer) (*Opened, error) {
 	a, err := c.enter(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.decrypt(ctx, a, dst, nil, p.Progress); err != nil {
-		return nil, err
-	}
-	return &Opened{a.receipt, a.description}, nil
+	found, err := c.decrypt(ctx, a, dst, nil, p.Progress)
+	return &Opened{a.receipt, a.description, found}, err
 }
 
 // Verify opens an item, compares ciphertext and content with the deposit, and signs item.verified with what was found (RULES §3.6). A
@@ -50,11 +49,11 @@ func (c *Client) Verify(ctx context.Context, p Open) (*Receipt, error) {
 	}
 	found, differs := c.decrypt(ctx, a, io.Discard, nil, p.Progress)
 	outcome := evidence.Success
-	if differs != nil {
-		if LieOf(differs) != OtherBytes && evidence.ReasonOf(differs) != reasonContent {
-			return nil, differs
-		}
+	switch {
+	case LieOf(differs) == OtherBytes && !found.IsZero() && found != a.item.Evidence.SHA256, evidence.ReasonOf(differs) == reasonContent:
 		outcome = evidence.Failure
+	case differs != nil: // nothing can be said of a file that did not arrive whole
+		return nil, differs
 	}
 	stream := evidence.ItemOf(p.Item)
 	receipt, err := c.perform(ctx, []evidence.Stream{stream}, func(v *View) (act, error) {
@@ -228,7 +227,7 @@ func (c *Client) release(ctx context.Context, leaf evidence.Hash) (wire.Opening,
 const reasonContent = "content_differs"
 
 // decrypt downloads evidence.age and writes the original bytes to dst, and the file itself to ciphertext unless that is nil. It returns the
-// digest found of the file, also beside an OtherBytes alarm or reasonContent.
+// digest found of the file, also beside an OtherBytes alarm or reasonContent; zero if it did not arrive whole.
 func (c *Client) decrypt(ctx context.Context, a *access, dst, ciphertext io.Writer, progress Progress) (evidence.Hash, error) {
 	if a.item.Class == evidence.DescriptionOnly {
 		return a.item.Evidence.SHA256, nil

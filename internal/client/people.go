@@ -49,7 +49,7 @@ func Found(f Founder) (evidence.ActorID, []byte, error) {
 	return id, signed.DSSE(), nil
 }
 
-// Terms of an invitation, shown before it is answered.
+// InvitationTerms says what an invitation is for, before it is answered.
 func (c *Client) InvitationTerms(ctx context.Context, secret string) (wire.InvitationTerms, error) {
 	req, err := wire.NewGetInvitationTermsRequest(c.address, wire.InvitationSecret{Secret: secret})
 	terms, err := public[wire.InvitationTerms](ctx, c, req, err, http.StatusOK)

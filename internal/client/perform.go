@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"strongroom.example/strongroom/internal/custody"
+	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/wire"
@@ -38,7 +39,7 @@ type act struct {
 }
 
 // attempts bounds how often an act is signed again because the state had moved on.
-const attempts = 6
+const attempts = 12
 
 // perform makes an act on what was verified of the streams, and submits it:
 //
@@ -248,4 +249,30 @@ func receiptNote(bundle []byte) []byte {
 		return nil
 	}
 	return r.Checkpoint()
+}
+
+// receipt returns that of an event that was looked at.
+func (v *View) receipt(keys tlog.LogKeys, s evidence.Stream, seq int64) (*Receipt, error) {
+	e, err := v.Event(s, seq)
+	if err != nil {
+		return nil, err
+	}
+	bundle, err := v.bundle(s, seq)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := tlog.ParseReceipt(bundle)
+	if err != nil {
+		return nil, err
+	}
+	included, err := parsed.Verify(keys)
+	return &Receipt{Event: e, Leaf: evidence.Hash(included.LeafHash()), Bundle: bundle, included: included}, err
+}
+
+func (v *View) bundle(s evidence.Stream, seq int64) ([]byte, error) {
+	i := slices.IndexFunc(v.excerpt.Streams, func(x dossier.Stream) bool { return x.ID == s })
+	if i < 0 || seq < 0 || seq >= v.excerpt.Streams[i].Events {
+		return nil, evidence.Refuse(evidence.NotFound, "event")
+	}
+	return v.excerpt.Streams[i].Receipt(seq)
 }

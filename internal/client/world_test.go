@@ -168,7 +168,7 @@ func (w *world) client(p *person, t http.RoundTripper) *Client {
 		HTTP: &http.Client{Transport: t}, Tool: tool, Now: time.Now,
 	})
 	check(w, err)
-	c.pause = func(ctx context.Context, d time.Duration) error { return pause(ctx, min(d, 20*time.Millisecond)) }
+	c.pause = func(ctx context.Context, d time.Duration) error { return pause(ctx, d/10) }
 	return c
 }
 

@@ -2,91 +2,15 @@ package daemon
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"strongroom.example/strongroom/internal/custody"
-	"strongroom.example/strongroom/internal/evidence"
+	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
-	"strongroom.example/strongroom/internal/sealing"
-	"strongroom.example/strongroom/internal/vault"
 )
-
-func testOptions() Options {
-	return Options{
-		Tool:   evidence.Tool{Name: "strongroomd", Version: "test"},
-		Limits: vault.DefaultLimits, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
-	}
-}
-
-// founder makes a founder file: an actor who enrols itself.
-func founder(t *testing.T, origin string, role evidence.Role) []byte {
-	t.Helper()
-	key, err := custody.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &evidence.ActorEnrolledDetails{
-		Keys: evidence.Keys{Key: base64.StdEncoding.EncodeToString(key.SPKI())}, Role: role, Organization: evidence.NewID[evidence.OrgID](),
-	}
-	if !role.Keyless() {
-		identity, err := sealing.NewIdentity()
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.Recipient = identity.Recipient()
-	}
-	id := evidence.NewID[evidence.ActorID]()
-	e := &evidence.Event{
-		Vault: origin, Kind: evidence.ActorEnrolled, Stream: evidence.Position{Type: evidence.ActorStream, ID: string(id)},
-		Actor: evidence.Signer{ID: id, Role: role, Organization: d.Organization}, Time: evidence.At(time.Now()),
-		Tool: evidence.Tool{Name: "strongroom", Version: "test"}, Details: d,
-	}
-	e.Subject = e.Subjects(nil)
-	signed, err := custody.Sign(e, key.SPKI(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signed.DSSE()
-}
-
-func recovery(t *testing.T) string {
-	t.Helper()
-	identity, err := sealing.NewIdentity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return identity.Recipient()
-}
-
-// made creates and founds a vault in a fresh folder.
-func made(t *testing.T) string {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "vault")
-	origin, err := Create(t.Context(), dir, "", "", time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	founding := Founding{
-		Founders: [][]byte{founder(t, origin, evidence.Administrator), founder(t, origin, evidence.Custodian)},
-		Recovery: recovery(t), Policy: DefaultPolicy, Version: "test",
-	}
-	for range 2 { // the second time changes nothing
-		trust, err := Found(t.Context(), dir, testOptions(), founding)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if trust.Vault() != origin || len(trust.Founders()) != 3 {
-			t.Fatalf("trust file of %s with %d founders", trust.Vault(), len(trust.Founders()))
-		}
-	}
-	return dir
-}
 
 func TestFoundAndOpen(t *testing.T) {
 	dir := made(t)
@@ -97,8 +21,8 @@ func TestFoundAndOpen(t *testing.T) {
 	defer p.close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	policy := evidence.PolicyOf(p.settings.Origin)
-	complete, err := p.ledger.Complete(ctx, []evidence.Stream{policy, evidence.ActorOf(p.settings.Actor)}, 3)
+	policy := ev.PolicyOf(p.settings.Origin)
+	complete, err := p.ledger.Complete(ctx, []ev.Stream{policy, ev.ActorOf(p.settings.Actor)}, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,9 +51,35 @@ func TestOpenRefuses(t *testing.T) {
 	if _, err := Create(t.Context(), dir, "", "", time.Now()); !errors.Is(err, ErrExists) {
 		t.Errorf("second vault in a folder: %v", err)
 	}
-	other := founder(t, "other.example", evidence.Custodian)
+	other := newPerson(ev.Custodian).founder("other.example")
 	if _, err := Found(t.Context(), dir, testOptions(), Founding{Founders: [][]byte{other}}); err == nil {
 		t.Error("a founder file of another vault was accepted")
+	}
+}
+
+// A vault that lost its settings must not be made anew over its evidence.
+func TestCreateSparesAVault(t *testing.T) {
+	dir := made(t)
+	if err := os.Remove(filepath.Join(dir, "vault.json")); err != nil {
+		t.Fatal(err)
+	}
+	before := snapshot(t, filepath.Join(dir, "records.db"))
+	if _, err := Create(t.Context(), dir, "", "", time.Now()); !errors.Is(err, ErrUnsettled) {
+		t.Errorf("init over a vault without settings: %v", err)
+	}
+	if string(snapshot(t, filepath.Join(dir, "records.db"))) != string(before) {
+		t.Error("the records were touched")
+	}
+}
+
+// A vault whose founding was interrupted is not opened.
+func TestHalfFounded(t *testing.T) {
+	dir := made(t)
+	if err := errors.Join(os.Remove(filepath.Join(dir, "checkpoint")), createStores(t.Context(), folder(dir))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t.Context(), dir, testOptions()); !errors.Is(err, ErrNotFounded) {
+		t.Errorf("half founded: %v", err)
 	}
 }
 
@@ -175,16 +125,16 @@ func grow(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	defer p.close()
-	policy, author := evidence.PolicyOf(p.settings.Origin), evidence.ActorOf(p.settings.Actor)
+	policy, author := ev.PolicyOf(p.settings.Origin), ev.ActorOf(p.settings.Actor)
 	states, err := p.records.States(t.Context(), policy, author)
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := states[policy].(*evidence.PolicyState)
-	e := &evidence.Event{Kind: evidence.VaultConfigured, Details: &evidence.VaultConfiguredDetails{
+	now := states[policy].(*ev.PolicyState)
+	e := &ev.Event{Kind: ev.VaultConfigured, Details: &ev.VaultConfiguredDetails{
 		Rules: now.Rules, Recovery: now.Recovery, Policy: now.Policy, LogKeys: now.LogKeys, Version: "test-2",
 	}}
-	signed, err := p.author.Sign(e, policy, evidence.Facts{Origin: p.settings.Origin, States: states}, time.Now())
+	signed, err := p.author.Sign(e, policy, ev.Facts{Origin: p.settings.Origin, States: states}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -99,6 +99,7 @@ type checker struct {
 	broken  map[evidence.Stream]bool           // an event of theirs does not hold, so nothing can be said of what follows
 	open    map[evidence.Hash]bool             // events without an inclusion
 	named   map[attached]ledger.Entry          // attachments that must be there, and the events that name them
+	signed  int64                              // size of the newest stored checkpoint
 	covered []heads.Entry                      // in log order
 	indexes []int64
 }

@@ -42,6 +42,7 @@ func (c *checker) checkpoints(ctx context.Context) error {
 			c.Checkpoints++
 			after = stored.Order
 			where := fmt.Sprintf("checkpoint of size %d", stored.Size)
+			c.signed = max(c.signed, stored.Size)
 			cp, err := tlog.OpenCheckpoint(stored.Signed, c.trust.LogKeys())
 			if err != nil || cp.Size != stored.Size {
 				c.damage(where, "it is not signed by this vault's log")
@@ -169,6 +170,9 @@ func (c *checker) leaf(ctx context.Context, index int64, leaf tlog.TreeLeaf, rec
 	if e.LeafHash != evidence.Hash(hash) {
 		c.damage(where, "the records hold another event at this index")
 		return nil
+	}
+	if index >= c.signed {
+		c.damage(where, "the checkpoint under which it was included is missing from the records")
 	}
 	if !bytes.Equal(e.Leaf.Extra, leaf.Extra) {
 		c.damage(where, "the statement kept with the leaf is not the one in the records")

@@ -110,9 +110,14 @@ func (it *item) learn(e *evidence.Event, m Manifest) {
 }
 
 // checkContent compares the items' files with what their events say of them, then the whole package with what its recipient signed
-// for, and opens the items if there is an identity. Each step is worth taking only if the ones before found nothing.
+// for. Each step is worth taking only if the ones before found nothing. With an identity it opens the items, unless any check has failed.
 func (v *verification) checkContent() {
-	for _, check := range []func(*item) (Result, string, error){v.checkItem, v.checkExport, v.open} {
+	steps := []func(*item) (Result, string, error){v.checkItem, v.checkExport}
+	if v.Identity != nil && !v.found.failed(Checks...) {
+		steps = append(steps, v.open)
+		v.opening = true
+	}
+	for _, check := range steps {
 		for i := range v.items {
 			it := &v.items[i]
 			if result, reason, err := check(it); reason != "" {
@@ -217,9 +222,6 @@ func (v *verification) all(it *item, prefix string, good func(name string) bool)
 // open opens envelope, description and evidence with the recipient's identity, and compares the evidence with what the description says
 // of it. The description is sealed by who deposited, and its file is the one recorded.
 func (v *verification) open(it *item) (Result, string, error) {
-	if v.Identity == nil {
-		return "", "", nil
-	}
 	envelope, err := v.pkg.read(ItemPath(it.id, "key.age"), sealing.MaxEnvelope)
 	if err != nil {
 		return Fail, ReasonEnvelopeDamaged, err

@@ -39,7 +39,6 @@ func (h *History) judgeAll() {
 	if c := h.book; c != nil && c.records[0].read {
 		// The publication stands alone: its own stream is followed by auditors. What it says of the event before it is taken as it is.
 		c.next = c.first
-		c.records[0].seq = 0
 	} else if c != nil {
 		c.lost = true
 	}

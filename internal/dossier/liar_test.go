@@ -254,3 +254,39 @@ func TestSentences(t *testing.T) {
 		t.Errorf("%s has no sentence", kinds[i])
 	}
 }
+
+// A keyholder's own copy names no grant.
+func TestOwnCopy(t *testing.T) {
+	w := newWorld(t)
+	id := w.deposit("for the file")
+	custodian := w.people["custodian"]
+	f := w.files[id]
+	f.envelopes["court"] = f.envelopes["custodian"] // what contents packs
+	w.do(w.on(id, "custodian", ev.ItemOpened, &ev.ItemOpenedDetails{Envelope: ev.SHA256(f.envelopes["custodian"])}, func(e *ev.Event) { e.Purpose = ev.ForCare }))
+	m := Manifest{Items: []ev.ItemID{id}, Nonce: courtNonce, Recipient: custodian.fingerprint(), Vault: origin}
+	files := w.contents(m)
+	w.do(w.on(id, "custodian", ev.ItemExported, &ev.ItemExportedDetails{Form: "package", Nonce: courtNonce, Content: ContentDigest(Lists(files))}))
+	s := w.finish(m, files, []ev.Stream{ev.ItemOf(id)})
+	r := verify(t, w, s.write(t), &custodian.age)
+	wanted(t, r, Verified, CheckContent, "")
+	if r.Items[0].Share != nil || r.Items[0].Exhibit != 0 {
+		t.Errorf("%+v", r.Items[0])
+	}
+	s.manifest.Recipient = w.people["clinician"].fingerprint()
+	wanted(t, verify(t, w, s.write(t), &custodian.age), Refused, CheckContent, ReasonEnvelopeChanged)
+}
+
+// A description that stands alone comes with an empty file.
+func TestDescriptionOnly(t *testing.T) {
+	w := newWorld(t)
+	id := w.deposit("", func(e *ev.Event) {
+		d := e.Details.(*ev.ItemDepositedDetails)
+		d.Class, d.Evidence = ev.DescriptionOnly, ev.Evidence{SHA256: ev.SHA256(nil), Tree: ev.SHA256(nil)}
+	})
+	w.files[id].evidence = nil
+	w.seal(id, 1)
+	w.grant = ev.NewID[ev.GrantID]()
+	w.share(id)
+	court := w.people["court"].age
+	wanted(t, verify(t, w, w.pack(id).write(t), &court), Verified, CheckContent, "")
+}

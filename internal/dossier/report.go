@@ -78,7 +78,7 @@ type Share struct {
 // EventReport is one step of an item's history.
 type EventReport struct {
 	Item         evidence.ItemID  `json:"item"`
-	Step         int64            `json:"step"` // from 1
+	Step         int64            `json:"step"`           // from 1
 	Kind         evidence.Kind    `json:"kind,omitempty"` // this and all about the signer is absent from a withheld step
 	Time         evidence.Time    `json:"time,omitempty"` // as the signer stated it
 	Role         evidence.Role    `json:"role,omitempty"`

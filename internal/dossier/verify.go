@@ -42,6 +42,7 @@ type verification struct {
 	pkg     *Package // nil if it could not be read
 	history *History // nil if nothing could be replayed
 	items   []item
+	opening bool // the items are opened with the identity
 	found   findings
 }
 
@@ -125,6 +126,9 @@ func (v *verification) result(c Check) (Result, Finding) {
 		}
 		return answer(NotRequired, reason)
 	}
+	if i := slices.Index(eachEvent, c); i >= 0 && !v.history.allRead() && v.found.failed(eachEvent[:i]...) {
+		return answer(NotChecked, ReasonNotReached)
+	}
 	switch c {
 	case CheckWitnesses:
 		return required(v.Trust.RequiresWitnesses(), ReasonNoWitness)
@@ -144,9 +148,15 @@ func (v *verification) result(c Check) (Result, Finding) {
 		if v.Identity == nil {
 			return answer(NotRequired, ReasonNoIdentity)
 		}
+		if !v.opening {
+			return answer(NotChecked, ReasonNotReached)
+		}
 	}
 	return answer(Pass, "")
 }
+
+// eachEvent are the checks of an event by itself, in the order in which they are made: the first that fails is the last.
+var eachEvent = []Check{CheckPackage, CheckSignatures, CheckCheckpoint, CheckInclusion}
 
 // allRead reports whether every event handed over verified by itself.
 func (h *History) allRead() bool {

@@ -83,6 +83,8 @@ type Ledger struct {
 	proving sync.RWMutex // held by whoever proves from the heads map, and alone while records and map change together
 	asking  atomic.Int32 // how many wait for a publication
 
+	begun, ended atomic.Int64 // how many commits of events
+
 	mu        sync.RWMutex // guards what follows
 	last      signed       // the newest signed checkpoint that is stored everywhere
 	heads     *heads.Map
@@ -131,7 +133,9 @@ func (l *Ledger) Close() error {
 // Accept commits an event. When it returns nil the event is accepted: it is never lost and never changed, and the worker takes it into
 // the log. A statement accepted before, whatever its signature then, answers with its stored entry.
 func (l *Ledger) Accept(ctx context.Context, c Commit, judge Judge) (Entry, error) {
+	l.begun.Add(1)
 	e, err := l.cfg.Records.Commit(ctx, c, judge)
+	l.ended.Add(1)
 	l.wakeUp() // after an error too: it may have been written
 	if err != nil {
 		return Entry{}, err
@@ -236,7 +240,8 @@ func (l *Ledger) wakeUp() {
 const (
 	soonest = 50 * time.Millisecond // before a failure is tried again
 	latest  = 5 * time.Second
-	quiet   = 50 * time.Millisecond // without a new event before the heads map is published
+	quiet   = 50 * time.Millisecond  // without a new event before the heads map is published
+	gather  = 100 * time.Millisecond // that a wave waits at most for the events that are just being committed
 )
 
 // run includes what is pending for as long as the ledger is open. A failure is retried for ever: the events wait in the records.
@@ -291,6 +296,7 @@ func (l *Ledger) step(ctx context.Context, idle bool) (bool, error) {
 			return false, err
 		}
 	}
+	l.gatherWave(ctx)
 	pending, err := l.cfg.Records.Pending(ctx, maxWave)
 	if err != nil {
 		return false, err
@@ -300,9 +306,17 @@ func (l *Ledger) step(ctx context.Context, idle bool) (bool, error) {
 			return false, err
 		}
 	}
-	if idle && len(pending) == 0 || l.asking.Load() > 0 || l.last.Size-l.accepted.covers >= maxUncovered {
+	if idle && len(pending) == 0 && l.begun.Load() == l.ended.Load() || l.asking.Load() > 0 || l.last.Size-l.accepted.covers >= maxUncovered {
 		published, err := l.publishHeads(ctx)
 		return published || len(pending) > 0, err
 	}
 	return len(pending) > 0, nil
+}
+
+// gatherWave waits for the events that are being committed now: many commits come together, and one wave serves them all.
+func (l *Ledger) gatherWave(ctx context.Context) {
+	begun := l.begun.Load()
+	for waited := time.Duration(0); l.ended.Load() < begun && waited < gather; waited += time.Millisecond {
+		wait(ctx, time.Millisecond, nil)
+	}
 }

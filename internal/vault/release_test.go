@@ -139,7 +139,7 @@ func TestReleaseEnds(t *testing.T) {
 		}, ev.Forbidden},
 		"actor revoked": {func(w *world, c consented, id ev.GrantID) {
 			w.do("second", ev.ActorOf(w.people["court"].id), ev.ActorRevoked, &ev.ActorRevokedDetails{Cause: ev.CauseMisconduct})
-		}, ev.Gone},
+		}, ev.Forbidden},
 		"consent withdrawn": {func(w *world, c consented, id ev.GrantID) {
 			w.do("clinician", ev.ConsentOf(c.consent), ev.ConsentWithdrawn, &ev.ConsentWithdrawnDetails{Number: "1234-5678"})
 		}, ev.Held},

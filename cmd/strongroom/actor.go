@@ -242,14 +242,15 @@ For good:  it cannot be undone; the person would have to be invited anew, as
 			if err != nil {
 				return err
 			}
-			who, err := cl.Person(c.Context(), id)
+			v, err := look(c.Context(), cl, evidence.ActorOf(id))
 			if err != nil {
 				return err
 			}
+			who := v.State(evidence.ActorOf(id)).(*evidence.ActorState)
 			err = a.consent(yes, "revoke",
 				row{"If you go on", "No signature of this person counts any more. Items the person could open stay closed to them."},
 				row{"Who", plain(string(who.Role)) + " for " + string(who.Organization) + ", " + statuses[who.Status]},
-				row{"Key", who.Shown},
+				row{"Key", tlog.SixGroups(who.Fingerprint())},
 				row{"For good", "This cannot be undone. Copies the person made cannot be called back."})
 			if err != nil {
 				return err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -17,6 +18,7 @@ type app struct {
 	home           string
 	passphraseFile string
 	json           bool
+	wait           time.Duration // for the vault; 0 is without end
 
 	in       io.Reader
 	out, err io.Writer // results; everything that is said on the way

@@ -230,7 +230,10 @@ func (d *demo) openEvidence(ctx context.Context) error {
 		return err
 	}
 	d.checked("What was opened is the file given, byte for byte: %s.", bytesOf(same.n))
-	verified, err := d.custodian1.Verify(ctx, client.Open{Item: item.id, Purpose: evidence.ForVerification})
+	progress, done = d.progress(item.demoFile)
+	defer done()
+	verified, err := d.custodian1.Verify(ctx, client.Open{Item: item.id, Purpose: evidence.ForVerification, Progress: progress})
+	done()
 	if err != nil {
 		return err
 	}

@@ -305,12 +305,7 @@ func (r deposited) rows() []row {
 	if r.Size > 0 {
 		what += ", " + bytesOf(r.Size)
 	}
-	return []row{
-		{"Recorded", what + ", entry " + strconv.FormatInt(r.Entry, 10)},
-		{"Opens for", plural(r.readers, "keyholder", "keyholders") + " and the recovery key"},
-		{"Item", string(r.Item)},
-		{"", "Not yet checked by a second person."},
-	}
+	return []row{{"Recorded", what + ", entry " + strconv.FormatInt(r.Entry, 10)}, {"", string(r.Item)}}
 }
 
 // endsWith is the exit code of the first file that is not in. Everything was said already.
@@ -326,7 +321,7 @@ func (a *app) results(list []deposited, print bool) error {
 			return err
 		}
 	}
-	in := 0
+	in, readers := 0, 0
 	var first *problem
 	for _, r := range list {
 		if print && !a.json {
@@ -334,12 +329,17 @@ func (a *app) results(list []deposited, print bool) error {
 		}
 		if r.problem == nil {
 			in++
+			readers = r.readers
 		} else if first == nil {
 			first = r.problem
 		}
 	}
 	if len(list) > 1 && !a.json {
 		printRows(a.out, row{"Together", fmt.Sprintf("%d of %s recorded", in, plural(len(list), "file", "files"))})
+	}
+	if in > 0 && !a.json {
+		printRows(a.out, row{"Opens for", plural(readers, "keyholder", "keyholders") + " and the recovery key"},
+			row{"", "Not yet checked by a second person."})
 	}
 	if first != nil {
 		return endsWith(first.code)

@@ -381,7 +381,7 @@ func (a *app) whoami(ctx context.Context, k client.Folder, signer *keys.Signer) 
 	state := "not connected to a vault yet"
 	if cl, err := a.client(k, signer); err == nil {
 		w.Vault, w.VaultNumber = cl.Trust().Vault(), tlog.SixGroups(cl.Trust().Fingerprint())
-		me, current, err := cl.WhoAmI(ctx)
+		v, err := look(ctx, cl, evidence.ActorOf(w.Actor))
 		switch {
 		case client.LieOf(err) != "":
 			return err
@@ -389,9 +389,10 @@ func (a *app) whoami(ctx context.Context, k client.Folder, signer *keys.Signer) 
 			p := explain(err)
 			w.Reason, state = p.reason, p.sentence
 		default:
-			w.Role, w.Organization, w.Status, w.Current = me.Role, me.Organization, me.Status, current
+			me := v.State(evidence.ActorOf(w.Actor)).(*evidence.ActorState)
+			w.Role, w.Organization, w.Status, w.Current = me.Role, me.Organization, me.Status, tlog.SixGroups(me.Fingerprint()) == w.KeyNumber
 			state = statuses[me.Status]
-			if !current {
+			if !w.Current {
 				state += ". This key is not the one that counts for you."
 			}
 			rows = append(rows, row{"Role", plain(string(me.Role)) + " for " + string(me.Organization)})

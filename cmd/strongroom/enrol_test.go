@@ -45,6 +45,22 @@ func TestFoldersAndKeys(t *testing.T) {
 	code := str(t, w.admin.types("", "actor", "invite", "--role", "investigator").object(), "code")
 	fresh.types(code+"\n", "enrol", "--plain-keys").ends(0).has("WARNING", "without a passphrase")
 
+	// New keys after a loss: another folder, two other persons; the old key counts no more.
+	offer := w.admin.types("", "actor", "rotate", w.clinician.id).object()
+	w.clinician.types(str(t, offer, "code")+"\n", "enrol", "--plain-keys").refused(exitRefused, "keys_exist")
+	renewed := w.newPerson("clinician-new")
+	answer := renewed.types(str(t, offer, "code")+"\n", "enrol", "--server", w.address, "--trust", w.trust, "--yes", "--plain-keys").object()
+	if answer["actor"] != w.clinician.id {
+		t.Errorf("new keys for %v", answer)
+	}
+	w.admin.types("", "actor", "admit", str(t, offer, "invitation"), "--cause", "loss").object()
+	w.custodian.types("", "actor", "confirm", w.clinician.id, "--number", str(t, answer, "key_number"), "--method", "video").object()
+	renewed.types("", "case", "list").ends(0)
+	w.clinician.types("", "case", "list").refused(exitRefused, "sign_in")
+	w.custodian.as("--passphrase-file", w.path("passphrase")).types("", "history", w.clinician.id).ends(0).
+		has("Step 1 keys enrolled", "Step 3 new keys", "Step 4 key number confirmed", "No step from 1 to 4 is missing")
+	w.clinician.home = renewed.home
+
 	// A stopped key does nothing more.
 	w.admin.types("yes\n", "actor", "revoke", w.clinician.id, "--cause", "departure").refused(exitRefused, "declined")
 	w.admin.as().types("revoke\n", "actor", "revoke", w.clinician.id, "--cause", "departure").ends(0).has("This cannot be undone", "Stopped", "for good")

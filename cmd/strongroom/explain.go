@@ -49,7 +49,7 @@ func explain(err error) *problem {
 		return explainAlarm(alarm)
 	case errors.As(err, &refusal):
 		return explainRefusal(refusal)
-	case errors.Is(err, context.Canceled):
+	case ended(err):
 		return stopped(err)
 	case errors.Is(err, keys.ErrPassphrase), errors.Is(err, sealing.ErrPassphrase):
 		p := decline("passphrase")
@@ -73,6 +73,11 @@ func explain(err error) *problem {
 	return p
 }
 
+// ended reports whether the person, or --wait, stopped it.
+func ended(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
 func stopped(err error) *problem {
 	p := cannot("interrupted", err)
 	p.kept = keptSent
@@ -87,7 +92,6 @@ func network(err error) bool {
 }
 
 func explainAlarm(a *client.Alarm) *problem {
-	println("DEBUG", a.Error())
 	what, ok := lies[a.Lie]
 	if !ok {
 		what = "it contradicts itself (" + plain(string(a.Lie)) + ")"
@@ -123,7 +127,7 @@ func explainRefusal(e *evidence.Error) *problem {
 	case evidence.Internal, evidence.TooMany:
 		p.code, p.label, p.kept = exitCannot, "Not done", keptSent
 	}
-	if errors.Is(e, context.Canceled) && p.code != exitPending {
+	if ended(e) && p.code != exitPending {
 		return stopped(e)
 	}
 	if w, ok := words[e.Reason]; ok {

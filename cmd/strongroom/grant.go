@@ -127,7 +127,7 @@ type shareView struct {
 }
 
 func lookAt(ctx context.Context, cl *client.Client, s share) (w shareView, err error) {
-	if w.view, err = cl.Look(ctx, evidence.ItemOf(s.item)); err != nil {
+	if w.view, err = look(ctx, cl, evidence.ItemOf(s.item)); err != nil {
 		return w, err
 	}
 	w.item = w.view.State(evidence.ItemOf(s.item)).(*evidence.ItemState)
@@ -181,11 +181,16 @@ func (w shareView) stays(ctx context.Context, cl *client.Client) (string, error)
 
 // compared says how and when the recipient's key number was confirmed, from the recipient's checked history.
 func compared(ctx context.Context, cl *client.Client, t *evidence.Terms) (string, error) {
-	entries, err := cl.History(ctx, evidence.ActorOf(t.Recipient.Actor))
+	s := evidence.ActorOf(t.Recipient.Actor)
+	v, err := look(ctx, cl, s)
 	if err != nil {
 		return "", err
 	}
-	for _, e := range slices.Backward(entries) {
+	for seq := v.Len(s) - 1; seq >= 0; seq-- {
+		e, err := v.Event(s, seq)
+		if err != nil {
+			return "", err
+		}
 		if d, ok := e.Details.(*evidence.ActorConfirmedDetails); ok && d.Fingerprint == t.Recipient.Fingerprint {
 			return "compared: " + plain(string(d.Method)) + ", " + dateOf(e.Time) + ", by " + plain(string(e.Actor.Role)) + " " + string(e.Actor.ID), nil
 		}
@@ -235,8 +240,11 @@ For good:  copies the recipient makes cannot be called back. The end date does
 		if err != nil {
 			return err
 		}
-		if w.grant.ProposedBy == cl.Actor() {
+		switch { // before anything is asked; the law says the same afterwards
+		case w.grant.ProposedBy == cl.Actor():
 			return evidence.Refuse(evidence.Forbidden, evidence.ReasonSecondPerson)
+		case w.grant.Status != evidence.GrantPending:
+			return evidence.Refuse(evidence.Conflict, evidence.ReasonNotPending)
 		}
 		goes, err := named(ctx, cl, w.item)
 		if err != nil {
@@ -416,16 +424,12 @@ Signs:     nothing.`,
 }
 
 func (a *app) listShares(ctx context.Context, cl *client.Client) error {
-	mine, err := cl.Grants(ctx)
+	shares, err := sharesToMe(ctx, cl)
 	if err != nil {
 		return err
 	}
-	var shares []share
-	for _, g := range mine {
-		shares = append(shares, share{evidence.ItemID(g.Item), evidence.GrantID(g.ID)})
-	}
 	items, err := allItems(ctx, cl)
-	if err != nil && len(mine) == 0 {
+	if err != nil {
 		return err
 	}
 	for _, i := range items {

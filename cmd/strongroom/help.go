@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -10,7 +11,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// speak gives every command the same help, and marks what goes wrong before a command begins as a mistake in typing it.
+// speak gives every command the same help and the same end of patience, and marks what goes wrong before a command begins as a mistake in
+// typing it.
 func (a *app) speak(root *cobra.Command) {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err.Error()) })
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) {
@@ -26,6 +28,11 @@ func (a *app) speak(root *cobra.Command) {
 		if run := c.RunE; run != nil {
 			c.RunE = func(c *cobra.Command, args []string) error {
 				a.began = true
+				if a.wait > 0 {
+					ctx, cancel := context.WithTimeout(c.Context(), a.wait)
+					defer cancel()
+					c.SetContext(ctx)
+				}
 				return run(c, args)
 			}
 		}
@@ -77,7 +84,7 @@ func writeFlags(w io.Writer, title string, flags *pflag.FlagSet) {
 			value = " …"
 		}
 		switch f.DefValue {
-		case "", "false", "0", "[]":
+		case "", "false", "0", "0s", "[]":
 		default:
 			text += " (default: " + strings.Trim(f.DefValue, "[]") + ")"
 		}

@@ -70,19 +70,24 @@ type step struct {
 }
 
 func (a *app) history(ctx context.Context, cl *client.Client, s evidence.Stream) error {
-	entries, err := cl.History(ctx, s)
+	v, err := look(ctx, cl, s)
 	if err != nil {
 		return err
 	}
 	steps := []step{}
 	var rows []row
-	for _, e := range entries {
-		t := step{e.Stream.Seq + 1, e.Kind, e.Time, e.Actor.ID, e.Actor.Role, e.Actor.Organization, e.Purpose, e.Change, e.Index, e.Leaf}
+	for seq := range v.Len(s) {
+		e, err := v.Event(s, seq)
+		if err != nil {
+			return err
+		}
+		leaf, index := v.Leaf(s, seq)
+		t := step{seq + 1, e.Kind, e.Time, e.Actor.ID, e.Actor.Role, e.Actor.Organization, e.Purpose, e.Change, index, leaf}
 		steps = append(steps, t)
 		rows = append(rows, t.row(cl.Actor()))
 	}
-	complete := "no step from 1 to " + fmt.Sprint(len(steps)) + " is missing; each signature and proof of entry checked"
-	return a.show(map[string]any{"stream": s.ID, "complete": true, "steps": steps}, append(rows, row{"Complete", complete})...)
+	complete := "to " + dateOf(v.Time) + ". No step from 1 to " + fmt.Sprint(len(steps)) + " is missing; each signature and proof of entry was checked."
+	return a.show(map[string]any{"stream": s.ID, "complete": true, "time": v.Time, "steps": steps}, append(rows, row{"Complete", complete})...)
 }
 
 func (t step) row(me evidence.ActorID) row {

@@ -250,12 +250,12 @@ func (w *town) share(in, item string) (grant string) {
 	propose := []string{"grant", "propose", item, "--to", w.court.id, "--jurisdiction", "NL", "--legal-basis", "mla_request", "--until", "90d"}
 	refused := str(t, w.custodian.types("", propose...).object(), "grant")
 	w.second.types("not needed\n", "grant", "refuse", refused).object()
-	w.second.types("approve\n", "grant", "approve", refused).refused(exitRefused, "grant_over")
+	w.second.types("approve\n", "grant", "approve", refused).refused(exitRefused, "not_pending")
 
 	grant = str(t, w.custodian.types("", propose...).object(), "grant")
 	w.custodian.types("approve\n", "grant", "approve", grant).refused(exitRefused, "second_person")
 	w.second.types("Approve\n", "grant", "approve", grant).refused(exitRefused, "declined")
-	w.court.types("", "grant", "redeem", grant, "--to", w.path("early.txt")).refused(exitRefused, "grant")
+	w.court.types("", "grant", "redeem", grant, "--to", w.path("early.txt")).refused(exitRefused, "not_found")
 	approved := w.second.as().types("approve\n", "grant", "approve", grant[:10], "--item", item).ends(0)
 	approved.has("Goes Exhibit 1 (report.txt): clinical", "Stays 2 other items of the case", "court in NL", "compared: phone",
 		"Law mla request, for adjudication", "They may keep copies; the end date does not reach them.", "Approved "+grant, "written for the recipient")

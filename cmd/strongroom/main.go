@@ -59,6 +59,7 @@ not there yet (it follows by itself; nothing needs to be repeated).`,
 	}
 	c.PersistentFlags().StringVar(&a.home, "home", "", "`FOLDER` of your keys and settings")
 	c.PersistentFlags().StringVar(&a.passphraseFile, "passphrase-file", "", "`FILE` with your passphrase")
+	c.PersistentFlags().DurationVar(&a.wait, "wait", 0, "stop after this `TIME`, such as 5m, instead of waiting for the vault")
 	c.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON value, for programs")
 	c.AddCommand(
 		foundCommand(a), connectCommand(a), enrolCommand(a), whoamiCommand(a),

@@ -15,6 +15,9 @@ type gauges struct {
 	count *mpb.Bar // of files, if there are several
 }
 
+// longestName is how many characters of a file's name are shown.
+const longestName = 20
+
 var stepWords = map[client.Step]string{client.Sealing: "Sealing", client.Uploading: "Sending", client.Downloading: "Fetching"}
 
 func (a *app) gauges(files int) *gauges {
@@ -23,7 +26,7 @@ func (a *app) gauges(files int) *gauges {
 	}
 	g := &gauges{pool: mpb.New(mpb.WithOutput(a.err), mpb.WithWidth(30))}
 	if files > 1 {
-		g.count = g.pool.AddBar(int64(files), mpb.BarPriority(1<<20), mpb.PrependDecorators(decor.Name("Files", decor.WC{W: indent, C: decor.DindentRight})),
+		g.count = g.pool.AddBar(int64(files), mpb.BarPriority(1<<20), mpb.PrependDecorators(decor.Name("Files", decor.WC{W: indent + longestName + 1, C: decor.DindentRight})),
 			mpb.AppendDecorators(decor.CountersNoUnit("%d of %d")))
 	}
 	return g
@@ -50,7 +53,7 @@ func (g *gauges) file(name string) (client.Progress, func()) {
 			end()
 			now = step
 			bar = g.pool.AddBar(total, mpb.BarRemoveOnComplete(),
-				mpb.PrependDecorators(decor.Name(stepWords[step], decor.WC{W: indent, C: decor.DindentRight}), decor.Name(short(name, 20))),
+				mpb.PrependDecorators(decor.Name(stepWords[step], decor.WC{W: indent, C: decor.DindentRight}), decor.Name(short(name, longestName), decor.WC{W: longestName + 1, C: decor.DindentRight})),
 				mpb.AppendDecorators(decor.Percentage(decor.WC{W: 5}), decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8})))
 		}
 		bar.SetCurrent(done)

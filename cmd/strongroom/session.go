@@ -124,7 +124,7 @@ func (a *app) session(ctx context.Context) (*client.Client, error) {
 	return a.client(k, signer)
 }
 
-func (a *app) client(k client.Folder, signer *keys.Signer) (*client.Client, error) {
+func (a *app) client(k client.Folder, signer client.Signer) (*client.Client, error) {
 	c, err := client.New(client.Config{
 		Keystore: k, Signer: signer, Tool: tool(), Now: time.Now,
 		Unlock: func() (sealing.Identity, error) { return a.identity(k) },
@@ -133,6 +133,12 @@ func (a *app) client(k client.Folder, signer *keys.Signer) (*client.Client, erro
 		return nil, decline("no_vault")
 	}
 	return c, err
+}
+
+// look is what was verified of one stream. The policy stream comes with it: by it the vault's own key is known, which signs the publications
+// that a founder's stream, standing on nothing else, is proved complete by.
+func look(ctx context.Context, cl *client.Client, s evidence.Stream) (*client.View, error) {
+	return cl.Look(ctx, s, evidence.PolicyOf(cl.Trust().Vault()))
 }
 
 // tool is this program, as events name it.

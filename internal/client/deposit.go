@@ -211,4 +211,3 @@ func (d *draft) sealTexts(p Deposit, labelKey string) error {
 	d.Notes, d.Files = a.event.Notes, a.attachments
 	return nil
 }
-

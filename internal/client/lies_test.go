@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,7 +31,7 @@ type liar struct {
 	path    string // of the answers to change: its end
 	method  string // "" is any
 	rewrite func(resp *http.Response, body []byte) []byte
-	told    int
+	told    atomic.Int32
 }
 
 func (l *liar) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -44,7 +46,7 @@ func (l *liar) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	changed := l.rewrite(resp, bytes.Clone(body))
 	if !bytes.Equal(changed, body) {
-		l.told++
+		l.told.Add(1)
 	}
 	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(changed)), int64(len(changed))
 	resp.Header.Set("Content-Length", strconv.Itoa(len(changed)))
@@ -149,7 +151,10 @@ func TestLies(t *testing.T) {
 	// What an earlier look was told, to be told again later.
 	var oldComplete []byte
 	oldEvents := map[string][]byte{}
+	var mu sync.Mutex
 	recorder := w.client(w.custodian, record(func(path string, body []byte) {
+		mu.Lock()
+		defer mu.Unlock()
 		if path == "/v1/complete" {
 			oldComplete = body
 		}
@@ -309,7 +314,7 @@ func TestLies(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			wantLie(t, c.act(w.client(w.custodian, c.liar)), c.lie)
-			if c.liar.told == 0 {
+			if c.liar.told.Load() == 0 {
 				t.Error("the lie was never told")
 			}
 			check(t, c.act(w.client(w.custodian, nil)))

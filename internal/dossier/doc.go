@@ -4,6 +4,5 @@
 // It assumes nothing of the bytes it is given, and trusts one thing alone: the trust file that its caller pinned. Trust data inside a
 // package is for other tools and never looked at. Memory does not grow with the size of evidence, and stays small at a million events.
 //
-// It never reaches a network, a clock or a store, never decrypts before everything else has passed, and never calls verified what it could
-// not check.
+// It never reaches a network, a clock or a store, never decrypts what failed a check, and never calls verified what it could not check.
 package dossier

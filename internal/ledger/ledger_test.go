@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -122,13 +123,13 @@ func TestStaleBasis(t *testing.T) {
 // Complete is asked for while the streams it is about grow; what it answers is always true of what is in the log.
 func TestCompleteWhileGrowing(t *testing.T) {
 	w := newWorld(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var growing sync.WaitGroup
 	var asked atomic.Int32
 	for range 4 {
 		growing.Go(func() {
-			for asked.Load() < 40 && ctx.Err() == nil {
+			for asked.Load() < 10 && ctx.Err() == nil {
 				for _, signed := range []*custody.Signed{w.configure("n"), w.openCase("b")} {
 					if e, err := w.accept(signed); err == nil {
 						w.await(e.LeafHash)
@@ -140,7 +141,7 @@ func TestCompleteWhileGrowing(t *testing.T) {
 		})
 	}
 	streams := []ev.Stream{ev.PolicyOf(origin), ev.VaultOf(origin), ev.ActorOf(w.people["a"].id), ev.CaseOf(ev.NewID[ev.CaseID]())}
-	for asked.Load() < 40 && !t.Failed() {
+	for asked.Load() < 10 && !t.Failed() {
 		c, err := w.Complete(ctx, streams, w.Size()-1)
 		if err != nil {
 			t.Fatal(err)
@@ -293,4 +294,36 @@ func (r *damagedRecords) Pending(ctx context.Context, limit int) ([]ledger.Entry
 		}
 	}
 	return list, err
+}
+
+// Close leaves nothing running, whoever waits.
+func TestCloseLeavesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	settle := func(most int) int {
+		for range 200 {
+			if runtime.NumGoroutine() <= most {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		return runtime.NumGoroutine()
+	}
+	before := settle(0)
+	for range 3 {
+		w.start()
+		w.put(w.openCase("a"))
+		for range 8 {
+			go w.Complete(context.Background(), nil, 1<<40)
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, err := w.Complete(ctx, nil, 1<<40); ev.KindOf(err) != ev.Pending && ev.KindOf(err) != ev.Internal {
+				t.Errorf("complete: %v", err)
+			}
+		}
+		w.stop()
+	}
+	if after := settle(before); after > before {
+		t.Errorf("%d goroutines, %d before", after, before)
+	}
 }

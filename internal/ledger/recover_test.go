@@ -63,7 +63,7 @@ func (w *world) workload() (acknowledged []ev.Hash) {
 }
 
 // Every call to the tree and to the records fails once, before or after it took effect: in a ledger that goes on, and in one that dies
-// there and is opened again. The normal run takes every fourth call, another one in each mode; STRONGROOM_LONG=1 takes all.
+// there and is opened again. The normal run takes every eighth call, another one in each mode; STRONGROOM_LONG=1 takes all.
 func TestEveryFault(t *testing.T) {
 	long := os.Getenv("STRONGROOM_LONG") == "1"
 	base := newWorld(t)
@@ -80,7 +80,7 @@ func TestEveryFault(t *testing.T) {
 		} {
 			t.Run(mode.name, func(t *testing.T) {
 				t.Parallel()
-				first, step := i+1, 4
+				first, step := 2*i+1, 8
 				if long {
 					first, step = 1, 1
 				}

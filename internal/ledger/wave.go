@@ -57,9 +57,13 @@ func (l *Ledger) include(ctx context.Context, wave []Entry) error {
 	if err != nil {
 		return err
 	}
+	proofs, err := l.proofs(ctx, wave, indexes, cp.Size)
+	if err != nil {
+		return err
+	}
 	included := make([]Inclusion, len(wave))
 	for i, e := range wave {
-		if included[i], err = l.prove(ctx, e, statements[i], indexes[i], cp); err != nil {
+		if included[i], err = l.prove(e, statements[i], indexes[i], proofs[i], cp); err != nil {
 			return err
 		}
 	}
@@ -112,17 +116,13 @@ func (l *Ledger) sign(ctx context.Context) (signed, error) {
 	return l.newest, nil
 }
 
-// prove makes the receipt of one event and verifies it as a stranger would.
-func (l *Ledger) prove(ctx context.Context, e Entry, statement *custody.Statement, index int64, cp signed) (Inclusion, error) {
-	hashes, err := l.cfg.Tree.Inclusion(ctx, index, cp.Size)
-	if err != nil {
-		return Inclusion{}, fmt.Errorf("inclusion proof: %w", err)
-	}
-	if _, err := tlog.VerifyInclusion(tlog.Hash(e.LeafHash), index, hashes, cp.Checkpoint); err != nil {
+// prove makes the receipt of one event, after verifying its inclusion as a stranger would.
+func (l *Ledger) prove(e Entry, statement *custody.Statement, index int64, proof [][]byte, cp signed) (Inclusion, error) {
+	if _, err := tlog.VerifyInclusion(tlog.Hash(e.LeafHash), index, proof, cp.Checkpoint); err != nil {
 		return Inclusion{}, fmt.Errorf("own inclusion proof: %w", err)
 	}
 	receipt, err := tlog.NewReceipt(tlog.ReceiptParts{
-		LogID: l.cfg.LogID, Leaf: e.Leaf.Value, Index: index, Proof: hashes, Checkpoint: cp.note,
+		LogID: l.cfg.LogID, Leaf: e.Leaf.Value, Index: index, Proof: proof, Checkpoint: cp.note,
 		PayloadType: custody.PayloadType, Payload: statement.Payload(), Signature: statement.Signature(), KeyID: tlog.Hash(statement.KeyID()),
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/heads"
@@ -58,13 +59,17 @@ func newEntry(c ledger.Commit) ledger.Entry {
 // accept judges the event by the present states and writes it with everything that becomes durable with it.
 func (t *tx) accept(ctx context.Context, c ledger.Commit, judge ledger.Judge, entry *ledger.Entry) error {
 	event := c.Signed.Event()
-	states, err := statesOf(ctx, t, basis(event))
+	own, err := statesOf(ctx, t, []evidence.Stream{entry.Stream})
 	if err != nil {
 		return err
 	}
-	before := states[entry.Stream]
+	before := own[entry.Stream]
 	if next := nextSeq(before); entry.Seq != next {
 		return evidence.Refuse(evidence.Conflict, "position")
+	}
+	states, err := statesOf(ctx, t, basis(before, event))
+	if err != nil {
+		return err
 	}
 	after, err := judged(judge, states)
 	if err != nil {
@@ -98,11 +103,14 @@ func (t *tx) accept(ctx context.Context, c ledger.Commit, judge ledger.Judge, en
 	return nil
 }
 
-// basis lists the streams by which an event is judged: its own and those it relies on.
-func basis(e *evidence.Event) []evidence.Stream {
-	streams := []evidence.Stream{e.Stream.Stream()}
+// basis lists the streams by which an event is judged: its own, those it must stand on, and those it says it stands on. An event cannot
+// leave one out: a stream that began a moment ago is seen too.
+func basis(own evidence.State, e *evidence.Event) []evidence.Stream {
+	streams := append(evidence.StandsOn(own, e), e.Stream.Stream())
 	for _, h := range e.ReliedOn {
-		streams = append(streams, h.Stream())
+		if s := h.Stream(); !slices.Contains(streams, s) {
+			streams = append(streams, s)
+		}
 	}
 	return streams
 }

@@ -216,6 +216,9 @@ func TestEnvelopesGo(t *testing.T) {
 		},
 	} {
 		for _, reason := range []string{"", "erase_incomplete", "records_busy", "killed"} {
+			if name != "revoked" && (reason == "erase_incomplete" || reason == "records_busy") {
+				continue // the cleaning is the same
+			}
 			t.Run(name+" "+reason, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)

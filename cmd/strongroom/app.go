@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,8 @@ type app struct {
 	wait           time.Duration // for the vault; 0 is without end
 
 	in       io.Reader
-	out, err io.Writer // results; everything that is said on the way
+	out, err io.Writer       // results; everything that is said on the way
+	stopped  <-chan struct{} // closed when the person stops the program
 
 	began      bool          // a command was typed as it must be, and runs
 	lines      *bufio.Reader // of in
@@ -65,9 +67,9 @@ func (a *app) ask(question string) (string, error) {
 	if a.lines == nil {
 		a.lines = bufio.NewReader(io.LimitReader(a.in, 64<<10))
 	}
-	line, err := a.lines.ReadString('\n')
-	if _, ok := terminal(a.in); !ok {
-		a.say("\n") // the answer came from a pipe and is not seen
+	line, err := a.await(func() (string, error) { return a.lines.ReadString('\n') })
+	if _, ok := terminal(a.in); !ok || err != nil {
+		a.say("\n") // the answer came from a pipe and is not seen, or there is none
 	}
 	if errors.Is(err, io.EOF) && line != "" {
 		err = nil
@@ -94,9 +96,35 @@ func (a *app) secret(question string) (string, error) {
 		return "", decline("no_terminal")
 	}
 	a.say("%s ", question)
-	line, err := term.ReadPassword(fd)
+	shown, err := term.GetState(fd)
+	if err != nil {
+		return "", err
+	}
+	line, err := a.await(func() (string, error) {
+		line, err := term.ReadPassword(fd)
+		return string(line), err
+	})
 	a.say("\n")
-	return string(line), err
+	return line, errors.Join(err, term.Restore(fd, shown))
+}
+
+// await waits for what a person types, or for Ctrl-C.
+func (a *app) await(read func() (string, error)) (string, error) {
+	type typed struct {
+		line string
+		err  error
+	}
+	line := make(chan typed, 1)
+	go func() {
+		text, err := read()
+		line <- typed{text, err}
+	}()
+	select {
+	case t := <-line:
+		return t.line, t.err
+	case <-a.stopped:
+		return "", context.Canceled
+	}
 }
 
 // leastPassphrase is how many bytes a passphrase for new keys has at least.

@@ -53,7 +53,8 @@ func (d *demo) openCase(ctx context.Context) error {
 	}
 	d.inCase.id = id
 	d.entry(opened.Index(), "The first custodian opens a case. Each item in it gets a key for both custodians and for recovery.")
-	added, err := d.custodian1.AddMember(ctx, id, evidence.Member{Actor: d.investigator.Actor(), Rights: []evidence.Right{evidence.MayDeposit}}, sampleMark+": name of the investigator")
+	investigator := evidence.Member{Actor: d.investigator.Actor(), Rights: []evidence.Right{evidence.MayDeposit}}
+	added, err := d.custodian1.AddMember(ctx, id, investigator, sampleMark+": name of the investigator")
 	if err != nil {
 		return err
 	}
@@ -220,7 +221,9 @@ func (d *demo) openEvidence(ctx context.Context) error {
 	defer same.close()
 	progress, done := d.progress(item.demoFile)
 	defer done()
-	opened, err := d.custodian1.Open(ctx, client.Open{Item: item.id, Purpose: evidence.ForInvestigation, Reason: sampleMark + ": before a share is proposed", Progress: progress}, same)
+	opened, err := d.custodian1.Open(ctx, client.Open{
+		Item: item.id, Purpose: evidence.ForInvestigation, Reason: sampleMark + ": before a share is proposed", Progress: progress,
+	}, same)
 	done()
 	if err != nil {
 		return err

@@ -86,7 +86,8 @@ func TestDemo(t *testing.T) {
 	demo := runDemo(t, bin, append([]string{"--once", "--keep", keep}, given...)...).ends(0).has(
 		"3.1 MB", "“empty”, 0 bytes", "two\uFFFDlines", "strongroom-verify says: verified, 8 checks passed",
 		"The vault refuses as well", "A copy with one changed byte", "there is no step 13", "No independent witness was required")
-	if last := lastLine(demo.out); runtime.GOOS == "linux" && !regexp.MustCompile(`^memory: this program \d+ MB, server \d+ MB, verifier \d+ MB$`).MatchString(last) {
+	memory := regexp.MustCompile(`^memory: this program \d+ MB, server \d+ MB, verifier \d+ MB$`)
+	if last := lastLine(demo.out); runtime.GOOS == "linux" && !memory.MatchString(last) {
 		t.Errorf("the last line is %q", last)
 	}
 	journey, _, _ := strings.Cut(demo.out, "Kept in")

@@ -220,10 +220,10 @@ func (a *app) depositAll(ctx context.Context, cl *client.Client, files []string,
 	results := make([]deposited, len(files))
 	g := a.gauges(len(files))
 	next := make(chan int)
-	var all sync.WaitGroup
+	var busy sync.WaitGroup
 	var line sync.Mutex
 	for range min(workers, len(files)) {
-		all.Go(func() {
+		busy.Go(func() {
 			for i := range next {
 				results[i] = depositOne(ctx, cl, files[i], common, g)
 				if g == nil && !a.json {
@@ -238,7 +238,7 @@ func (a *app) depositAll(ctx context.Context, cl *client.Client, files []string,
 		next <- i
 	}
 	close(next)
-	all.Wait()
+	busy.Wait()
 	g.wait()
 	return a.results(results, g != nil)
 }

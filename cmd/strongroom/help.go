@@ -62,7 +62,11 @@ func writeUsage(w io.Writer, c *cobra.Command) {
 		fmt.Fprintf(w, "\nMore about one: %s COMMAND --help\n", c.CommandPath())
 	}
 	writeFlags(w, "Options", c.LocalNonPersistentFlags())
-	writeFlags(w, "Always", c.Root().PersistentFlags())
+	if !c.HasParent() {
+		writeFlags(w, "Options of every command", c.PersistentFlags())
+	} else {
+		fmt.Fprint(w, "\nOptions of every command: --home, --json, --passphrase-file, --wait\n")
+	}
 }
 
 func writeFlags(w io.Writer, title string, flags *pflag.FlagSet) {

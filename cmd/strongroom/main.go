@@ -17,12 +17,12 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, stopped: ctx.Done()}
 	err := root(a).ExecuteContext(ctx)
 	if err == nil {
 		return
 	}
-	stop() // a second Ctrl-C ends the program even while it reports
 	os.Exit(a.report(err))
 }
 

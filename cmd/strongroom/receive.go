@@ -15,6 +15,42 @@ import (
 	"strongroom.example/strongroom/internal/evidence"
 )
 
+func redeemCommand(a *app) *cobra.Command {
+	var to string
+	c := &cobra.Command{
+		Use:   "redeem GRANT --to FILE",
+		Short: "Open what was shared with you: the access is recorded first",
+		Long: `Shows the terms, records that you open the share, checks the proof of that
+entry, and only then fetches the item, decrypts it here and compares it with its
+deposit. Each opening is recorded first; the person concerned may see it. Others
+granted this item or case can see that you opened it.
+
+Signs:     grant.redeemed.
+For good:  the entry stays.
+Next:      strongroom grant acknowledge, or grant export, which also does that`,
+		Example: `  strongroom grant redeem gra-5ysd --to exhibit-4.jpg`,
+	}
+	c.Flags().StringVar(&to, "to", "", "`FILE` to write")
+	required(c, "to")
+	return onShare(a, c, func(ctx context.Context, cl *client.Client, s share) error {
+		w, err := lookAt(ctx, cl, s)
+		if err != nil {
+			return err
+		}
+		printRows(a.err, w.terms()...)
+		opened, err := a.write(to, func(progress client.Progress, dst io.Writer) (*client.Opened, error) {
+			return cl.Redeem(ctx, client.Redemption{Item: s.item, Grant: s.grant, Action: evidence.Download, Progress: progress}, dst)
+		})
+		if err != nil {
+			return err
+		}
+		if err := a.remember(s, arrived{w.item.Evidence.SHA256, opened.Description.SHA256, opened.Description.Size}); err != nil {
+			return err
+		}
+		return a.opened(opened, s.fields(), to)
+	})
+}
+
 // arrived is what a redemption on this device found: the digest of the sealed file, and what its description says of the original.
 type arrived struct {
 	Evidence evidence.Hash `json:"evidence"`

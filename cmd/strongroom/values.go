@@ -1,9 +1,14 @@
 package main
 
 import (
+	"errors"
+	"io"
+	"io/fs"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
@@ -100,4 +105,24 @@ func some[T any](list []T) []T {
 		return []T{}
 	}
 	return list
+}
+
+// required marks flags that a command cannot do without.
+func required(c *cobra.Command, names ...string) {
+	for _, name := range names {
+		if err := c.MarkFlagRequired(name); err != nil {
+			panic(err) // the flag does not exist: a mistake in this program
+		}
+	}
+}
+
+// saveAs writes a new file of the person's, whole or not at all.
+func saveAs(name string, write func(io.Writer) error) error {
+	err := client.SaveAs(name, write)
+	if errors.Is(err, fs.ErrExist) {
+		p := decline("exists")
+		p.sentence = name + ": " + p.sentence
+		return p
+	}
+	return err
 }

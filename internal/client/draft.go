@@ -88,7 +88,9 @@ func (c *Client) finish(ctx context.Context, d *draft, progress Progress) (*Rece
 		return a, c.envelopesFor(v, d, in, &a)
 	})
 	if evidence.ReasonOf(err) == evidence.ReasonPosition { // another process of this person was faster
-		return c.accepted(ctx, d)
+		if done, looked := c.accepted(ctx, d); looked == nil {
+			return done, nil
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// reach are the flags by which a folder learns its vault.
+type reach struct {
+	server, trust, number string
+	yes                   bool
+}
+
+func (r *reach) flags(c *cobra.Command) {
+	c.Flags().StringVar(&r.server, "server", "", "the vault's address, a `URL` such as https://vault.example")
+	c.Flags().StringVar(&r.server, "vault-url", "", "the same as --server")
+	c.Flags().MarkHidden("vault-url")
+	c.Flags().StringVar(&r.trust, "trust", "", "the vault's trust `FILE`")
+	c.Flags().StringVar(&r.number, "number", "", "the vault `NUMBER` as you know it, instead of the question")
+	c.Flags().BoolVar(&r.yes, "yes", false, "do not ask whether the vault number is right; for scripts")
+}
+
+func connectCommand(a *app) *cobra.Command {
+	var r reach
+	c := &cobra.Command{
+		Use:   "connect --server URL --trust FILE",
+		Short: "Tell this folder its vault: address and trust file",
+		Long: `Shows the number of the vault's trust file, asks you to compare it by phone,
+and remembers both. From then on everything the vault says is judged by this
+trust file; it is never replaced by another one.
+
+Founders run this once the vault is founded. Everybody else gives the same
+options to strongroom enrol. With --server alone, only the address changes.
+
+Signs:     nothing.
+For good:  the folder belongs to this vault. A second vault needs a second
+           folder.`,
+		Example: `  strongroom connect --server https://vault.example --trust trust.json`,
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			k, err := a.keystore()
+			if err != nil {
+				return err
+			}
+			trust, err := a.connect(k, r)
+			if err != nil {
+				return err
+			}
+			profile, err := client.ReadProfile(k)
+			if err != nil {
+				return err
+			}
+			next := "strongroom enrol with the code you were given"
+			if profile.Actor != "" {
+				next = "strongroom whoami"
+			}
+			number := tlog.SixGroups(trust.Fingerprint())
+			return a.show(map[string]any{"result": "connected", "vault": trust.Vault(), "vault_number": number, "server": profile.Address},
+				row{"Connected", trust.Vault() + " at " + profile.Address}, row{"Vault", number}, row{"Next", next})
+		},
+	}
+	r.flags(c)
+	return c
+}
+
+// connect pins the trust file and remembers the address.
+func (a *app) connect(k client.Folder, r reach) (trust tlog.Trust, err error) {
+	if r.server != "" {
+		if r.server, err = address(r.server); err != nil {
+			return trust, err
+		}
+	}
+	if r.trust != "" {
+		text, err := os.ReadFile(r.trust)
+		if err != nil {
+			return trust, err
+		}
+		if trust, err = tlog.ParseTrust(text); err != nil {
+			return trust, cannot("trust_file", err)
+		}
+		if err := a.compare(k, trust, r); err != nil {
+			return trust, err
+		}
+		if err := client.Pin(k, trust); err != nil {
+			return trust, err
+		}
+	} else if trust, err = client.ReadTrust(k); errors.Is(err, fs.ErrNotExist) {
+		return trust, usage("--trust is missing")
+	} else if err != nil {
+		return trust, err
+	}
+	profile, err := client.ReadProfile(k)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return trust, err
+	}
+	if r.server == "" {
+		if profile.Address == "" {
+			return trust, usage("--server is missing")
+		}
+		return trust, nil
+	}
+	profile.Address = r.server
+	return trust, client.WriteProfile(k, profile)
+}
+
+// compare lets the person check the vault number over a second channel, unless this folder trusts the vault already.
+func (a *app) compare(k client.Folder, trust tlog.Trust, r reach) error {
+	if pinned, err := client.ReadTrust(k); err == nil && pinned.Fingerprint() == trust.Fingerprint() {
+		return nil
+	}
+	number := tlog.SixGroups(trust.Fingerprint())
+	if r.number != "" {
+		if given, err := tlog.ParseSixGroups(r.number); err != nil || given != number {
+			return decline("number_differs")
+		}
+		return nil
+	}
+	printRows(a.err, row{"Vault", trust.Vault()}, row{"Number", number},
+		row{"Compare", "Call the vault's custodian on a number you already had, not one from the invitation, and read all six groups to each other."})
+	if r.yes {
+		return nil
+	}
+	answer, err := a.ask(`Type "same" if all six are the same; anything else stops:`)
+	if err == nil && answer != "same" {
+		err = decline("declined")
+	}
+	return err
+}
+
+// address accepts https, and http where nobody can listen in.
+func address(s string) (string, error) {
+	u, err := url.Parse(strings.TrimSuffix(s, "/"))
+	if err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return "", usage("--server is not an address such as https://vault.example")
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return "", decline("not_encrypted")
+	}
+	if u.Scheme != "https" && u.Scheme != "http" {
+		return "", usage("--server is not an address such as https://vault.example")
+	}
+	return u.String(), nil
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/keys"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+func whoamiCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "whoami",
+		Short: "Show who you are in the vault, your key number and the vault number",
+		Long: `Shows your id and key number from this computer's keys, then asks the vault for
+your entry and checks it: whether this key is the one that counts for you.
+
+Signs:     a sign-in.`,
+		Example: `  strongroom whoami --json`,
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			k, err := a.keystore()
+			if err != nil {
+				return err
+			}
+			signer, err := a.signer(c.Context(), k)
+			if err != nil {
+				return err
+			}
+			return a.whoami(c.Context(), k, signer)
+		},
+	}
+}
+
+type whoami struct {
+	Actor        evidence.ActorID `json:"actor"`
+	Role         evidence.Role    `json:"role,omitempty"`
+	Organization evidence.OrgID   `json:"organization,omitempty"`
+	Status       evidence.Status  `json:"status,omitempty"`
+	KeyNumber    string           `json:"key_number"`
+	Current      bool             `json:"current"`          // this key is the one that counts
+	Reason       string           `json:"reason,omitempty"` // why the vault's entry could not be checked
+	Vault        string           `json:"vault,omitempty"`
+	VaultNumber  string           `json:"vault_number,omitempty"`
+	Server       string           `json:"server,omitempty"`
+	Folder       string           `json:"folder"`
+}
+
+func (a *app) whoami(ctx context.Context, k client.Folder, signer *keys.Signer) error {
+	recipient := ""
+	id, err := a.identity(k)
+	if err == nil {
+		recipient = id.Recipient()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	profile, err := client.ReadProfile(k)
+	if err != nil {
+		return err
+	}
+	w := whoami{Actor: profile.Actor, KeyNumber: tlog.SixGroups(evidence.Fingerprint(signer.SPKI(), recipient)), Server: profile.Address, Folder: string(k)}
+	rows := []row{{"You", string(w.Actor)}, {"Key", w.KeyNumber}}
+	state := "not connected to a vault yet"
+	if cl, err := a.client(k, signer); err == nil {
+		w.Vault, w.VaultNumber = cl.Trust().Vault(), tlog.SixGroups(cl.Trust().Fingerprint())
+		v, err := look(ctx, cl, evidence.ActorOf(w.Actor))
+		switch {
+		case client.LieOf(err) != "":
+			return err
+		case err != nil:
+			p := explain(err)
+			w.Reason, state = p.reason, p.sentence
+		default:
+			me := v.State(evidence.ActorOf(w.Actor)).(*evidence.ActorState)
+			w.Role, w.Organization, w.Status, w.Current = me.Role, me.Organization, me.Status, tlog.SixGroups(me.Fingerprint()) == w.KeyNumber
+			state = statuses[me.Status]
+			if !w.Current {
+				state += ". This key is not the one that counts for you."
+			}
+			rows = append(rows, row{"Role", plain(string(me.Role)) + " for " + string(me.Organization)})
+		}
+		rows = append(rows, row{"Vault", w.Vault + " at " + w.Server}, row{"", w.VaultNumber})
+	}
+	return a.show(w, append(rows, row{"State", state}, row{"Folder", w.Folder})...)
+}
+
+// statuses says what has become of a person's key.
+var statuses = map[evidence.Status]string{
+	evidence.StatusPending:   "not yet confirmed by a second person",
+	evidence.StatusActive:    "active",
+	evidence.StatusSuspended: "suspended",
+	evidence.StatusRevoked:   "stopped for good",
+}

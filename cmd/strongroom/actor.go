@@ -242,7 +242,7 @@ For good:  it cannot be undone; the person would have to be invited anew, as
 			if err != nil {
 				return err
 			}
-			v, err := look(c.Context(), cl, evidence.ActorOf(id))
+			v, err := cl.Look(c.Context(), evidence.ActorOf(id))
 			if err != nil {
 				return err
 			}

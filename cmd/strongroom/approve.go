@@ -20,7 +20,7 @@ type shareView struct {
 }
 
 func lookAt(ctx context.Context, cl *client.Client, s share) (w shareView, err error) {
-	if w.view, err = look(ctx, cl, evidence.ItemOf(s.item)); err != nil {
+	if w.view, err = cl.Look(ctx, evidence.ItemOf(s.item)); err != nil {
 		return w, err
 	}
 	w.item = w.view.State(evidence.ItemOf(s.item)).(*evidence.ItemState)
@@ -75,7 +75,7 @@ func (w shareView) stays(ctx context.Context, cl *client.Client) (string, error)
 // compared says how and when the recipient's key number was confirmed, from the recipient's checked history.
 func compared(ctx context.Context, cl *client.Client, t *evidence.Terms) (string, error) {
 	s := evidence.ActorOf(t.Recipient.Actor)
-	v, err := look(ctx, cl, s)
+	v, err := cl.Look(ctx, s)
 	if err != nil {
 		return "", err
 	}

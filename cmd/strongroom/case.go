@@ -129,7 +129,7 @@ Signs:     nothing.`,
 			if err != nil {
 				return err
 			}
-			v, err := look(c.Context(), cl, evidence.CaseOf(id))
+			v, err := cl.Look(c.Context(), evidence.CaseOf(id))
 			if err != nil {
 				return err
 			}

@@ -246,7 +246,7 @@ For good:  it cannot be undone; a new consent would be a new one. Copies that
 }
 
 func (a *app) withdraw(ctx context.Context, cl *client.Client, id evidence.ConsentID, reason string, yes bool) error {
-	v, err := look(ctx, cl, evidence.ConsentOf(id))
+	v, err := cl.Look(ctx, evidence.ConsentOf(id))
 	if err != nil {
 		return err
 	}
@@ -307,7 +307,7 @@ Signs:     nothing.`,
 			if err != nil {
 				return err
 			}
-			v, err := look(c.Context(), cl, evidence.ConsentOf(id))
+			v, err := cl.Look(c.Context(), evidence.ConsentOf(id))
 			if err != nil {
 				return err
 			}

@@ -112,7 +112,7 @@ func findShare(ctx context.Context, cl *client.Client, typed, item string) (shar
 		if err != nil {
 			return share{}, err
 		}
-		v, err := look(ctx, cl, evidence.ItemOf(id))
+		v, err := cl.Look(ctx, evidence.ItemOf(id))
 		if err != nil {
 			return share{}, err
 		}

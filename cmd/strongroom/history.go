@@ -70,7 +70,7 @@ type step struct {
 }
 
 func (a *app) history(ctx context.Context, cl *client.Client, s evidence.Stream) error {
-	v, err := look(ctx, cl, s)
+	v, err := cl.Look(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -228,7 +228,7 @@ func (a *app) list(ctx context.Context, cl *client.Client, items []client.Listed
 	list := []listed{}
 	var rows []row
 	for _, i := range items {
-		v, err := look(ctx, cl, evidence.ItemOf(i.ID))
+		v, err := cl.Look(ctx, evidence.ItemOf(i.ID))
 		if err != nil {
 			return err
 		}

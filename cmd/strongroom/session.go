@@ -135,12 +135,6 @@ func (a *app) client(k client.Folder, signer client.Signer) (*client.Client, err
 	return c, err
 }
 
-// look is what was verified of one stream. The policy stream comes with it: by it the vault's own key is known, which signs the publications
-// that a founder's stream, standing on nothing else, is proved complete by.
-func look(ctx context.Context, cl *client.Client, s evidence.Stream) (*client.View, error) {
-	return cl.Look(ctx, s, evidence.PolicyOf(cl.Trust().Vault()))
-}
-
 // tool is this program, as events name it.
 func tool() evidence.Tool {
 	return evidence.Tool{Name: "strongroom", Version: version(), Build: build()}

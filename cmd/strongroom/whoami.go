@@ -68,7 +68,7 @@ func (a *app) whoami(ctx context.Context, k client.Folder, signer *keys.Signer) 
 	state := "not connected to a vault yet"
 	if cl, err := a.client(k, signer); err == nil {
 		w.Vault, w.VaultNumber = cl.Trust().Vault(), tlog.SixGroups(cl.Trust().Fingerprint())
-		v, err := look(ctx, cl, evidence.ActorOf(w.Actor))
+		v, err := cl.Look(ctx, evidence.ActorOf(w.Actor))
 		switch {
 		case client.LieOf(err) != "":
 			return err

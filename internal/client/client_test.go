@@ -386,3 +386,13 @@ func TestPin(t *testing.T) {
 		}
 	}
 }
+
+// A founder's stream stands on no other; the vault's own act that proves it whole does.
+func TestFounderAlone(t *testing.T) {
+	w := newWorld(t)
+	view, err := w.admin.Look(t.Context(), evidence.ActorOf(w.admin.Actor()))
+	check(t, err)
+	if who := must(state[*evidence.ActorState](view, evidence.ActorOf(w.admin.Actor())))(t); !who.Founder {
+		t.Errorf("%+v", who)
+	}
+}

@@ -110,7 +110,7 @@ func (c *Client) rehearse(ctx context.Context, d draft, p Deposit) (*View, error
 }
 
 func (c *Client) streams(d *draft) []evidence.Stream {
-	streams := []evidence.Stream{evidence.CaseOf(d.Case), evidence.ActorOf(c.actor), evidence.PolicyOf(c.trust.Vault())}
+	streams := []evidence.Stream{evidence.CaseOf(d.Case), evidence.ActorOf(c.actor)}
 	for _, id := range d.Consent {
 		streams = append(streams, evidence.ConsentOf(id))
 	}

@@ -75,6 +75,8 @@ func (c *Client) Look(ctx context.Context, streams ...evidence.Stream) (*View, e
 	if err := c.newest(ctx); err != nil {
 		return nil, err
 	}
+	// The publication that proves completeness is the vault's own act: policy names whatever it stands on.
+	streams = append(slices.Clone(streams), evidence.PolicyOf(c.trust.Vault()))
 	fetched := make(map[evidence.Stream][][]byte)
 	for attempt := 0; ; attempt++ {
 		if err := c.gather(ctx, streams, fetched); err != nil {

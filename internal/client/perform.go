@@ -50,7 +50,7 @@ const attempts = 12
 //
 // compose is called again on every attempt and must not change what it is given.
 func (c *Client) perform(ctx context.Context, streams []evidence.Stream, compose func(*View) (act, error)) (*Receipt, error) {
-	streams = append(slices.Clone(streams), evidence.ActorOf(c.actor), evidence.PolicyOf(c.trust.Vault()))
+	streams = append(slices.Clone(streams), evidence.ActorOf(c.actor))
 	patience := patience{next: 100 * time.Millisecond, longest: 2 * time.Second, left: attempts - 1}
 	for {
 		view, a, err := c.prepare(ctx, streams, compose)

@@ -1086,3 +1086,22 @@ func TestVaultHeads(t *testing.T) {
 		refusal{"no root", Invalid, ReasonDigest, set(func(w *world, d *VaultHeadsDetails) { d.Root = Hash{} })},
 	)
 }
+
+// Content that was found to differ can be compared again by a keyholder, and is opened for nothing else; a damaged file is not served at all.
+func TestDamagedContentIsComparedAgain(t *testing.T) {
+	w := newConsented(t)
+	id := w.item("clinician", Clinical)
+	forVerification := func() *Event {
+		e := w.open(id, "custodian")
+		e.Purpose = ForVerification
+		return e
+	}
+	w.do(w.open(id, "custodian"))
+	w.do(w.verify(id, "custodian", "content", Failure))
+	w.refuse(w.open(id, "custodian"), Held, ReasonDamaged)
+	w.do(forVerification())
+	w.do(w.verify(id, "custodian", "content", Success))
+	w.do(w.open(id, "custodian"))
+	w.do(w.verify(id, "vault", "ciphertext", Failure))
+	w.refuse(forVerification(), Held, ReasonDamaged)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -28,7 +29,7 @@ func newUploads(v *vault.Vault) (*uploads, error) {
 	parts := handler.NewStoreComposer()
 	parts.UseCore(u)
 	parts.UseTerminater(u)
-	parts.UseLocker(memorylocker.New()) // between replicas the store's own check of the offset decides
+	parts.UseLocker(locker{memorylocker.New()}) // between replicas the store's own check of the offset decides
 	var err error
 	u.tus, err = handler.NewUnroutedHandler(handler.Config{
 		StoreComposer:        parts,
@@ -57,7 +58,55 @@ type exchange struct {
 	by     vault.Caller
 	err    error         // what the vault refused or failed at
 	upload *vault.Upload // once known
+
+	reading chan struct{} // closed once the part is read
+	over    chan struct{} // closed at the end
+	end     sync.Mutex    // held while over is closed, and while tusd sets a deadline
 }
+
+func (x *exchange) finish() {
+	x.end.Lock()
+	defer x.end.Unlock()
+	close(x.over)
+}
+
+// during does f unless the exchange is over: the connection may serve another request then.
+func (x *exchange) during(f func() error) error {
+	x.end.Lock()
+	defer x.end.Unlock()
+	select {
+	case <-x.over:
+		return http.ErrHandlerTimeout
+	default:
+		return f()
+	}
+}
+
+// locker keeps one writer to an upload. A newcomer takes over from who holds it, for that one's connection is mostly dead: but only once
+// it reads its part. Before that tusd (v2.10) would set the body of the request while it looks whether there is one to close.
+type locker struct{ *memorylocker.MemoryLocker }
+
+func (l locker) NewLock(id string) (handler.Lock, error) {
+	inner, err := l.MemoryLocker.NewLock(id)
+	return held{inner}, err
+}
+
+type held struct{ lock handler.Lock }
+
+func (h held) Lock(ctx context.Context, release func()) error {
+	x := exchangeOf(ctx)
+	return h.lock.Lock(ctx, func() {
+		go func() {
+			select {
+			case <-x.reading:
+				release()
+			case <-x.over:
+			}
+		}()
+	})
+}
+
+func (h held) Unlock() error { return h.lock.Unlock() }
 
 type exchangeKey struct{}
 
@@ -73,7 +122,8 @@ func (u *uploads) serve(tus http.HandlerFunc) gin.HandlerFunc {
 		deadline(c.Writer, time.Minute) // tusd moves it with every read
 		c.Header("Tus-Resumable", "1.0.0")
 		ctx := c.Request.Context()
-		x := &exchange{by: callerOf(ctx)}
+		x := &exchange{by: callerOf(ctx), reading: make(chan struct{}), over: make(chan struct{})}
+		defer x.finish()
 		w := &tusWriter{silenced{ResponseWriter: c.Writer}, x, c.Request.Method}
 		byID.ServeHTTP(w, c.Request.WithContext(context.WithValue(ctx, exchangeKey{}, x)))
 		if w.status == 0 {
@@ -120,6 +170,16 @@ func (w *tusWriter) WriteHeader(status int) {
 		w.Header().Set("Upload-Expires", u.Expires.UTC().Format(http.TimeFormat))
 	}
 	w.silenced.WriteHeader(status)
+}
+
+// SetReadDeadline and SetWriteDeadline serve http.ResponseController. tusd still moves deadlines from other goroutines when its handler has
+// returned.
+func (w *tusWriter) SetReadDeadline(t time.Time) error {
+	return w.exchange.during(func() error { return http.NewResponseController(w.ResponseWriter).SetReadDeadline(t) })
+}
+
+func (w *tusWriter) SetWriteDeadline(t time.Time) error {
+	return w.exchange.during(func() error { return http.NewResponseController(w.ResponseWriter).SetWriteDeadline(t) })
 }
 
 // NewUpload implements handler.DataStore.
@@ -170,6 +230,7 @@ func (u *upload) GetInfo(context.Context) (handler.FileInfo, error) {
 
 // WriteChunk implements handler.Upload. What it returns is durable, also beside an error.
 func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
+	close(u.exchange.reading)
 	n, err := u.vault.AppendUpload(ctx, u.exchange.by, u.upload.ID, offset, src)
 	if err != nil {
 		return n, u.exchange.fail(err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,11 +8,12 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"strongroom.example/strongroom/internal/dossier"
 )
 
-// extract writes what was opened. Names carry exhibit numbers, never what a person called the file.
+// extract writes what was opened.
 func extract(stderr io.Writer, dir string, report *dossier.Report) error {
 	list := report.Opened()
 	if len(list) == 0 {
@@ -24,35 +24,41 @@ func extract(stderr io.Writer, dir string, report *dossier.Report) error {
 		return err
 	}
 	for _, o := range list {
-		name := string(o.Item)
-		if o.Exhibit > 0 {
-			name = fmt.Sprintf("exhibit-%d", o.Exhibit)
-		}
-		name = filepath.Join(dir, name)
+		name := filepath.Join(dir, fileName(o, list))
 		if err := create(name+".description.json", func(w io.Writer) error {
 			_, err := w.Write(o.Description)
 			return err
 		}); err != nil {
 			return err
 		}
-		if err := create(name+extension(o.Description), o.WriteEvidence); err != nil {
+		if o.NoFile {
+			continue
+		}
+		if err := create(name+extension(o.Stated.Name), o.WriteEvidence); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// fileName is the exhibit's number, never what a person called the file; the item's id follows where two cases have one number.
+func fileName(o dossier.Opened, all []dossier.Opened) string {
+	name := fmt.Sprintf("exhibit-%d", o.Exhibit)
+	switch {
+	case o.Exhibit == 0:
+		return string(o.Item)
+	case slices.ContainsFunc(all, func(p dossier.Opened) bool { return p.Exhibit == o.Exhibit && p.Item != o.Item }):
+		return name + "-" + string(o.Item)
+	}
+	return name
+}
+
 var plainExtension = regexp.MustCompile(`^\.[A-Za-z0-9]{1,8}$`)
 
 // extension is that of the original file, if it is a plain one.
-func extension(description []byte) string {
-	var d struct {
-		Name string `json:"name"`
-	}
-	if json.Unmarshal(description, &d) == nil {
-		if e := path.Ext(d.Name); plainExtension.MatchString(e) {
-			return e
-		}
+func extension(name string) string {
+	if e := path.Ext(name); plainExtension.MatchString(e) {
+		return e
 	}
 	return ".bin"
 }

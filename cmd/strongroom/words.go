@@ -129,6 +129,7 @@ var words = map[string]sentence{
 	evidence.ReasonSignerSuspended: {"You are suspended for a time.", "Ask the custodian or administrator who suspended you."},
 	evidence.ReasonSignerRevoked:   {"Your key was stopped for good.", "Ask the custodian or administrator."},
 	evidence.ReasonSignerRole:      {"Role or organization are not those you were enrolled with.", "Check which folder you work in (--home)."},
+	evidence.ReasonOtherVaultKey:   {"This is not the key that began this vault.", "Tell the administrator."},
 	evidence.ReasonRole:            {"People in your role cannot do this.", "Ask a person whose role it is."},
 	evidence.ReasonDelegation:      {"The person concerned has not asked you to act for them.", "Ask the person concerned."},
 	evidence.ReasonNotMember:       {"You are not a member of this case, or no longer.", askCase},

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/sealing"
 	"strongroom.example/strongroom/internal/tlog"
@@ -213,7 +214,7 @@ func (c *Client) unseal(ctx context.Context, r *Receipt, item *evidence.ItemStat
 	if err != nil {
 		return nil, evidence.Fail(evidence.Invalid, "description", err)
 	}
-	a.description, err = ParseDescription(object)
+	a.description, err = dossier.ParseDescription(object)
 	return a, err
 }
 

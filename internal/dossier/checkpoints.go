@@ -2,8 +2,10 @@ package dossier
 
 import (
 	"errors"
+	"strings"
 	"sync"
 
+	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/tlog"
 )
 
@@ -16,9 +18,9 @@ type checkpoints struct {
 	roots map[int64]tlog.Hash
 }
 
-// checkpointKey is a signed note and the log key that a receipt names beside it.
+// checkpointKey is the digest of a signed note, which may be long, and the log key that a receipt names beside it.
 type checkpointKey struct {
-	note  string
+	note  evidence.Hash
 	logID tlog.Hash
 }
 
@@ -38,7 +40,7 @@ func newCheckpoints(trust tlog.Trust) *checkpoints {
 
 // open returns the checkpoint of a receipt once a pinned key is known to have signed it. Errors as of tlog.OpenCheckpoint, and errForked.
 func (c *checkpoints) open(r tlog.Receipt) (tlog.Checkpoint, error) {
-	key := checkpointKey{string(r.Checkpoint()), r.LogID()}
+	key := checkpointKey{evidence.SHA256(r.Checkpoint()), r.LogID()}
 	c.mu.Lock()
 	cp := c.known[key]
 	if cp == nil {
@@ -57,6 +59,7 @@ func (c *checkpoints) open(r tlog.Receipt) (tlog.Checkpoint, error) {
 			// The receipt's proof does not hold; its checkpoint may.
 			cp.Checkpoint, err = tlog.OpenCheckpoint(r.Checkpoint(), c.keys)
 		}
+		cp.Origin = strings.Clone(cp.Origin) // which would keep the whole note in memory
 		if cp.err = err; err == nil {
 			cp.err = c.compare(cp.Checkpoint)
 		}

@@ -1,7 +1,7 @@
 package dossier
 
 import (
-	"encoding/json"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -16,36 +16,47 @@ import (
 type item struct {
 	id           evidence.ItemID
 	events       []step
-	deposit      *evidence.ItemDepositedDetails // nil if it did not verify
+	first        *evidence.Event                // the deposit; nil if it did not verify
+	deposit      *evidence.ItemDepositedDetails // what it says
 	exhibit      int64
+	state        *evidence.ItemState      // nil if it could not be judged to its end
 	terms        *evidence.Terms          // of the manifest's grant
 	envelopes    []evidence.Hash          // every one ever made for the recipient
 	descriptions map[string]evidence.File // by file name
-	exports      []*evidence.ItemExportedDetails
-	notes        map[string]evidence.Note // that a package may hold, by file name
-	opaque       bool                     // some event could not be read: what is not recorded may be recorded there
+	exports      []*evidence.Event
+	notes        map[string]recorded // that belong into the package if they were there when it was made, by file name
+	opaque       bool                // some event could not be read: what is not recorded may be recorded there
 	opened       *Opened
 }
 
-// step is an event of an item; the event is nil if it did not verify.
+// step is an event of an item; the event is nil if it did not verify, or is not in the form of its kind.
 type step struct {
 	*evidence.Event
-	leaf  evidence.Hash
-	index int64
-	until evidence.Time // when a withheld event may be shown
+	leaf   evidence.Hash
+	index  int64
+	until  evidence.Time // when a withheld event may be shown
+	judged bool          // and found lawful
+}
+
+// recorded is a note of event seq.
+type recorded struct {
+	evidence.Note
+	seq int64
 }
 
 // Opened is the decrypted side of an item of a verified package.
 type Opened struct {
 	Item        evidence.ItemID
-	Exhibit     int64  // 0 while it is not sealed
-	Description []byte // JSON
+	Exhibit     int64       // 0 while it is not sealed
+	Description []byte      // JSON
+	Stated      Description // what it says
+	NoFile      bool        // the description stands alone
 	key         sealing.ItemKey
 	evidence    func() *io.SectionReader
 	want        sealing.Digest
 }
 
-// WriteEvidence decrypts the evidence once more, to w. What was written counts only if there is no error.
+// WriteEvidence decrypts the evidence once more, to w, unless there is NoFile. What was written counts only if there is no error.
 func (o Opened) WriteEvidence(w io.Writer) error {
 	got, err := sealing.Decrypt(w, o.evidence(), o.key)
 	if err == nil && got.Plaintext != o.want {
@@ -55,13 +66,18 @@ func (o Opened) WriteEvidence(w io.Writer) error {
 }
 
 func gather(h *History, p *Package, id evidence.ItemID) item {
-	it := item{id: id, descriptions: map[string]evidence.File{}, notes: map[string]evidence.Note{}}
+	it := item{id: id, descriptions: map[string]evidence.File{}, notes: map[string]recorded{}}
 	s := evidence.ItemOf(id)
+	it.state, _ = h.State(s).(*evidence.ItemState)
 	for seq := range h.Len(s) {
 		e, err := h.Event(s, seq)
 		it.opaque = it.opaque || err != nil
+		if e != nil && (e.Stream.Seq != seq || e.Check() != nil) {
+			e, it.opaque = nil, true // its words may be anything at all: nothing of it is repeated
+		}
 		leaf, index := h.Leaf(s, seq)
-		it.events = append(it.events, step{e, leaf, index, h.chain(s).records[seq].until})
+		c := h.chain(s)
+		it.events = append(it.events, step{e, leaf, index, c.records[seq].until, seq < c.next})
 		if e != nil {
 			it.learn(e, p.Manifest)
 		}
@@ -79,7 +95,7 @@ func (it *item) learn(e *evidence.Event, m Manifest) {
 	switch d := e.Details.(type) {
 	case *evidence.ItemDepositedDetails:
 		if seq == 0 {
-			it.deposit = d
+			it.first, it.deposit = e, d
 			it.descriptions["description.age"] = d.Description
 			for _, r := range d.Envelopes {
 				envelope(r)
@@ -92,7 +108,7 @@ func (it *item) learn(e *evidence.Event, m Manifest) {
 	case *evidence.ItemEnvelopeAddedDetails:
 		envelope(d.Envelope)
 	case *evidence.ItemExportedDetails:
-		it.exports = append(it.exports, d)
+		it.exports = append(it.exports, e)
 	case *evidence.GrantProposedDetails:
 		if d.ID == m.Grant {
 			it.terms = &d.Terms
@@ -103,8 +119,8 @@ func (it *item) learn(e *evidence.Event, m Manifest) {
 		grant = d.ID
 	}
 	for _, n := range e.Notes {
-		if n.Audience == evidence.ToItem || n.Audience == evidence.ToRecipient && grant == m.Grant {
-			it.notes[fmt.Sprintf("notes/%06d-%s.age", seq, n.Name)] = n
+		if n.Audience == evidence.ToItem || n.Audience == evidence.ToRecipient && m.Grant != "" && grant == m.Grant {
+			it.notes[fmt.Sprintf("notes/%06d-%s.age", seq, n.Name)] = recorded{n, seq}
 		}
 	}
 }
@@ -164,22 +180,82 @@ func (v *verification) checkItem(it *item) (Result, string, error) {
 	return "", "", nil
 }
 
-// checkExport looks for the event by which the recipient signed for exactly these files.
+// checkExport looks for the event by which the recipient signed for exactly these files, and for the notes that were there by then.
 func (v *verification) checkExport(it *item) (Result, string, error) {
-	var mine []*evidence.ItemExportedDetails
-	for _, d := range it.exports {
-		if d.Form == "package" && d.Nonce == v.pkg.Nonce && d.Grant == v.pkg.Grant {
-			mine = append(mine, d)
+	digest := ContentDigest(v.pkg.Files)
+	result, reason := it.unrecorded(), ReasonNotExported
+	for _, e := range it.exports {
+		d := e.Details.(*evidence.ItemExportedDetails)
+		switch {
+		case d.Form != "package" || d.Nonce != v.pkg.Nonce || d.Grant != v.pkg.Grant:
+		case !v.isRecipient(it, e.Actor.ID):
+			if reason == ReasonNotExported {
+				reason = ReasonExportSigner
+			}
+		case d.Content != digest:
+			result, reason = Fail, ReasonExportChanged
+		default:
+			for name, n := range it.notes {
+				if n.seq < e.Stream.Seq && !v.has(it, name) {
+					return NotChecked, ReasonNoteMissing, nil
+				}
+			}
+			return "", "", nil
 		}
 	}
-	digest := ContentDigest(v.pkg.Files)
-	switch {
-	case len(mine) == 0:
-		return it.unrecorded(), ReasonNotExported, nil
-	case !slices.ContainsFunc(mine, func(d *evidence.ItemExportedDetails) bool { return d.Content == digest }):
-		return Fail, ReasonExportChanged, nil
+	return result, reason, nil
+}
+
+// isRecipient reports whether the package is for this actor: the recipient of the share, or, for an own copy, whose keys the manifest
+// names.
+func (v *verification) isRecipient(it *item, id evidence.ActorID) bool {
+	if v.pkg.Grant != "" {
+		return it.terms.Recipient.Actor == id
 	}
-	return "", "", nil
+	s := evidence.ActorOf(id)
+	for seq := range v.history.Len(s) {
+		e, _ := v.history.Event(s, seq)
+		if e == nil {
+			continue
+		}
+		var keys evidence.Keys
+		switch d := e.Details.(type) {
+		case *evidence.ActorEnrolledDetails:
+			keys = d.Keys
+		case *evidence.ActorKeyRotatedDetails:
+			keys = d.Keys
+		}
+		if spki, err := base64.StdEncoding.DecodeString(keys.Key); err == nil && evidence.Fingerprint(spki, keys.Recipient) == v.pkg.Recipient {
+			return true
+		}
+	}
+	return false
+}
+
+// checkDistinct: no exhibit number of a case, and no item key, belongs to two items of the package.
+func (v *verification) checkDistinct() {
+	type exhibit struct {
+		of     evidence.CaseID
+		number int64
+	}
+	exhibits, keys := map[exhibit]bool{}, map[string]bool{}
+	for i := range v.items {
+		it := &v.items[i]
+		if it.first == nil {
+			continue
+		}
+		note := func(reason string) {
+			v.found.add(i, Finding{Check: CheckRules, Result: Fail, Reason: reason, Stream: evidence.ItemOf(it.id), Seq: -1})
+		}
+		mark := exhibit{it.first.Case, it.exhibit}
+		if it.exhibit > 0 && exhibits[mark] {
+			note(ReasonExhibitTwice)
+		}
+		if keys[it.deposit.ItemRecipient] {
+			note(ReasonItemKeyTwice)
+		}
+		exhibits[mark], keys[it.deposit.ItemRecipient] = true, true
+	}
 }
 
 func (v *verification) has(it *item, name string) bool { return v.pkg.Has(ItemPath(it.id, name)) }
@@ -243,16 +319,17 @@ func (v *verification) open(it *item) (Result, string, error) {
 	if err != nil {
 		return Fail, ReasonDescriptionUnopened, err
 	}
-	var stated struct {
-		SHA256 evidence.Hash `json:"sha256"`
-		Size   int64         `json:"size"`
-	}
-	if err := json.Unmarshal(description, &stated); err != nil {
-		return Fail, ReasonDescriptionUnopened, err
+	stated, err := ParseDescription(description)
+	if err != nil {
+		return Fail, ReasonDescriptionForm, err
 	}
 	want := sealing.Digest{SHA256: stated.SHA256, Size: stated.Size}
 	src := func() *io.SectionReader { return v.pkg.Open(ItemPath(it.id, "evidence.age")) }
-	if it.deposit.Class != evidence.DescriptionOnly {
+	alone := it.deposit.Class == evidence.DescriptionOnly
+	if alone && (want != noFile || it.deposit.Evidence.SHA256 != evidence.SHA256(nil) || it.deposit.Evidence.Size != 0) {
+		return Fail, ReasonNoFileDescribed, nil
+	}
+	if !alone {
 		got, err := sealing.Decrypt(io.Discard, src(), key)
 		if err != nil {
 			return Fail, ReasonEvidenceUnopened, err
@@ -261,6 +338,9 @@ func (v *verification) open(it *item) (Result, string, error) {
 			return Fail, ReasonPlaintextChanged, errors.New("dossier: the opened evidence is not the one described")
 		}
 	}
-	it.opened = &Opened{it.id, it.exhibit, description, key, src, want}
+	it.opened = &Opened{it.id, it.exhibit, description, stated, alone, key, src, want}
 	return "", "", nil
 }
+
+// noFile is what a description that stands alone says of its file.
+var noFile = sealing.Digest{SHA256: evidence.SHA256(nil)}

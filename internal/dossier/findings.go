@@ -87,7 +87,7 @@ func (l *findings) add(stream int, f Finding) {
 }
 
 func (a located) before(b located) bool {
-	return cmp.Or(cmp.Compare(a.stream, b.stream), cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Reason, b.Reason)) < 0
+	return cmp.Or(cmp.Compare(a.stream, b.stream), cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Reason, b.Reason), a.Stream.Compare(b.Stream)) < 0
 }
 
 func (l *findings) failed(checks ...Check) bool {

@@ -13,8 +13,10 @@ import (
 // Excerpt is what somebody hands over as the whole of some streams. Nothing of it is believed.
 type Excerpt struct {
 	// Heads is the receipt of the vault.heads event under which the lengths are proved.
-	Heads   []byte
-	Streams []Stream
+	Heads []byte
+	// Checkpoint is the signed state of the log that lies beside the receipts, if any: it must be that of Heads.
+	Checkpoint []byte
+	Streams    []Stream
 	// Newer also accepts events at a stream's end that Heads does not cover. A client that is about to act wants them; a court package
 	// never has any.
 	Newer bool
@@ -46,6 +48,11 @@ type History struct {
 	trust    tlog.Trust
 	founders []evidence.Hash
 	newer    bool
+	// checkpoint is the signed note beside the receipts, or empty.
+	checkpoint []byte
+	// published is the checkpoint under which the publication of the heads map is in the log.
+	published tlog.Checkpoint
+	past      map[subtree]tlog.Hash // what its proof says of the log before it
 
 	chains []*chain // in the order of Excerpt.Streams, the vault's own last
 	byID   map[evidence.Stream]int
@@ -54,8 +61,8 @@ type History struct {
 	found   findings
 	opened  *checkpoints
 	signers signers
-	refs    map[place]int // how many events yet to be judged stand on an event
-	named   map[evidence.Stream]bool
+	refs    map[place]int  // how many events yet to be judged stand on an event
+	owners  map[string]int // chains of the actors by every signing key and recipient they were ever given
 	spare   spare
 }
 
@@ -106,6 +113,7 @@ func Replay(trust tlog.Trust, x Excerpt) (*History, []Finding) {
 
 func (h *History) run() []Finding {
 	h.readAll()
+	h.checkCheckpoint()
 	for _, c := range h.chains {
 		h.checkSequence(c)
 	}
@@ -115,8 +123,8 @@ func (h *History) run() []Finding {
 }
 
 func newHistory(trust tlog.Trust, x Excerpt) *History {
-	h := &History{trust: trust, newer: x.Newer, byID: map[evidence.Stream]int{}, opened: newCheckpoints(trust),
-		signers: signers{numbers: map[evidence.Hash]int32{}}, refs: map[place]int{}, named: map[evidence.Stream]bool{}, spare: newSpare()}
+	h := &History{trust: trust, newer: x.Newer, checkpoint: x.Checkpoint, byID: map[evidence.Stream]int{}, opened: newCheckpoints(trust),
+		signers: signers{numbers: map[evidence.Hash]int32{}}, refs: map[place]int{}, owners: map[string]int{}, past: map[subtree]tlog.Hash{}, spare: newSpare()}
 	for _, spki := range trust.Founders() {
 		h.founders = append(h.founders, evidence.SHA256(spki))
 	}
@@ -144,6 +152,9 @@ func (h *History) add(s Stream, first int64) *chain {
 	return c
 }
 
+// has reports whether record seq was handed over.
+func (c *chain) has(seq int64) bool { return seq >= 0 && seq < int64(len(c.records)) }
+
 func (h *History) chain(s evidence.Stream) *chain {
 	if i, ok := h.byID[s]; ok {
 		return h.chains[i]
@@ -153,6 +164,18 @@ func (h *History) chain(s evidence.Stream) *chain {
 
 func (h *History) note(c *chain, seq int64, check Check, result Result, reason string, err error) {
 	h.found.add(c.at, Finding{Check: check, Result: result, Reason: reason, Stream: c.ID, Seq: seq, Err: err})
+}
+
+// checkCheckpoint compares the checkpoint beside the receipts with that of the publication. One that no log key signed, or that forks
+// the log, is refused as such where the file is read.
+func (h *History) checkCheckpoint() {
+	if len(h.checkpoint) == 0 || h.book == nil || !h.book.records[0].read {
+		return
+	}
+	beside, err := tlog.OpenCheckpoint(h.checkpoint, h.trust.LogKeys())
+	if err == nil && beside.Size != h.published.Size {
+		h.note(h.book, -1, CheckCheckpoint, Fail, ReasonCheckpointFile, nil)
+	}
 }
 
 // checkSequence looks at the positions that the statements of a stream state (FORMATS §3). The links between them are looked at while
@@ -192,13 +215,9 @@ func (c *chain) disorder(i int) string {
 	return ReasonMissing
 }
 
-// checkComplete demands every stream that a statement names, and the proof that each ends where it ends.
+// checkComplete demands the proof that each stream ends where it ends. Streams that a statement names and that are not there were noted
+// when it was read.
 func (h *History) checkComplete() {
-	for s := range h.named {
-		if h.chain(s) == nil {
-			h.found.add(len(h.chains), Finding{Check: CheckComplete, Result: Fail, Reason: ReasonStreamMissing, Stream: s, Seq: -1})
-		}
-	}
 	state := h.Heads()
 	if state == nil {
 		if h.book != nil && !h.found.failed(CheckComplete) {
@@ -312,10 +331,11 @@ func (h *History) Leaf(s evidence.Stream, seq int64) (leaf evidence.Hash, index 
 	return r.leaf, r.index
 }
 
-// Event returns event seq, 0 ≤ seq < Len. It must not be changed. It fails for an event that did not verify, or is of a newer version.
+// Event returns event seq, 0 ≤ seq < Len. It must not be changed. It fails for an event that did not verify, is withheld, states
+// another place than seq, or is of a newer version.
 func (h *History) Event(s evidence.Stream, seq int64) (*evidence.Event, error) {
 	c := h.chain(s)
-	if c == nil || seq < 0 || seq >= int64(len(c.records)) || !c.records[seq].read {
+	if c == nil || !c.has(seq) || !c.records[seq].read || c.records[seq].seq != c.first+seq {
 		return nil, evidence.Refuse(evidence.NotFound, "event")
 	}
 	return h.again(c, int(seq))

@@ -89,6 +89,7 @@ func (h *History) judge(c *chain, t turn, e *evidence.Event, err error) {
 	}
 	facts, whole := h.facts(c, t, e)
 	authentic := h.checkSigner(c, t, e, facts)
+	authentic = h.checkKeys(c, t, e) && authentic
 	switch {
 	case err != nil: // of a newer version: it was noted when it was read
 		c.lost = true
@@ -118,6 +119,9 @@ func (h *History) judge(c *chain, t turn, e *evidence.Event, err error) {
 		c.kept[seq-1] = c.state
 	}
 	c.state, c.next = state, seq+1
+	if d, ok := e.Details.(*evidence.VaultHeadsDetails); ok && len(d.Void) > 0 {
+		h.note(c, t.seq, CheckComplete, NotChecked, ReasonHeadsVoid, nil) // what is void is in no stream that anybody proves
+	}
 	if e.Kind.Barrier() {
 		c.barrier = seq
 	}
@@ -137,13 +141,16 @@ func (h *History) facts(c *chain, t turn, e *evidence.Event) (f evidence.Facts, 
 			if on != nil {
 				h.note(c, t.seq, CheckRules, Fail, evidence.ReasonSuperfluousBasis, nil)
 			}
-			whole = false // a stream that is not there is noted by checkComplete
+			whole = false // a stream that is not there was noted when the event was read
+			continue
+		}
+		if !on.has(head.Seq) {
+			h.note(c, t.seq, CheckComplete, Fail, ReasonBasisMissing, nil)
+			whole = false
 			continue
 		}
 		state := h.at(on, head.Seq)
 		switch {
-		case head.Seq < 0 || head.Seq >= int64(len(on.records)):
-			h.note(c, t.seq, CheckComplete, Fail, ReasonBasisMissing, nil)
 		case !on.records[head.Seq].read:
 		case on.records[head.Seq].leaf != head.Head:
 			h.note(c, t.seq, CheckRules, Fail, ReasonBasisFork, nil)
@@ -194,6 +201,31 @@ func (h *History) checkSigner(c *chain, t turn, e *evidence.Event, f evidence.Fa
 		return false
 	}
 	return true
+}
+
+// checkKeys refuses keys that an event gives to one actor after another one had them, whatever became of that one since: who holds
+// them would be two persons (FORMATS §4).
+func (h *History) checkKeys(c *chain, t turn, e *evidence.Event) bool {
+	var keys evidence.Keys
+	switch d := e.Details.(type) {
+	case *evidence.ActorEnrolledDetails:
+		keys = d.Keys
+	case *evidence.ActorKeyRotatedDetails:
+		keys = d.Keys
+	}
+	single := true
+	for _, key := range []string{keys.Key, keys.Recipient} {
+		if key == "" {
+			continue
+		}
+		if owner, ok := h.owners[key]; ok && owner != c.at {
+			h.note(c, t.seq, CheckSignatures, Fail, ReasonKeyTwice, nil)
+			single = false
+			continue
+		}
+		h.owners[key] = c.at
+	}
+	return single
 }
 
 // Names lists the streams without which e cannot be judged (FORMATS §11), sorted. It looks at the event alone: an excerpt needs also

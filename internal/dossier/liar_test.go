@@ -189,7 +189,7 @@ func TestSealedLies(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.describe = func(sha string, size int) string {
-		return fmt.Sprintf(`{"sha256":"%s","size":%d}`, ev.SHA256([]byte("other")), size)
+		return fmt.Sprintf(`{"media_type":"","name":"","sha256":"%s","size":%d}`, ev.SHA256([]byte("other")), size)
 	}
 	id := w.deposit("described as another")
 	w.describe = nil

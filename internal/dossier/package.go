@@ -149,7 +149,10 @@ func (p *Package) excerpt() (x Excerpt, misnamed string, err error) {
 			return x, "", refuse(ReasonReceipt, "log/heads.sigstore.json", nil)
 		}
 	}
-	total := 0
+	if note, err := p.read("log/checkpoint", tlog.MaxCheckpointSize); err == nil {
+		x.Checkpoint = note
+	}
+	total, items := 0, 0
 	for i := 0; i < len(p.Files); {
 		first, _ := parsePath(p.Files[i].Path)
 		if first.stream.ID == "" {
@@ -157,9 +160,12 @@ func (p *Package) excerpt() (x Excerpt, misnamed string, err error) {
 			continue
 		}
 		dir := folder(first.stream, first.item)
-		isItem := first.stream.Type == evidence.ItemStream && slices.Contains(p.Items, evidence.ItemID(first.stream.ID))
-		if isItem != first.item {
+		_, listed := slices.BinarySearch(p.Items, evidence.ItemID(first.stream.ID))
+		if (first.stream.Type == evidence.ItemStream && listed) != first.item {
 			return x, "", refuse(ReasonItems, dir, nil)
+		}
+		if first.item {
+			items++
 		}
 		s := Stream{ID: first.stream}
 		complete, err := p.read(dir+"complete.json", maxComplete)
@@ -187,6 +193,9 @@ func (p *Package) excerpt() (x Excerpt, misnamed string, err error) {
 		total += int(s.Events)
 		s.Receipt = func(seq int64) ([]byte, error) { return p.event(p.Files[events+int(seq)].Path) }
 		x.Streams = append(x.Streams, s)
+	}
+	if items != len(p.Items) {
+		return x, "", refuse(ReasonItems, manifestName, nil)
 	}
 	return x, misnamed, nil
 }

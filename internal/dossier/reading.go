@@ -38,35 +38,43 @@ func parallel(n int, f func(i int)) {
 }
 
 // readAll verifies every event by itself: its form, its signature by the key that its leaf names, its inclusion. Whether that key was
-// the signer's, and the act lawful, is seen when it is judged.
+// the signer's, and the act lawful, is seen when it is judged. The publication comes first: the others are compared with it.
 func (h *History) readAll() {
 	var all []place
+	learn := func(e *evidence.Event) {
+		for _, s := range Names(e) {
+			if h.chain(s) == nil {
+				h.found.add(len(h.chains), Finding{Check: CheckComplete, Result: Fail, Reason: ReasonStreamMissing, Stream: s, Seq: -1})
+			}
+		}
+		for _, r := range e.ReliedOn {
+			if on := h.chain(r.Stream()); on != nil && on.has(r.Seq) {
+				h.refs[place{on.at, r.Seq}]++
+			}
+		}
+	}
+	if h.book != nil {
+		if e := h.read(h.book, 0); e != nil {
+			h.book.first = e.Stream.Seq
+			learn(e)
+		}
+	}
 	for _, c := range h.chains {
+		if c == h.book {
+			continue
+		}
 		for i := range c.records {
 			all = append(all, place{c.at, int64(i)})
 		}
 	}
 	var mu sync.Mutex
 	parallel(len(all), func(i int) {
-		e := h.read(h.chains[all[i].chain], int(all[i].seq))
-		if e == nil {
-			return
-		}
-		names := Names(e)
-		mu.Lock()
-		defer mu.Unlock()
-		for _, s := range names {
-			h.named[s] = true
-		}
-		for _, r := range e.ReliedOn {
-			if at, ok := h.byID[r.Stream()]; ok {
-				h.refs[place{at, r.Seq}]++
-			}
+		if e := h.read(h.chains[all[i].chain], int(all[i].seq)); e != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			learn(e)
 		}
 	})
-	if h.book != nil && h.book.records[0].read {
-		h.book.first = h.book.records[0].seq
-	}
 }
 
 // opening is an event's receipt taken apart.
@@ -118,7 +126,18 @@ func (h *History) read(c *chain, i int) *evidence.Event {
 		signed, check, reason, err = o.verify()
 	}
 	if reason == "" {
-		check, reason, err = h.include(o)
+		var cp tlog.Checkpoint
+		cp, check, reason, err = h.include(o)
+		if c == h.book {
+			h.published = cp
+		}
+		if reason == "" {
+			if forked := h.checkFork(c, o, cp); forked != nil {
+				// It is signed, and in a log of this key: what it says is judged all the same, for that may tell more.
+				check, reason, err := logReason(forked)
+				h.note(c, int64(i), check, Fail, reason, err)
+			}
+		}
 	}
 	if reason != "" {
 		h.note(c, int64(i), check, Fail, reason, err)
@@ -162,22 +181,23 @@ func (o opening) verify() (*custody.Signed, Check, string, error) {
 	return signed, "", "", nil
 }
 
-// include checks the receipt under the pinned log keys. A key that is out of use may not vouch for what came after.
-func (h *History) include(o opening) (Check, string, error) {
+// include checks the receipt under the pinned log keys, and returns its checkpoint. A key that is out of use may not vouch for what came after.
+func (h *History) include(o opening) (tlog.Checkpoint, Check, string, error) {
 	cp, err := h.opened.open(o.receipt)
 	if err == nil {
 		_, err = tlog.VerifyInclusion(tlog.LeafHash(o.receipt.Leaf()), o.receipt.Index(), o.receipt.Proof(), cp)
 	}
 	if err != nil {
-		return logReason(err)
+		check, reason, err := logReason(err)
+		return cp, check, reason, err
 	}
 	for _, l := range h.trust.Logs() {
 		if id, err := tlog.LogID(l.Key); err == nil && id == o.receipt.LogID() && !l.End.IsZero() &&
 			o.statement.Event().Time.Std().Add(-evidence.Clock).After(l.End) {
-			return CheckCheckpoint, ReasonLogKeyRetired, nil
+			return cp, CheckCheckpoint, ReasonLogKeyRetired, nil
 		}
 	}
-	return "", "", nil
+	return cp, "", "", nil
 }
 
 // logReason says which check an error of package tlog, or errForked, belongs to.

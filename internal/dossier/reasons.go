@@ -23,6 +23,7 @@ const (
 	ReasonUnreadable      = "unreadable"
 	ReasonOtherVault      = "other_vault"
 	ReasonCovers          = "manifest_covers"
+	ReasonSignerFile      = "signer_file"
 
 	// signatures
 
@@ -31,6 +32,7 @@ const (
 	ReasonSignature     = "signature"
 	ReasonSignerKey     = "signer_key"
 	ReasonSignerUnknown = "signer_unknown"
+	ReasonKeyTwice      = "key_twice"
 
 	// inclusion
 
@@ -48,6 +50,7 @@ const (
 	ReasonLogSignature      = "log_signature"
 	ReasonLogFork           = "log_fork"
 	ReasonCheckpointMissing = "checkpoint_missing"
+	ReasonCheckpointFile    = "checkpoint_file"
 
 	// chain
 
@@ -66,6 +69,7 @@ const (
 	ReasonHeadsMissing  = "heads_missing"
 	ReasonHeadsUnproved = "heads_unproved"
 	ReasonHeadsCovers   = "heads_covers"
+	ReasonHeadsVoid     = "heads_void"
 	ReasonHeadsProof    = "heads_proof"
 	ReasonMissingLast   = "missing_last"
 	ReasonOtherLast     = "other_last"
@@ -77,6 +81,9 @@ const (
 	ReasonBasisFork = "basis_fork"
 	ReasonWithheld  = "withheld"
 	ReasonUnjudged  = "unjudged"
+
+	ReasonExhibitTwice = "exhibit_twice"
+	ReasonItemKeyTwice = "item_key_twice"
 
 	// content
 
@@ -97,6 +104,10 @@ const (
 	ReasonDescriptionUnopened = "description_unopened"
 	ReasonPlaintextChanged    = "plaintext_changed"
 	ReasonEvidenceUnopened    = "evidence_unopened"
+	ReasonDescriptionForm     = "description_form"
+	ReasonNoFileDescribed     = "no_file_described"
+	ReasonNoteMissing         = "note_missing"
+	ReasonExportSigner        = "export_signer"
 
 	// more than one check
 

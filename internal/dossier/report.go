@@ -60,19 +60,35 @@ type ItemReport struct {
 	Size      int64            `json:"size"`   // of the encrypted file, in bytes
 	Opened    bool             `json:"opened"` // with the identity given, and equal to its description
 	Share     *Share           `json:"share,omitempty"`
+	Consent   []ConsentReport  `json:"consent"` // all that govern the item or are the ground of the share
+
+	// What the package was asked for, and when it was made:
+	Recipient evidence.Hash `json:"recipient"` // fingerprint
+	Nonce     string        `json:"nonce"`
+	Covers    int64         `json:"covers"`          // entries of the record book under its proofs
+	AsOf      evidence.Time `json:"as_of,omitempty"` // when these were published; 0 if it could not be found out
+}
+
+// ConsentReport says what became of a consent, as of when the package was made.
+type ConsentReport struct {
+	ID        evidence.ConsentID `json:"id"`
+	Version   int64              `json:"version"` // 0 if it could not be judged
+	Until     evidence.Time      `json:"until,omitempty"`
+	Withdrawn evidence.Time      `json:"withdrawn,omitempty"` // 0 if it was not
 }
 
 // Share is what the grant permits.
 type Share struct {
-	Grant        evidence.GrantID  `json:"grant"`
-	To           evidence.Role     `json:"to"`
-	Actions      []evidence.Action `json:"actions"`
-	Purpose      evidence.Purpose  `json:"purpose"`
-	Jurisdiction string            `json:"jurisdiction"`
-	LegalBasis   string            `json:"legal_basis"`
-	Onward       bool              `json:"onward"`
-	NotBefore    evidence.Time     `json:"not_before"`
-	Expires      evidence.Time     `json:"expires"`
+	Grant        evidence.GrantID     `json:"grant"`
+	Status       evidence.GrantStatus `json:"status"` // as of when the package was made; "" if it could not be judged
+	To           evidence.Role        `json:"to"`
+	Actions      []evidence.Action    `json:"actions"`
+	Purpose      evidence.Purpose     `json:"purpose"`
+	Jurisdiction string               `json:"jurisdiction"`
+	LegalBasis   string               `json:"legal_basis"`
+	Onward       bool                 `json:"onward"`
+	NotBefore    evidence.Time        `json:"not_before"`
+	Expires      evidence.Time        `json:"expires"`
 }
 
 // EventReport is one step of an item's history.
@@ -86,6 +102,7 @@ type EventReport struct {
 	Actor        evidence.ActorID `json:"actor,omitempty"`
 	Entry        int64            `json:"entry"` // index in the log
 	Leaf         evidence.Hash    `json:"leaf"`
+	Judged       bool             `json:"judged"` // and found lawful
 	What         string           `json:"what"`
 }
 
@@ -113,35 +130,83 @@ func (v *verification) report() *Report {
 		}
 	}
 	for i := range v.items {
-		v.items[i].report(r)
+		v.reportItem(&v.items[i], r)
 	}
 	v.explain(r)
 	return r
 }
 
-func (it *item) report(r *Report) {
-	if it.deposit != nil {
-		first := it.events[0].Event
-		n := ItemReport{ID: it.id, Case: first.Case, Exhibit: it.exhibit, Class: it.deposit.Class, Content: it.deposit.Content,
-			Deposited: first.Time, Steps: int64(len(it.events)), SHA256: it.deposit.Evidence.SHA256, Size: it.deposit.Evidence.Size, Opened: it.opened != nil}
+func (v *verification) reportItem(it *item, r *Report) {
+	if it.first != nil {
+		n := ItemReport{ID: it.id, Case: it.first.Case, Exhibit: it.exhibit, Class: it.deposit.Class, Content: it.deposit.Content,
+			Deposited: it.first.Time, Steps: int64(len(it.events)), SHA256: it.deposit.Evidence.SHA256, Size: it.deposit.Evidence.Size, Opened: it.opened != nil,
+			Recipient: v.pkg.Recipient, Nonce: v.pkg.Nonce, Covers: v.pkg.Covers}
+		if s := v.history.Heads(); s != nil {
+			n.AsOf = s.Last.Time
+		}
+		n.Consent = v.consents(it)
 		if t := it.terms; t != nil {
-			n.Share = &Share{t.ID, t.RecipientClass, t.Actions, t.Purpose, t.Jurisdiction, t.LegalBasis, t.Onward, t.NotBefore, t.Expires}
+			n.Share = &Share{t.ID, it.status(n.AsOf), t.RecipientClass, t.Actions, t.Purpose, t.Jurisdiction, t.LegalBasis, t.Onward, t.NotBefore, t.Expires}
 		}
 		r.Items = append(r.Items, n)
 	}
 	for i, s := range it.events {
-		if s.Event == nil {
-			if s.until != 0 {
-				r.Events = append(r.Events, EventReport{Item: it.id, Step: int64(i) + 1, Entry: s.index, Leaf: s.leaf,
-					What: "A step that may not be shown until " + date(s.until) + "."})
-			}
+		e := EventReport{Item: it.id, Step: int64(i) + 1, Entry: s.index, Leaf: s.leaf, Judged: s.judged}
+		switch {
+		case s.until != 0:
+			e.What = "A step that may not be shown until " + date(s.until) + "."
+		case s.Event == nil && s.leaf.IsZero():
 			continue
+		case s.Event == nil:
+			e.What = "A step in a form that this verifier does not know. Nothing of it is shown."
+		default:
+			e.Kind, e.Time, e.Role, e.Organization, e.Actor, e.What = s.Kind, s.Time, s.Actor.Role, s.Actor.Organization, s.Actor.ID, what(s.Event)
+			if !s.judged {
+				e.What = "Claimed, but not accepted: " + e.What
+			}
 		}
-		r.Events = append(r.Events, EventReport{it.id, int64(i) + 1, s.Kind, s.Time, s.Actor.Role, s.Actor.Organization, s.Actor.ID, s.index, s.leaf, what(s.Event)})
+		r.Events = append(r.Events, e)
 	}
 	if it.opened != nil {
 		r.opened = append(r.opened, *it.opened)
 	}
+}
+
+// status is what became of the share by at: that its time has run out needs no event.
+func (it *item) status(at evidence.Time) evidence.GrantStatus {
+	if it.state == nil || at == 0 {
+		return ""
+	}
+	g := it.state.Grant(it.terms.ID)
+	if g == nil {
+		return ""
+	}
+	if g.Status == evidence.GrantActive && it.terms.Expires <= at {
+		return evidence.GrantOver
+	}
+	return g.Status
+}
+
+func (v *verification) consents(it *item) []ConsentReport {
+	var ids []evidence.ConsentID
+	if it.state != nil {
+		ids = slices.Clone(it.state.Consent)
+	}
+	if it.terms != nil {
+		for _, c := range it.terms.Consent {
+			ids = append(ids, c.ID)
+		}
+	}
+	slices.Sort(ids)
+	list := []ConsentReport{}
+	for _, id := range slices.Compact(ids) {
+		c := ConsentReport{ID: id}
+		if s, ok := v.history.State(evidence.ConsentOf(id)).(*evidence.ConsentState); ok {
+			c.Version, c.Until, c.Withdrawn = s.Version, s.Until, s.Withdrawn
+		}
+		list = append(list, c)
+	}
+	return list
 }
 
 // detail is the sentence for a finding, with the place it is about.
@@ -167,5 +232,5 @@ func (v *verification) detail(f Finding) string {
 	if where != "" {
 		where += ": "
 	}
-	return where + sentence(f)
+	return printable(where + sentence(f)) // a statement may name a record in any words
 }

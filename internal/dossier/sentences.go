@@ -2,6 +2,7 @@ package dossier
 
 import (
 	"fmt"
+	"slices"
 
 	"strongroom.example/strongroom/internal/evidence"
 )
@@ -26,11 +27,13 @@ var sentences = map[string]string{
 	ReasonUnreadable:      "A file could not be read.",
 	ReasonOtherVault:      "The package is from another vault than the trust file.",
 	ReasonCovers:          "The list of files names another state of the record book.",
+	ReasonSignerFile:      "The file of a signer's key holds another key than its name says.",
 
 	ReasonStatement:     "The statement is not in its proper form.",
 	ReasonPayload:       "The statement was changed after it was signed.",
 	ReasonSignature:     "The signature does not belong to the statement.",
 	ReasonSignerKey:     "It was signed with a key that was not the signer's at that time.",
+	ReasonKeyTwice:      "One key was enrolled for two people.",
 	ReasonSignerUnknown: "Whose key signed could not be found out.",
 
 	ReasonIndex:           "The entry numbers do not agree.",
@@ -45,6 +48,7 @@ var sentences = map[string]string{
 	ReasonLogSignature:      "The signature of the record book does not hold.",
 	ReasonLogFork:           "The record book has two different histories. Keep everything and tell an auditor.",
 	ReasonCheckpointMissing: "The signed state of the record book is missing.",
+	ReasonCheckpointFile:    "The signed state of the record book is not the one under which the package was made.",
 
 	ReasonForeignStream: "A step belongs to another record.",
 	ReasonMissingFirst:  "The first step is missing.",
@@ -58,6 +62,7 @@ var sentences = map[string]string{
 	ReasonBasisMissing:  "It rests on a step that is missing.",
 	ReasonHeadsMissing:  "The proof that nothing is missing is not there.",
 	ReasonHeadsUnproved: "The proof that nothing is missing could not be checked.",
+	ReasonHeadsVoid:     "The vault declared entries of the record book void: what they say is not in the proof that nothing is missing. Tell an auditor.",
 	ReasonHeadsCovers:   "The proof that nothing is missing claims entries that came after it.",
 	ReasonHeadsProof:    "The proof that nothing is missing does not hold.",
 	ReasonMissingLast:   "The last step is missing: the record goes on.",
@@ -68,6 +73,9 @@ var sentences = map[string]string{
 	ReasonBasisFork: "It rests on another version of a record than the one here.",
 	ReasonWithheld:  "A step may not be shown yet. Its place is proved, what it says is not.",
 	ReasonUnjudged:  "A step could not be judged.",
+
+	ReasonExhibitTwice: "Two items of one case have this exhibit number.",
+	ReasonItemKeyTwice: "Two items have the same key.",
 
 	ReasonItemUnknown:         "What was deposited could not be found out.",
 	ReasonEvidenceMissing:     "The file is not in the package.",
@@ -86,6 +94,10 @@ var sentences = map[string]string{
 	ReasonDescriptionUnopened: "The description cannot be opened with the item's key.",
 	ReasonPlaintextChanged:    "The opened file is not the one described.",
 	ReasonEvidenceUnopened:    "The file cannot be opened with the item's key.",
+	ReasonDescriptionForm:     "The description is not in its proper form.",
+	ReasonNoFileDescribed:     "The description stands alone, and yet it describes a file.",
+	ReasonNoteMissing:         "A note that was recorded is not in the package.",
+	ReasonExportSigner:        "Somebody else than the recipient signed for this package.",
 
 	ReasonTrustMissing: "The trust file is missing: ask the registry. It is never taken from the package.",
 	ReasonNotReached:   "It could not be checked, because of what was found before.",
@@ -110,6 +122,7 @@ var sentences = map[string]string{
 	evidence.ReasonStaleBasis:       "It rests on outdated ground: that record had moved on.",
 	evidence.ReasonMissingBasis:     "It does not name the ground it rests on.",
 	evidence.ReasonSuperfluousBasis: "It names ground it does not rest on.",
+	evidence.ReasonOtherVaultKey:    "The key is not the one that began this vault.",
 	evidence.ReasonRole:             "A person of this role may not do this.",
 	evidence.ReasonSignerRole:       "The signer claimed another role or organization.",
 	evidence.ReasonNotMember:        "The signer did not belong to the case.",
@@ -208,6 +221,7 @@ var limits = []string{
 	"Whose hand held a key.",
 	"What happens after a copy was taken: whoever opened an item may keep it.",
 	"That an exhibit number was used only once: that is the vault's claim.",
+	"That all states of the record book named here belong to one history: the book's own key alone vouches for that.",
 }
 
 // explain says what the package shows and what it does not.
@@ -223,6 +237,7 @@ func (v *verification) explain(r *Report) {
 				r.DoesNotShow = append(r.DoesNotShow, "What is in "+f.Path+": this verifier does not look at it.")
 			}
 		}
+		r.DoesNotShow = append(r.DoesNotShow, v.forOthers()...)
 	}
 	r.DoesNotShow = append(r.DoesNotShow, limits...)
 	if r.Verdict != Verified {
@@ -232,14 +247,80 @@ func (v *verification) explain(r *Report) {
 		r.Shows = append(r.Shows,
 			fmt.Sprintf("%s: the file is the one recorded on %s.", n.name(), moment(n.Deposited)),
 			fmt.Sprintf("%s: no step from 1 to %d is missing.", n.name(), n.Steps))
-		if n.Opened {
+		switch {
+		case n.Opened && n.Class == evidence.DescriptionOnly:
+			r.Shows = append(r.Shows, n.name()+": a description alone; there is no file.")
+		case n.Opened:
 			r.Shows = append(r.Shows, fmt.Sprintf("%s: the opened file is the one its description names.", n.name()))
 		}
 		if n.Share != nil {
 			r.Shows = append(r.Shows, fmt.Sprintf("%s: consent or another legal ground, and two persons, stood behind the share.", n.name()))
+			r.Shows = append(r.Shows, n.name()+": "+n.standing())
+		}
+		for _, c := range n.Consent {
+			if c.over(n.AsOf) {
+				r.Shows = append(r.Shows, n.name()+": "+c.standing(n.AsOf))
+			}
 		}
 	}
 	r.Shows = append(r.Shows, "Who acted, in which role, and in which order.")
+}
+
+// forOthers names the files of the package that are not looked at, and trust data that is not the one pinned: a newer trust file may name
+// newer keys, so that alone is no reason to refuse.
+func (v *verification) forOthers() (list []string) {
+	for _, name := range []string{"README.html", "VERIFY.html", "tools/verify.py"} {
+		if v.pkg.Has(name) {
+			list = append(list, "What "+name+" says or does: this verifier does not look at it.")
+		}
+	}
+	if v.Trust == nil {
+		return list
+	}
+	for name, want := range map[string][]byte{"trust/trusted_root.json": v.Trust.TrustedRoot(), "trust/witness_policy": []byte(v.Trust.WitnessPolicy())} {
+		if f, ok := v.pkg.listed(name); ok && f.SHA256 != evidence.SHA256(want) {
+			list = append(list, "What "+name+" says: it is not what your trust file says. Never use it.")
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// standing says whether a share was still in force when the package was made.
+func (n ItemReport) standing() string {
+	switch n.Share.Status {
+	case evidence.GrantActive:
+		if slices.ContainsFunc(n.Consent, func(c ConsentReport) bool { return c.over(n.AsOf) }) {
+			return "The share was not ended, but a consent that it rests on is over."
+		}
+		return "The share was in force on " + moment(n.AsOf) + "; what came later is not shown here."
+	case evidence.GrantPending:
+		return "The share had not been approved."
+	case evidence.GrantDenied:
+		return "The share was refused."
+	case evidence.GrantEnded:
+		return "The share is over: it was ended before its time."
+	case evidence.GrantOver:
+		return "The share is over: its time has run out."
+	}
+	return "Whether the share is still in force could not be found out."
+}
+
+func (c ConsentReport) over(at evidence.Time) bool {
+	return c.Version != 0 && (c.Withdrawn != 0 || c.Until <= at)
+}
+
+// standing says the same of a consent.
+func (c ConsentReport) standing(at evidence.Time) string {
+	switch {
+	case c.Version == 0:
+		return "What became of consent " + string(c.ID) + " could not be found out."
+	case c.Withdrawn != 0:
+		return "Consent " + string(c.ID) + " was withdrawn on " + moment(c.Withdrawn) + "."
+	case c.over(at):
+		return "Consent " + string(c.ID) + " ended on " + moment(c.Until) + "."
+	}
+	return "Consent " + string(c.ID) + " was in force on " + moment(at) + "."
 }
 
 func (n ItemReport) name() string {

@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"strongroom.example/strongroom/internal/tlog"
 )
 
 const textWidth = 80
@@ -48,7 +50,18 @@ func (r *Report) WriteText(w io.Writer) error {
 			t.lines("Share", fmt.Sprintf("%s, to a %s in %s, for %s", n.name(), s.To, s.Jurisdiction, s.Purpose))
 			t.lines("", fmt.Sprintf("May %s, from %s to %s.", strings.Join(actions, " and "), date(s.NotBefore), date(s.Expires)))
 			t.lines("", map[bool]string{true: "It may be passed on.", false: "It may not be passed on."}[s.Onward])
+			t.lines("", n.standing())
 		}
+		for _, c := range n.Consent {
+			t.lines("Consent", n.name()+": "+c.standing(n.AsOf))
+		}
+	}
+	if len(r.Items) > 0 {
+		n := r.Items[0] // as of all others
+		t.blank()
+		t.lines("Request", "Nonce "+n.Nonce)
+		t.lines("", "For the key "+tlog.SixGroups(n.Recipient))
+		t.lines("", fmt.Sprintf("Made under the first %d entries of the record book.", n.Covers))
 	}
 	for _, n := range r.Items {
 		t.blank()
@@ -164,10 +177,27 @@ func (t *text) step(e EventReport) {
 	}
 }
 
-// wrap breaks s between words; a word longer than the width stands alone on its line.
+// printable keeps printable ASCII: what a statement says may be meant for a terminal instead of a reader.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// wrap breaks s between words, and a word longer than the width wherever the line ends. Nothing but printable ASCII is left.
 func wrap(s string, width int) (lines []string) {
 	line := ""
-	for _, word := range strings.SplitAfter(s, " ") {
+	for _, word := range strings.SplitAfter(printable(s), " ") {
+		for len(word) > width+1 {
+			if line != "" {
+				lines = append(lines, strings.TrimRight(line, " "))
+				line = ""
+			}
+			lines, word = append(lines, word[:width]), word[width:]
+		}
 		if line != "" && len(line)+len(strings.TrimRight(word, " ")) > width {
 			lines = append(lines, strings.TrimRight(line, " "))
 			line = ""

@@ -1,6 +1,7 @@
 package dossier
 
 import (
+	"encoding/pem"
 	"errors"
 	"io"
 	"slices"
@@ -48,7 +49,11 @@ type verification struct {
 
 // run makes the checks. It stops early only where nothing is left to look at.
 func (v *verification) run() error {
-	if err := v.pkg.checkFiles(); err != nil {
+	err := v.pkg.checkFiles()
+	if err == nil {
+		err = v.checkSignerFiles()
+	}
+	if err != nil {
 		f := Finding{}
 		if !errors.As(err, &f) {
 			return err
@@ -80,9 +85,27 @@ func (v *verification) run() error {
 	for _, id := range v.pkg.Items {
 		v.items = append(v.items, gather(history, v.pkg, id))
 	}
+	v.checkDistinct()
 	v.checkContent()
 	return nil
 }
+
+// checkSignerFiles: a stock tool takes the key from the file that bears its digest.
+func (v *verification) checkSignerFiles() error {
+	for _, f := range v.pkg.under("trust/signers/") {
+		data, err := v.pkg.read(f.Path, maxSignerFile)
+		if err != nil && f.Size <= maxSignerFile {
+			return err
+		}
+		block, _ := pem.Decode(data)
+		if block == nil || signerFile(block.Bytes).Listed != f {
+			return refuse(ReasonSignerFile, f.Path, nil)
+		}
+	}
+	return nil
+}
+
+const maxSignerFile = 4 << 10
 
 // checkCheckpoint looks at the checkpoint that lies beside the receipts.
 func (v *verification) checkCheckpoint() {

@@ -64,10 +64,13 @@ func NotePath(id evidence.ItemID, seq int64, name string) string {
 func TrustFiles(trust tlog.Trust, signers ...[]byte) []File {
 	files := []File{BytesFile("trust/trusted_root.json", trust.TrustedRoot()), BytesFile("trust/witness_policy", []byte(trust.WitnessPolicy()))}
 	for _, spki := range signers {
-		text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})
-		files = append(files, BytesFile("trust/signers/"+evidence.SHA256(spki).String()+".pub", text))
+		files = append(files, signerFile(spki))
 	}
 	return files
+}
+
+func signerFile(spki []byte) File {
+	return BytesFile("trust/signers/"+evidence.SHA256(spki).String()+".pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))
 }
 
 // RecordFiles are what the record book says: every event of the excerpt's streams, those of the packaged items under items and all

@@ -184,6 +184,9 @@ func (a *act) checkSigner(r rule) error {
 	if err != nil {
 		return err
 	}
+	if signer.Role == Vault && signer.ID != policy.Vault {
+		return Refuse(Forbidden, ReasonOtherVaultKey)
+	}
 	a.policy = policy.At(a.Time)
 	return nil
 }

@@ -46,13 +46,14 @@ func (a *act) ended(g GrantState) *ItemState {
 }
 
 // permitted: every consent that governs the item permits what the terms say, now. What is not held on consent is not shared on
-// consent either.
+// consent either; what is held on consent, but governed by none, is a consent form, and is not shared at all: it would be a way round
+// every answer.
 func (a *act) permitted(t *Terms) error {
 	consents, err := a.item.consents(a.facts)
 	if err != nil {
 		return err
 	}
-	if len(consents) == 0 && t.LegalBasis == "consent" {
+	if len(consents) == 0 && (t.LegalBasis == "consent" || a.item.Basis == ByConsent) {
 		return Refuse(Invalid, ReasonLegalBasis)
 	}
 	for _, c := range consents {

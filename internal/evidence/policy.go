@@ -30,7 +30,7 @@ func (s *PolicyState) lowers(d *VaultConfiguredDetails) bool {
 		q.DecisionTime != p.DecisionTime || q.ReviewTime != p.ReviewTime || q.HoldTime != p.HoldTime || q.BackupHorizon != p.BackupHorizon
 }
 
-// vaultConfigured: by the vault at init, later by an administrator; the vault itself may only name its new version and builds. What
+// vaultConfigured: by the vault at init, which is the vault from then on, later by an administrator; the vault itself may only name its new version and builds. What
 // lowers protection waits for vault.confirmed; everything else is in force at once and takes the place of a waiting proposal.
 func vaultConfigured(a *act) (State, error) {
 	d := a.Details.(*VaultConfiguredDetails)
@@ -41,7 +41,7 @@ func vaultConfigured(a *act) (State, error) {
 		if a.Actor.Role != Vault {
 			return nil, Refuse(Forbidden, ReasonRole)
 		}
-		s := &PolicyState{Last: a.tip}
+		s := &PolicyState{Last: a.tip, Vault: a.Actor.ID}
 		s.adopt(d)
 		return s, nil
 	}

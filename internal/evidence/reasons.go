@@ -49,6 +49,7 @@ const (
 	ReasonSignerSuspended = "signer_suspended"  // the signer is suspended
 	ReasonSignerRevoked   = "signer_revoked"    // the signer was revoked
 	ReasonSignerRole      = "signer_role"       // role or organization are not those the signer was enrolled with
+	ReasonOtherVaultKey   = "other_vault_key"   // the signer was enrolled as a vault, but is not the one that began the policy
 	ReasonRole            = "role"              // this role may not do this
 	ReasonDelegation      = "delegation"        // nobody has delegated this to the signer
 	ReasonNotMember       = "not_member"        // the signer is not a member of the case, or no longer

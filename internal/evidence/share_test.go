@@ -523,6 +523,16 @@ func TestGrantProposed(t *testing.T) {
 		e.Details.(*GrantProposedDetails).LegalBasis = "treaty"
 		w.do(e)
 	})
+	t.Run("a consent form is a way round no answer", func(t *testing.T) {
+		w := newConsented(t)
+		id := w.depositForm()
+		w.seal(id)
+		for _, basis := range []string{"consent", "mla_request"} {
+			e := w.proposal(id, "clinician", "court")
+			e.Details.(*GrantProposedDetails).LegalBasis = basis
+			w.refuse(e, Invalid, ReasonLegalBasis)
+		}
+	})
 	t.Run("police photographs refused", func(t *testing.T) {
 		w, _ := base(t)
 		id := w.item("clinician", Photograph)

@@ -133,6 +133,7 @@ type GrantState struct {
 // PolicyState is the vault's own rule book. What is in force at a moment is At's answer.
 type PolicyState struct {
 	Last     Tip         `json:"last"`
+	Vault    ActorID     `json:"vault,omitempty"` // who began the stream: the one actor that acts as this vault
 	Rules    int64       `json:"rules"`
 	Recovery string      `json:"recovery"`
 	Policy   VaultPolicy `json:"policy"`

@@ -247,12 +247,12 @@ func TestForgedNode(t *testing.T) {
 	}
 }
 
-// forge changes a leaf of the tile, and its inner nodes where it stores them.
+// forge changes the leaves of the tile, and its inner nodes where it stores them: all of them, for which of them a proof reads depends on
+// the sizes asked for.
 func forge(tile *storagepb.SubtreeProto) {
 	for _, nodes := range []map[string][]byte{tile.Leaves, tile.InternalNodes} {
 		for _, hash := range nodes {
 			hash[0] ^= 1
-			break
 		}
 	}
 }

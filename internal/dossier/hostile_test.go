@@ -1,0 +1,241 @@
+package dossier
+
+import (
+	"cmp"
+	"encoding/base64"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/transparency-dev/merkle/rfc6962"
+	"github.com/transparency-dev/merkle/testonly"
+
+	"strongroom.example/strongroom/internal/custody"
+	ev "strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// A genuine first event that does not stand at the first place is nobody's deposit, whatever stands there.
+func TestFirstEventMoved(t *testing.T) {
+	base, id := newPackage(t)
+	w := base.w
+	first, second := base.event(ev.ItemOf(id), 0), base.event(ev.ItemOf(id), 1)
+	p := w.parts(w.events[ev.ItemOf(id)][0], len(w.logged))
+	withheld := must(Withheld{string(p.Checkpoint), p.Proof, p.Index, ev.Hash(tlog.LeafHash(p.Leaf)), w.now.Add(30 * day)}.Marshal())
+	for name, c := range map[string]struct {
+		path     string
+		contents []byte
+	}{
+		"garbage":      {first, []byte("{}")},
+		"withheld":     {strings.Replace(first, ".sigstore.", ".withheld.", 1), withheld},
+		"another step": {first, base.file(second)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := *base
+			deposit := s.file(first)
+			s.replace(first, nil)
+			s.replace(second, deposit)
+			s.replace(c.path, c.contents)
+			if r := verify(t, w, s.write(t), nil); r.Verdict != Refused || len(r.Items) != 0 {
+				t.Errorf("%s, %+v", r.Verdict, r.Items)
+			}
+		})
+	}
+}
+
+// disguise enrols keys that somebody has as those of a founder with another role.
+func (w *world) disguise(name string, role ev.Role, key *custody.Key, age sealing.Identity) {
+	w.t.Helper()
+	p := w.meet(name, role)
+	p.key, p.age = key, age
+	w.facts.Founders = append(w.facts.Founders, custody.KeyID(key.SPKI()))
+	w.trust = must(tlog.NewTrust(tlog.TrustParts{Vault: origin, Logs: w.trust.Logs(), Founders: founders(w.trust, key.SPKI())}))
+	w.do(w.event(name, ev.ActorOf(p.ID), ev.ActorEnrolled, &ev.ActorEnrolledDetails{
+		Keys: ev.Keys{Key: base64.StdEncoding.EncodeToString(key.SPKI()), Recipient: p.recipient()}, Role: role, Organization: p.Organization}))
+}
+
+func founders(trust tlog.Trust, key []byte) [][]byte {
+	list := slices.Clone(trust.Founders())
+	if !slices.ContainsFunc(list, func(k []byte) bool { return string(k) == string(key) }) {
+		list = append(list, key)
+	}
+	return list
+}
+
+// packOnce is pack where several people may have one key.
+func (w *world) packOnce(id ev.ItemID) *sample {
+	m := Manifest{Grant: w.grant, Items: []ev.ItemID{id}, Nonce: courtNonce, Recipient: w.people["court"].fingerprint(), Vault: origin}
+	files := w.contents(m)
+	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
+	files = slices.CompactFunc(files, func(a, b File) bool { return a.Path == b.Path })
+	w.do(w.on(id, "court", ev.ItemExported, &ev.ItemExportedDetails{Form: "package", Grant: w.grant, Nonce: courtNonce, Content: ContentDigest(Lists(files))}))
+	return w.finish(m, files, []ev.Stream{ev.ItemOf(id)})
+}
+
+// Two persons are two only if they have different keys: whoever proposes as one actor does not approve as another.
+func TestOnePersonTwice(t *testing.T) {
+	for name, keys := range map[string]func(w *world) (*custody.Key, sealing.Identity){
+		"custodian's key": func(w *world) (*custody.Key, sealing.Identity) {
+			return w.people["custodian"].key, must(sealing.NewIdentity())
+		},
+		"vault's key": func(w *world) (*custody.Key, sealing.Identity) {
+			return w.people["vault"].key, must(sealing.NewIdentity())
+		},
+		"custodian's recipient": func(w *world) (*custody.Key, sealing.Identity) {
+			return must(custody.GenerateKey()), w.people["custodian"].age
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			id := w.deposit("a finding")
+			w.seal(id, 1)
+			w.grant = ev.NewID[ev.GrantID]()
+			key, age := keys(w)
+			w.disguise("second self", ev.Custodian, key, age)
+			self := w.people["second self"]
+			w.do(w.event("custodian", ev.CaseOf(w.cas), ev.CaseMemberAdded, &ev.CaseMemberAddedDetails{Member: ev.Member{Actor: self.ID, Rights: []ev.Right{ev.MayApprove}},
+				Envelope: ev.EnvelopeRef{Recipient: self.fingerprint(), SHA256: ev.SHA256([]byte("label"))}}))
+			e := w.proposal(id)
+			e.Actor = w.people["custodian"].Signer
+			e.ReliedOn = ev.ReliedOn(w.facts, e)
+			w.do(e)
+			w.do(w.approval(id, "second self"))
+			w.envelope(id)
+			w.do(w.redemption(id))
+			wanted(t, verify(t, w, w.packOnce(id).write(t), nil), Refused, CheckSignatures, ReasonKeyTwice)
+		})
+	}
+}
+
+// New keys are nobody else's either, not even those that somebody gave up; one's own old ones are.
+func TestRotationToAnothersKey(t *testing.T) {
+	for _, c := range []struct {
+		of      string
+		verdict Verdict
+		check   Check
+		reason  string
+	}{{"custodian 2", Refused, CheckSignatures, ReasonKeyTwice}, {"clinician", Verified, CheckSignatures, ""}} {
+		w, id := newShared(t)
+		rotate := func(name string, key *custody.Key, age sealing.Identity) {
+			p := w.people[name]
+			p.key, p.age = key, age
+			d := &ev.ActorKeyRotatedDetails{Cause: ev.CauseLoss}
+			d.Keys = ev.Keys{Key: base64.StdEncoding.EncodeToString(key.SPKI()), Recipient: p.recipient(), Invitation: ev.SHA256([]byte(name))}
+			d.Possession = possess(p, d.Invitation)
+			w.do(w.event("administrator", ev.ActorOf(p.ID), ev.ActorKeyRotated, d))
+			w.do(w.event("custodian", ev.ActorOf(p.ID), ev.ActorConfirmed, &ev.ActorConfirmedDetails{Fingerprint: p.fingerprint(), Method: ev.ByPhone}))
+		}
+		old := *w.people[c.of]
+		rotate(c.of, must(custody.GenerateKey()), must(sealing.NewIdentity()))
+		rotate("clinician", old.key, old.age)
+		wanted(t, verify(t, w, w.pack(id).write(t), nil), c.verdict, c.check, c.reason)
+	}
+}
+
+// Another founder enrols as a vault and publishes a list of last steps.
+func TestPublicationByAnotherVault(t *testing.T) {
+	w, id := newShared(t)
+	w.disguise("false vault", ev.Vault, must(custody.GenerateKey()), must(sealing.NewIdentity()))
+	m := Manifest{Grant: w.grant, Items: []ev.ItemID{id}, Nonce: courtNonce, Recipient: w.people["court"].fingerprint(), Vault: origin}
+	files := w.contents(m)
+	w.do(w.on(id, "court", ev.ItemExported, &ev.ItemExportedDetails{Form: "package", Grant: w.grant, Nonce: courtNonce, Content: ContentDigest(Lists(files))}))
+	s := w.finish(m, files, []ev.Stream{ev.ItemOf(id), ev.ActorOf(w.people["false vault"].ID)})
+	last := w.facts.States[ev.VaultOf(origin)].(*ev.HeadsState)
+	e := w.event("false vault", ev.VaultOf(origin), ev.VaultHeads, &ev.VaultHeadsDetails{Covers: last.Covers, Entries: last.Entries, Root: last.Root})
+	s.republish(e)
+	wanted(t, verify(t, w, s.write(t), nil), Refused, CheckRules, ev.ReasonOtherVaultKey)
+}
+
+// republish puts another publication of the heads map, and the checkpoint it is proved under, in the place of the package's own.
+func (s *sample) republish(e *ev.Event) {
+	signed := s.w.sign(e)
+	s.w.accept(signed, &ev.HeadsState{Last: ev.Tip{Seq: e.Stream.Seq, Leaf: signed.LeafHash(), Time: e.Time}})
+	s.replace("log/heads.sigstore.json", s.w.receipt(len(s.w.logged)-1, len(s.w.logged)))
+	s.replace("log/checkpoint", s.w.checkpoint(len(s.w.logged)))
+}
+
+// The withdrawal of the consent is in the log, and declared void.
+func TestVoidWithdrawal(t *testing.T) {
+	w, id := newShared(t)
+	consent := ev.ConsentOf(w.con)
+	before := w.facts.States[consent]
+	w.withdraw()
+	at := len(w.logged) - 1
+	w.facts.States[consent], w.events[consent] = before, w.events[consent][:1]
+	w.logged[at].seq = 1 << 40
+	s := w.pack(id)
+	last := w.facts.States[ev.VaultOf(origin)].(*ev.HeadsState)
+	d := &ev.VaultHeadsDetails{Covers: last.Covers, Entries: last.Covers, Root: last.Root}
+	s.republish(w.event("vault", ev.VaultOf(origin), ev.VaultHeads, d))
+	wanted(t, verify(t, w, s.write(t), nil), Verified, CheckComplete, "")
+	d.Entries, d.Void = last.Covers-1, []int64{int64(at)}
+	s.republish(w.event("vault", ev.VaultOf(origin), ev.VaultHeads, d))
+	wanted(t, verify(t, w, s.write(t), nil), Incomplete, CheckComplete, ReasonHeadsVoid)
+}
+
+// The checkpoint beside the receipts is the publication's: not an old one, not a new one.
+func TestCheckpointFile(t *testing.T) {
+	base, _ := newPackage(t)
+	w := base.w
+	w.do(w.event("vault", ev.VaultOf(origin), ev.VaultHeads, &ev.VaultHeadsDetails{Covers: int64(len(w.logged)), Entries: int64(len(w.logged)), Root: ev.SHA256(nil)}))
+	for _, size := range []int{1, len(w.logged) - 2, len(w.logged)} {
+		s := *base
+		s.replace("log/checkpoint", w.checkpoint(size))
+		wanted(t, verify(t, w, s.write(t), nil), Refused, CheckCheckpoint, ReasonCheckpointFile)
+	}
+}
+
+// Every item of the list is in the package.
+func TestItemThatIsNotThere(t *testing.T) {
+	s, _ := newPackage(t)
+	s.manifest.Items = append(slices.Clone(s.manifest.Items), ev.NewID[ev.ItemID]())
+	slices.Sort(s.manifest.Items)
+	wanted(t, verify(t, s.w, s.write(t), nil), Refused, CheckPackage, ReasonItems)
+}
+
+// Some receipts are under a larger tree with another past than the publication's, in leaves that the package does not hold.
+func TestTwoPasts(t *testing.T) {
+	s, id := newPackage(t)
+	w := s.w
+	fork := testonly.New(rfc6962.DefaultHasher)
+	fork.AppendData([]byte("another past"))
+	for _, l := range w.logged[1:] {
+		fork.AppendData(l.signed.Leaf())
+	}
+	fork.AppendData([]byte("one more"))
+	size := len(w.logged) + 1
+	cp := must(tlog.SignCheckpoint(tlog.Checkpoint{Origin: origin, Size: int64(size), Root: tlog.Hash(fork.Hash())}, w.signer))
+	for seq := range int64(len(w.events[ev.ItemOf(id)])) {
+		s.rereceipt(seq, func(p *tlog.ReceiptParts) {
+			p.Checkpoint, p.Proof = cp, must(fork.InclusionProof(uint64(p.Index), uint64(size)))
+		})
+	}
+	wanted(t, verify(t, w, s.write(t), nil), Refused, CheckCheckpoint, ReasonLogFork)
+}
+
+// The whole subtrees of a proof are those of the tree, whatever its size.
+func TestSubtrees(t *testing.T) {
+	tree := testonly.New(rfc6962.DefaultHasher)
+	for i := range 70 {
+		tree.AppendData([]byte{byte(i)})
+	}
+	for size := int64(1); size <= 70; size++ {
+		for i := range size {
+			n := 0
+			subtrees(tlog.Hash(tree.LeafHash(uint64(i))), i, size, must(tree.InclusionProof(uint64(i), uint64(size))), func(s subtree, h tlog.Hash) {
+				n++
+				whole := testonly.New(rfc6962.DefaultHasher)
+				for leaf := s.index << s.level; leaf < (s.index+1)<<s.level; leaf++ {
+					whole.AppendData([]byte{byte(leaf)})
+				}
+				if h != tlog.Hash(whole.Hash()) {
+					t.Fatalf("leaf %d of %d: subtree %v", i, size, s)
+				}
+			})
+			if n == 0 {
+				t.Fatal("no subtree")
+			}
+		}
+	}
+}

@@ -22,6 +22,10 @@ func random(n int) []byte {
 // TestJourney is the whole way of an item, from the founding of a vault to a package that a stranger verifies.
 func TestJourney(t *testing.T) {
 	w := newWorld(t)
+	w.strict = true
+	for _, p := range []*person{w.admin, w.custodian, w.second, w.clinician, w.investigator, w.court} {
+		w.connect(p)
+	}
 	ctx := t.Context()
 	in := w.openCase()
 	consent := w.consent(in)

@@ -24,6 +24,7 @@ import (
 	"strongroom.example/strongroom/internal/custody"
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/httpapi"
+	"strongroom.example/strongroom/internal/httpapi/contracttest"
 	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/objects/fs"
 	"strongroom.example/strongroom/internal/sealing"
@@ -169,7 +170,7 @@ func (w *world) start() {
 		Ready: func(ctx context.Context) error { _, err := w.db.Checkpoint(ctx); return err },
 	}))
 	w.server = httptest.NewServer(w.edge)
-	w.client = &http.Client{Transport: checked{w.t, http.DefaultTransport}}
+	w.client = &http.Client{Transport: contracttest.Checked{T: w.t, Next: http.DefaultTransport}}
 }
 
 func (w *world) stop() {

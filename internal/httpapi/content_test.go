@@ -63,7 +63,7 @@ func TestOpenAnItem(t *testing.T) {
 	}
 	call[wire.LabelKey](w, "custodian 2", "GET", "/v1/cases/"+string(in)+"/label-key", nil, 200)
 
-	w.drift += 16 * time.Minute
+	w.drift.Add(int64(16 * time.Minute))
 	if resp, body := w.request("custodian", "GET", path, nil); resp.StatusCode != 410 || reason(t, body) != "release_expired" {
 		t.Errorf("after a quarter of an hour: %d %s", resp.StatusCode, body)
 	}

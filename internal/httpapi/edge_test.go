@@ -32,7 +32,7 @@ func TestSession(t *testing.T) {
 	}
 	p.token = ""
 	call[wire.Session](w, "custodian", "GET", "/v1/session", nil, 200)
-	w.drift += 30 * time.Minute
+	w.drift.Add(int64(30 * time.Minute))
 	if resp, _ := w.request("custodian", "GET", "/v1/session", nil); resp.StatusCode != 401 {
 		t.Errorf("after half an hour: %d", resp.StatusCode)
 	}

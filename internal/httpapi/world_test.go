@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,7 +59,7 @@ type world struct {
 	server *httptest.Server
 	client *http.Client
 
-	drift time.Duration // of the vault's clock
+	drift atomic.Int64 // of the vault's clock, nanoseconds
 }
 
 type person struct {
@@ -142,7 +143,7 @@ func newLogger(to io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(
 
 func (w *world) logger() *slog.Logger { return newLogger(w.logs) }
 
-func (w *world) now() time.Time { return time.Now().Add(w.drift) }
+func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.drift.Load())) }
 
 // start opens everything as strongroomd does at its start.
 func (w *world) start() {

@@ -1,6 +1,9 @@
 package evidence
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // The answers that gate an act, by the content it is about (RULES §4). Consent to one thing is never consent to another: content that
 // is in no row is not permitted.
@@ -93,10 +96,11 @@ func consentGiven(a *act) (State, error) {
 	d := a.Details.(*ConsentGivenDetails)
 	own, _ := a.own.(*ConsentState)
 	s := &ConsentState{Last: a.tip, ID: ConsentID(a.Stream.ID), Case: a.Case, Version: d.Version, Answers: d.Answers,
-		From: d.From, Until: d.Until, By: d.By, AskFirst: d.AskFirst, Form: d.Form}
+		From: d.From, Until: d.Until, By: d.By, AskFirst: d.AskFirst, Form: d.Form, Forms: []ItemID{d.Form}}
 	next := int64(1)
 	if own != nil {
 		next = own.Version + 1
+		s.Forms = with(own.Forms, d.Form, cmp.Compare[ItemID])
 		s.Subject = own.Subject
 	} else if a.Actor.Role == Survivor {
 		s.Subject = a.Actor.ID
@@ -122,7 +126,7 @@ func consentGiven(a *act) (State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if form.Class != ConsentForm || form.Case != a.Case || own != nil && own.Form == d.Form {
+	if form.Class != ConsentForm || form.Case != a.Case || own != nil && slices.Contains(own.Forms, d.Form) {
 		return nil, Refuse(Invalid, ReasonConsentForm)
 	}
 	return s, nil

@@ -41,6 +41,14 @@ func TestConsentGiven(t *testing.T) {
 		refusal{"old form", Invalid, ReasonConsentForm, set(func(w *world, d *ConsentGivenDetails) {
 			d.Form = w.facts.States[ConsentOf(w.con)].(*ConsentState).Form
 		})},
+		refusal{"form of the first version again", Invalid, ReasonConsentForm, func(w *world, e *Event) {
+			first := w.facts.States[ConsentOf(w.con)].(*ConsentState).Form
+			w.answer("clinician", everyAnswer)
+			again := w.giving("clinician", everyAnswer)
+			again.Details.(*ConsentGivenDetails).Form = first
+			*e = *again
+			w.again(e)
+		}},
 		refusal{"a photograph as form", Invalid, ReasonConsentForm, set(func(w *world, d *ConsentGivenDetails) { d.Form = w.item("clinician", Photograph) })},
 		refusal{"withdrawn", Gone, ReasonConsentWithdrawn, after((*world).withdraw)},
 		refusal{"another case", Invalid, ReasonCase, func(w *world, e *Event) {

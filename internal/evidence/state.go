@@ -77,6 +77,7 @@ type ConsentState struct {
 	AskFirst  bool      `json:"ask_first"`
 	Subject   ActorID   `json:"subject,omitempty"` // the survivor who began this consent; only that one acts as its subject
 	Form      ItemID    `json:"form"`
+	Forms     []ItemID  `json:"forms"` // of every version so far, sorted: a form serves once
 	Withdrawn Time      `json:"withdrawn,omitempty"`
 }
 

@@ -38,7 +38,7 @@ func Found(f Founder) (evidence.ActorID, []byte, error) {
 		},
 	}
 	e.Subject = e.Subjects(nil)
-	facts := evidence.Facts{Origin: f.Origin, Founders: []evidence.Hash{custody.KeyID(f.Signer.SPKI())}}
+	facts := evidence.Facts{Origin: f.Origin, Founders: []evidence.Founder{{Actor: id, Role: f.Role, Key: custody.KeyID(f.Signer.SPKI())}}}
 	if _, err := evidence.Apply(facts, e, evidence.SHA256(nil)); err != nil {
 		return "", nil, err
 	}

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"strongroom.example/strongroom/internal/custody"
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/tlog"
@@ -37,9 +36,7 @@ func workload(dir string) {
 	ctx, f, c := context.Background(), folder(dir), readCast(os.Getenv("STRONGROOM_CRASH_CAST"))
 	p := must(openParts(ctx, f, testOptions()))
 	trust := must(tlog.ParseTrust(must(os.ReadFile(f.trust()))))
-	for _, spki := range trust.Founders() {
-		p.founders = append(p.founders, custody.KeyID(spki))
-	}
+	p.founders = founders(trust)
 	config := must(p.ledgerConfig(trust))
 	config.Tree = sleepyTree{config.Tree}
 	p.ledger = must(ledger.Open(ctx, config))

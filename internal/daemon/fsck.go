@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/heads"
 	"strongroom.example/strongroom/internal/ledger"
@@ -58,9 +57,7 @@ func Fsck(ctx context.Context, dir string, o Options, report func(Damage)) (Exam
 	if err != nil {
 		return Examined{}, fmt.Errorf("trust.json: %w", err)
 	}
-	for _, spki := range trust.Founders() {
-		p.founders = append(p.founders, custody.KeyID(spki))
-	}
+	p.founders = founders(trust)
 	c := &checker{
 		parts: p, trust: trust, report: report,
 		states: make(map[evidence.Stream]evidence.State), broken: make(map[evidence.Stream]bool), open: make(map[evidence.Hash]bool),

@@ -181,9 +181,10 @@ func readFounders(origin string, files [][]byte) ([]*custody.Signed, error) {
 }
 
 func (p *parts) makeTrust(founders []*custody.Signed) (tlog.Trust, error) {
-	list := [][]byte{p.keys[vaultKey].SPKI()}
+	list := []tlog.Founder{{Actor: string(p.settings.Actor), Key: p.keys[vaultKey].SPKI(), Role: string(evidence.Vault)}}
 	for _, f := range founders {
-		list = append(list, f.SPKI())
+		who := f.Event().Actor
+		list = append(list, tlog.Founder{Actor: string(who.ID), Key: f.SPKI(), Role: string(who.Role)})
 	}
 	start := tlog.Valid{Start: p.settings.Made}
 	primary, ok := p.keys[logKey].Public().(*ecdsa.PublicKey)

@@ -41,7 +41,7 @@ type parts struct {
 	tree     *embedded.Log
 	objects  *fs.Store
 	author   ledger.Author
-	founders []evidence.Hash
+	founders []evidence.Founder
 	ledger   *ledger.Ledger
 	vault    *vault.Vault
 	auth     *auth.Auth
@@ -80,9 +80,7 @@ func openParts(ctx context.Context, f folder, o Options) (p *parts, err error) {
 
 // start checks log and records against each other, and lets events in.
 func (p *parts) start(ctx context.Context, trust tlog.Trust) (err error) {
-	for _, spki := range trust.Founders() {
-		p.founders = append(p.founders, custody.KeyID(spki))
-	}
+	p.founders = founders(trust)
 	config, err := p.ledgerConfig(trust)
 	if err != nil {
 		return err
@@ -96,6 +94,15 @@ func (p *parts) start(ctx context.Context, trust tlog.Trust) (err error) {
 	})
 	p.auth, err = auth.New(p.settings.Origin, p.records, p.records, p.options.Now)
 	return err
+}
+
+// founders are those of the trust file, as the law knows them.
+func founders(trust tlog.Trust) []evidence.Founder {
+	var list []evidence.Founder
+	for _, f := range trust.Founders() {
+		list = append(list, evidence.Founder{Actor: evidence.ActorID(f.Actor), Role: evidence.Role(f.Role), Key: custody.KeyID(f.Key)})
+	}
+	return list
 }
 
 func (p *parts) ledgerConfig(trust tlog.Trust) (ledger.Config, error) {

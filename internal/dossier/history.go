@@ -46,7 +46,7 @@ type Length struct {
 // History is what an Excerpt was found to say.
 type History struct {
 	trust    tlog.Trust
-	founders []evidence.Hash
+	founders []evidence.Founder
 	newer    bool
 	// checkpoint is the signed note beside the receipts, or empty.
 	checkpoint []byte
@@ -125,8 +125,8 @@ func (h *History) run() []Finding {
 func newHistory(trust tlog.Trust, x Excerpt) *History {
 	h := &History{trust: trust, newer: x.Newer, checkpoint: x.Checkpoint, byID: map[evidence.Stream]int{}, opened: newCheckpoints(trust),
 		signers: signers{numbers: map[evidence.Hash]int32{}}, refs: map[place]int{}, owners: map[string]int{}, past: map[subtree]tlog.Hash{}, spare: newSpare()}
-	for _, spki := range trust.Founders() {
-		h.founders = append(h.founders, evidence.SHA256(spki))
+	for _, f := range trust.Founders() {
+		h.founders = append(h.founders, evidence.Founder{Actor: evidence.ActorID(f.Actor), Role: evidence.Role(f.Role), Key: evidence.SHA256(f.Key)})
 	}
 	for _, s := range x.Streams {
 		if _, twice := h.byID[s.ID]; twice || s.ID.Type == evidence.VaultStream {

@@ -44,23 +44,15 @@ func TestFirstEventMoved(t *testing.T) {
 	}
 }
 
-// disguise enrols keys that somebody has as those of a founder with another role.
-func (w *world) disguise(name string, role ev.Role, key *custody.Key, age sealing.Identity) {
+// selfEnrol logs that somebody enrolled themselves as a founder does, with keys of their choice, though the trust file names no such founder.
+func (w *world) selfEnrol(name string, role ev.Role, key *custody.Key) {
 	w.t.Helper()
 	p := w.meet(name, role)
-	p.key, p.age = key, age
-	w.facts.Founders = append(w.facts.Founders, custody.KeyID(key.SPKI()))
-	w.trust = must(tlog.NewTrust(tlog.TrustParts{Vault: origin, Logs: w.trust.Logs(), Founders: founders(w.trust, key.SPKI())}))
-	w.do(w.event(name, ev.ActorOf(p.ID), ev.ActorEnrolled, &ev.ActorEnrolledDetails{
-		Keys: ev.Keys{Key: base64.StdEncoding.EncodeToString(key.SPKI()), Recipient: p.recipient()}, Role: role, Organization: p.Organization}))
-}
-
-func founders(trust tlog.Trust, key []byte) [][]byte {
-	list := slices.Clone(trust.Founders())
-	if !slices.ContainsFunc(list, func(k []byte) bool { return string(k) == string(key) }) {
-		list = append(list, key)
-	}
-	return list
+	p.key = key
+	keys := ev.Keys{Key: base64.StdEncoding.EncodeToString(key.SPKI()), Recipient: p.recipient()}
+	w.force(w.event(name, ev.ActorOf(p.ID), ev.ActorEnrolled, &ev.ActorEnrolledDetails{Keys: keys, Role: role, Organization: p.Organization}), func(ev.State) ev.State {
+		return &ev.ActorState{ID: p.ID, Role: role, Organization: p.Organization, Key: keys.Key, Recipient: keys.Recipient, Status: ev.StatusActive, Founder: true}
+	})
 }
 
 // packOnce is pack where several people may have one key.
@@ -92,8 +84,9 @@ func TestOnePersonTwice(t *testing.T) {
 			w.seal(id, 1)
 			w.grant = ev.NewID[ev.GrantID]()
 			key, age := keys(w)
-			w.disguise("second self", ev.Custodian, key, age)
-			self := w.people["second self"]
+			self := w.meet("second self", ev.Custodian)
+			self.key, self.age = key, age
+			w.welcome("second self", "administrator", "custodian 2")
 			w.do(w.event("custodian", ev.CaseOf(w.cas), ev.CaseMemberAdded, &ev.CaseMemberAddedDetails{Member: ev.Member{Actor: self.ID, Rights: []ev.Right{ev.MayApprove}},
 				Envelope: ev.EnvelopeRef{Recipient: self.fingerprint(), SHA256: ev.SHA256([]byte("label"))}}))
 			e := w.proposal(id)
@@ -133,10 +126,33 @@ func TestRotationToAnothersKey(t *testing.T) {
 	}
 }
 
-// Another founder enrols as a vault and publishes a list of last steps.
+// A founder is one person in one role: with its key it is nobody else, also where its own enrolment is not in the package.
+func TestFounderInDisguise(t *testing.T) {
+	for _, role := range []ev.Role{ev.Custodian, ev.Administrator} {
+		t.Run(string(role), func(t *testing.T) {
+			w := newWorld(t)
+			idle := w.meet("idle", role)
+			w.trust = must(tlog.NewTrust(tlog.TrustParts{Vault: origin, Logs: w.trust.Logs(), Founders: append(w.trust.Founders(), w.founders("idle")...)}))
+			id := w.deposit("a finding")
+			w.seal(id, 1)
+			w.grant = ev.NewID[ev.GrantID]()
+			w.selfEnrol("disguised", ev.Custodian, idle.key)
+			self := w.people["disguised"]
+			w.do(w.event("custodian", ev.CaseOf(w.cas), ev.CaseMemberAdded, &ev.CaseMemberAddedDetails{Member: ev.Member{Actor: self.ID, Rights: []ev.Right{ev.MayApprove}},
+				Envelope: ev.EnvelopeRef{Recipient: self.fingerprint(), SHA256: ev.SHA256([]byte("label"))}}))
+			w.do(w.proposal(id))
+			w.do(w.approval(id, "disguised"))
+			w.envelope(id)
+			w.do(w.redemption(id))
+			wanted(t, verify(t, w, w.packOnce(id).write(t), nil), Refused, CheckRules, ev.ReasonFounder)
+		})
+	}
+}
+
+// Somebody enrols as a vault and publishes a list of last steps.
 func TestPublicationByAnotherVault(t *testing.T) {
 	w, id := newShared(t)
-	w.disguise("false vault", ev.Vault, must(custody.GenerateKey()), must(sealing.NewIdentity()))
+	w.selfEnrol("false vault", ev.Vault, must(custody.GenerateKey()))
 	m := Manifest{Grant: w.grant, Items: []ev.ItemID{id}, Nonce: courtNonce, Recipient: w.people["court"].fingerprint(), Vault: origin}
 	files := w.contents(m)
 	w.do(w.on(id, "court", ev.ItemExported, &ev.ItemExportedDetails{Form: "package", Grant: w.grant, Nonce: courtNonce, Content: ContentDigest(Lists(files))}))
@@ -144,7 +160,7 @@ func TestPublicationByAnotherVault(t *testing.T) {
 	last := w.facts.States[ev.VaultOf(origin)].(*ev.HeadsState)
 	e := w.event("false vault", ev.VaultOf(origin), ev.VaultHeads, &ev.VaultHeadsDetails{Covers: last.Covers, Entries: last.Entries, Root: last.Root})
 	s.republish(e)
-	wanted(t, verify(t, w, s.write(t), nil), Refused, CheckRules, ev.ReasonOtherVaultKey)
+	wanted(t, verify(t, w, s.write(t), nil), Refused, CheckRules, ev.ReasonFounder)
 }
 
 // republish puts another publication of the heads map, and the checkpoint it is proved under, in the place of the package's own.

@@ -130,7 +130,7 @@ var sentences = map[string]string{
 	evidence.ReasonNotKeyholder:     "The signer was not a keyholder.",
 	evidence.ReasonSecondPerson:     "It needs a second person: nobody decides on their own proposal.",
 	evidence.ReasonTwoOrgs:          "It needs a second person from another organization.",
-	evidence.ReasonFounder:          "The key is not one that the trust file names.",
+	evidence.ReasonFounder:          "Somebody enrolled themselves who is not, with this key and in this role, a founder that the trust file names.",
 
 	evidence.ReasonConsentMissing:   "No consent is named where consent is the ground.",
 	evidence.ReasonConsentVersion:   "It names an outdated consent.",

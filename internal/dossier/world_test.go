@@ -207,21 +207,38 @@ func (w *world) receipt(i, size int) []byte { return must(tlog.NewReceipt(w.part
 func (w *world) enrol(name string, role ev.Role, founder bool) {
 	w.t.Helper()
 	p := w.meet(name, role)
-	keys := ev.Keys{Key: base64.StdEncoding.EncodeToString(p.key.SPKI()), Recipient: p.recipient()}
-	d := &ev.ActorEnrolledDetails{Keys: keys, Role: role, Organization: p.Organization}
 	if founder {
-		w.facts.Founders = append(w.facts.Founders, custody.KeyID(p.key.SPKI()))
+		keys := ev.Keys{Key: base64.StdEncoding.EncodeToString(p.key.SPKI()), Recipient: p.recipient()}
+		d := &ev.ActorEnrolledDetails{Keys: keys, Role: role, Organization: p.Organization}
+		w.facts.Founders = append(w.facts.Founders, ev.Founder{Actor: p.ID, Role: role, Key: custody.KeyID(p.key.SPKI())})
 		w.do(w.event(name, ev.ActorOf(p.ID), ev.ActorEnrolled, d))
 		return
 	}
-	d.Invitation = ev.SHA256([]byte(name))
-	d.Possession = possess(p, d.Invitation)
-	by, then := "custodian", "custodian 2"
 	if role.Staff() {
-		by, then = "administrator", "custodian"
+		w.welcome(name, "administrator", "custodian")
+	} else {
+		w.welcome(name, "custodian", "custodian 2")
 	}
+}
+
+// welcome enrols somebody whom two others bring in.
+func (w *world) welcome(name, by, then string) {
+	w.t.Helper()
+	p := w.people[name]
+	d := &ev.ActorEnrolledDetails{Role: p.Role, Organization: p.Organization}
+	d.Keys = ev.Keys{Key: base64.StdEncoding.EncodeToString(p.key.SPKI()), Recipient: p.recipient(), Invitation: ev.SHA256([]byte(name))}
+	d.Possession = possess(p, d.Invitation)
 	w.do(w.event(by, ev.ActorOf(p.ID), ev.ActorEnrolled, d))
 	w.do(w.event(then, ev.ActorOf(p.ID), ev.ActorConfirmed, &ev.ActorConfirmedDetails{Fingerprint: p.fingerprint(), Method: ev.ByPhone}))
+}
+
+func (w *world) founders(names ...string) []tlog.Founder {
+	var list []tlog.Founder
+	for _, name := range names {
+		p := w.people[name]
+		list = append(list, tlog.Founder{Actor: string(p.ID), Key: p.key.SPKI(), Role: string(p.Role)})
+	}
+	return list
 }
 
 func possess(p *person, invitation ev.Hash) string {
@@ -246,7 +263,7 @@ func newWorld(t testing.TB) *world {
 	w.enrol("administrator", ev.Administrator, true)
 	w.enrol("custodian", ev.Custodian, true)
 	w.trust = must(tlog.NewTrust(tlog.TrustParts{Vault: origin, Logs: []tlog.Log{{Key: &w.logKey.PublicKey, Valid: tlog.Valid{Start: w.now.Std().Add(-day)}}},
-		Founders: [][]byte{w.people["administrator"].key.SPKI(), w.people["custodian"].key.SPKI(), w.people["vault"].key.SPKI()}}))
+		Founders: w.founders("administrator", "custodian", "vault")}))
 	w.enrol("custodian 2", ev.Custodian, false)
 	w.enrol("clinician", ev.Clinician, false)
 	w.enrol("court", ev.Court, false)

@@ -36,7 +36,7 @@ func (a *act) active(id ActorID) (*ActorState, error) {
 	return s, err
 }
 
-// actorEnrolled: founders enrol themselves with a key of the trust file; staff are enrolled by an administrator, everybody else by a
+// actorEnrolled: founders enrol themselves as the trust file names them; staff are enrolled by an administrator, everybody else by a
 // custodian, and stay pending until another person has compared the fingerprint. The vault's own key is always a founder's.
 func actorEnrolled(a *act) (State, error) {
 	d := a.Details.(*ActorEnrolledDetails)
@@ -47,7 +47,7 @@ func actorEnrolled(a *act) (State, error) {
 	if founding(a.Event) {
 		spki, _ := decodeBase64(d.Key)
 		switch {
-		case !slices.Contains(a.facts.Founders, SHA256(spki)):
+		case !slices.Contains(a.facts.Founders, Founder{s.ID, d.Role, SHA256(spki)}):
 			return nil, Refuse(Forbidden, ReasonFounder)
 		case d.Possession != "":
 			return nil, Refuse(Invalid, ReasonPossession)

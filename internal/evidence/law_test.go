@@ -253,12 +253,19 @@ func TestFounders(t *testing.T) {
 	base := func(t testing.TB) (*world, *Event) {
 		w := newVault(t)
 		p := w.meet("founder", Custodian, true)
-		spki, _ := decodeBase64(p.keys.Key)
-		w.facts.Founders = append(w.facts.Founders, SHA256(spki))
+		w.facts.Founders = append(w.facts.Founders, p.founder())
 		return w, w.enrolment("founder", "founder")
 	}
 	check(t, base,
 		refusal{"key not in the trust file", Forbidden, ReasonFounder, changed(func(w *world, d *ActorEnrolledDetails) { d.Key = w.keys(Custodian, true).Key })},
+		refusal{"as another role", Forbidden, ReasonFounder, func(w *world, e *Event) {
+			e.Actor.Role, e.Details.(*ActorEnrolledDetails).Role = Clinician, Clinician
+		}},
+		refusal{"as another actor", Forbidden, ReasonFounder, func(w *world, e *Event) {
+			w.people["founder"].signer.ID = NewID[ActorID]()
+			*e = *w.enrolment("founder", "founder")
+		}},
+		refusal{"with another founder's key", Forbidden, ReasonFounder, changed(func(w *world, d *ActorEnrolledDetails) { d.Key = w.p("custodian").keys.Key })},
 		refusal{"invited", Invalid, ReasonPossession, changed(func(w *world, d *ActorEnrolledDetails) { d.Possession, d.Invitation = "c2ln", w.unique() })},
 		refusal{"other role", Invalid, ReasonSignerRole, func(w *world, e *Event) { e.Actor.Role = Clinician }},
 		refusal{"other organization", Invalid, ReasonSignerRole, func(w *world, e *Event) { e.Actor.Organization = NewID[OrgID]() }},

@@ -60,7 +60,7 @@ const (
 
 	// Actors.
 
-	ReasonFounder       = "founder"        // only a key of the trust file may enrol itself
+	ReasonFounder       = "founder"        // only those whom the trust file names enrol themselves, each as it names them
 	ReasonEnroller      = "enroller"       // staff are enrolled by an administrator, everybody else by a custodian
 	ReasonPossession    = "possession"     // proof of possession and invitation are missing, or given by a founder
 	ReasonTrustee       = "trustee"        // a trustee acts only for a person who named that trustee

@@ -19,7 +19,14 @@ type Tip struct {
 type Facts struct {
 	Origin   string
 	States   map[Stream]State
-	Founders []Hash // SHA-256 of the SPKI DER of every founder's key, from the trust file (FORMATS §10)
+	Founders []Founder
+}
+
+// Founder is one of those who enrol themselves: who, as what and with which key, as the trust file names them (FORMATS §10).
+type Founder struct {
+	Actor ActorID
+	Role  Role
+	Key   Hash // SHA-256 of the SPKI DER
 }
 
 // Status of an actor. A suspension ends by itself, without an event: whether signatures count is ActorState.Active's answer.

@@ -97,6 +97,11 @@ func (w *world) meet(name string, role Role, founder bool) *person {
 	return p
 }
 
+func (p *person) founder() Founder {
+	spki, _ := decodeBase64(p.keys.Key)
+	return Founder{p.signer.ID, p.signer.Role, SHA256(spki)}
+}
+
 func (w *world) p(name string) *person {
 	p, ok := w.people[name]
 	if !ok {
@@ -239,8 +244,7 @@ func (w *world) enrol(name string, role Role, founder bool) *person {
 	w.t.Helper()
 	p := w.meet(name, role, founder)
 	if founder {
-		spki, _ := decodeBase64(p.keys.Key)
-		w.facts.Founders = append(w.facts.Founders, SHA256(spki))
+		w.facts.Founders = append(w.facts.Founders, p.founder())
 		w.do(w.enrolment(name, name))
 		return p
 	}

@@ -44,7 +44,7 @@ type world struct {
 	dir      string
 	logKey   *custody.Key
 	people   map[string]*person
-	founders []ev.Hash
+	founders []ev.Founder
 	recovery sealing.Identity
 	logs     *logBuffer
 	limits   vault.Limits
@@ -112,7 +112,8 @@ func newWorld(t testing.TB) *world {
 		logs: &logBuffer{}, limits: vault.DefaultLimits,
 	}
 	for name, role := range map[string]ev.Role{"vault": ev.Vault, "administrator": ev.Administrator, "custodian": ev.Custodian} {
-		w.founders = append(w.founders, custody.KeyID(w.meet(name, role).key.SPKI()))
+		p := w.meet(name, role)
+		w.founders = append(w.founders, ev.Founder{Actor: p.id, Role: role, Key: custody.KeyID(p.key.SPKI())})
 	}
 	ctx := context.Background()
 	must(0, must(sqldb.Create(ctx, w.path("records.db"))).Close())

@@ -42,7 +42,7 @@ type Tree interface {
 // Config is what a ledger works with.
 type Config struct {
 	Origin   string
-	Founders []evidence.Hash // key ids that may enrol themselves
+	Founders []evidence.Founder // who may enrol themselves
 	Records  Records
 	Tree     Tree
 	Signers  []note.Signer // of checkpoints: ECDSA P-256 first, then Ed25519 (FORMATS §5)

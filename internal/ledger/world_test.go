@@ -110,10 +110,10 @@ func (w *world) keys() tlog.LogKeys {
 	return must(tlog.NewLogKeys(origin, must(x509.ParsePKIXPublicKey(w.logKey.SPKI())).(*ecdsa.PublicKey)))
 }
 
-func (w *world) founders() []ev.Hash {
-	var list []ev.Hash
+func (w *world) founders() []ev.Founder {
+	var list []ev.Founder
 	for _, p := range w.people {
-		list = append(list, custody.KeyID(p.key.SPKI()))
+		list = append(list, ev.Founder{Actor: p.id, Role: p.role, Key: custody.KeyID(p.key.SPKI())})
 	}
 	return list
 }

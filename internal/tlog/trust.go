@@ -14,7 +14,7 @@ const (
 	// MaxTrustSize bounds a trust file, in bytes.
 	MaxTrustSize = 256 << 10
 
-	minFounders    = 3
+	maxActor       = 64
 	maxFounders    = 64
 	maxLogs        = 32
 	maxAuthorities = 16
@@ -50,6 +50,17 @@ type Authority struct {
 	Valid
 }
 
+// Founder is one of those who enrol themselves: the trust file says who they
+// are, in which role, and with which key they begin.
+type Founder struct {
+	// Actor is the identifier of the founder's actor stream.
+	Actor string `json:"actor"`
+	// Key is SPKI DER (P-256).
+	Key []byte `json:"key"`
+	// Role is administrator, custodian or vault; one founder is the vault.
+	Role string `json:"role"`
+}
+
 // TrustParts are what a trust file says (FORMATS §10).
 type TrustParts struct {
 	// Vault is the vault's origin.
@@ -58,9 +69,8 @@ type TrustParts struct {
 	Logs []Log
 	// Authorities are the time-stamp authorities.
 	Authorities []Authority
-	// Founders are the SPKI DER (P-256) of at least an administrator, a
-	// custodian and the vault.
-	Founders [][]byte
+	// Founders are at least an administrator, a custodian and the vault.
+	Founders []Founder
 	// WitnessPolicy is a text as ParsePolicy reads it.
 	WitnessPolicy string
 	// TimestampRoots are certificates in DER. One or more: receipts to a court
@@ -155,8 +165,8 @@ func (t Trust) Logs() []Log { return t.parts.Logs }
 // Authorities returns the time-stamp authorities.
 func (t Trust) Authorities() []Authority { return t.parts.Authorities }
 
-// Founders returns the SPKI DER of the founders' keys.
-func (t Trust) Founders() [][]byte { return t.parts.Founders }
+// Founders returns those who enrol themselves.
+func (t Trust) Founders() []Founder { return t.parts.Founders }
 
 // WitnessPolicy returns the policy's text, empty if there is none.
 func (t Trust) WitnessPolicy() string { return t.parts.WitnessPolicy }
@@ -190,25 +200,33 @@ func checkLogs(vault string, logs []Log) (LogKeys, error) {
 	return NewLogKeys(vault, keys...)
 }
 
-func checkFounders(founders [][]byte) error {
-	if len(founders) < minFounders || len(founders) > maxFounders {
+func checkFounders(founders []Founder) error {
+	if len(founders) > maxFounders {
 		return malformed("number of founders")
 	}
-	seen := make(map[string]bool)
-	for _, der := range founders {
-		key, err := x509.ParsePKIXPublicKey(der)
+	keys, actors, roles := make(map[string]bool), make(map[string]bool), make(map[string]int)
+	for _, f := range founders {
+		key, err := x509.ParsePKIXPublicKey(f.Key)
 		if err != nil {
 			return malformed("founder's key")
 		}
 		pub, _ := key.(*ecdsa.PublicKey)
 		again, err := marshalP256(pub)
-		if err != nil || !bytes.Equal(again, der) {
+		if err != nil || !bytes.Equal(again, f.Key) {
 			return malformed("founder's key")
 		}
-		if seen[string(der)] {
+		if f.Actor == "" || len(f.Actor) > maxActor || !printable(f.Actor) {
+			return malformed("founder's identifier")
+		}
+		if keys[string(f.Key)] || actors[f.Actor] {
 			return malformed("a founder stands twice")
 		}
-		seen[string(der)] = true
+		keys[string(f.Key)], actors[f.Actor] = true, true
+		roles[f.Role]++
+	}
+	if roles["administrator"] == 0 || roles["custodian"] == 0 || roles["vault"] != 1 ||
+		roles["administrator"]+roles["custodian"]+1 != len(founders) {
+		return malformed("roles of the founders")
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ type trustFile struct {
 	Version        int         `json:"version"`
 	Vault          string      `json:"vault"`
 	TrustedRoot    trustedRoot `json:"trusted_root"`
-	Founders       [][]byte    `json:"founders"`
+	Founders       []Founder   `json:"founders"`
 	WitnessPolicy  string      `json:"witness_policy"`
 	TimestampRoots [][]byte    `json:"timestamp_roots"`
 }

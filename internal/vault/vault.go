@@ -24,7 +24,7 @@ import (
 // Config is what a vault works with.
 type Config struct {
 	Origin   string
-	Founders []evidence.Hash // key ids of the trust file's founders
+	Founders []evidence.Founder // those of the trust file
 	Records  Records
 	Objects  objects.Store
 	Ledger   *ledger.Ledger

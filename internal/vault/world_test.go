@@ -35,7 +35,7 @@ type world struct {
 	dir      string
 	logKey   *custody.Key
 	people   map[string]*person
-	founders []ev.Hash
+	founders []ev.Founder
 	recovery sealing.Identity
 	drift    atomic.Int64 // of the vault's clock, nanoseconds
 	records  func(vault.Records) vault.Records
@@ -84,7 +84,8 @@ func newWorld(t testing.TB) *world {
 	w := &world{t: t, dir: t.TempDir(), logKey: must(custody.GenerateKey()), people: map[string]*person{}, recovery: must(sealing.NewIdentity())}
 	names := []string{"vault", "administrator", "custodian", "second"}
 	for i, role := range []ev.Role{ev.Vault, ev.Administrator, ev.Custodian, ev.Custodian} {
-		w.founders = append(w.founders, custody.KeyID(w.meet(names[i], role).key.SPKI()))
+		p := w.meet(names[i], role)
+		w.founders = append(w.founders, ev.Founder{Actor: p.id, Role: role, Key: custody.KeyID(p.key.SPKI())})
 	}
 	must(0, must(sqldb.Create(ctx(), w.path("records.db"))).Close())
 	must(0, must(embedded.Create(ctx(), w.path("log.db"), embedded.Options{Logger: quiet()})).Close())

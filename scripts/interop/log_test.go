@@ -94,7 +94,10 @@ func (l *log) receiptOf(s *custody.Signed, leaf, signature []byte, index int64) 
 // trustedRoot is the one in the trust file of a vault with this log.
 func (l *log) trustedRoot() []byte {
 	l.t.Helper()
-	founders := [][]byte{newKey(l.t).SPKI(), newKey(l.t).SPKI(), newKey(l.t).SPKI()}
+	var founders []tlog.Founder
+	for _, role := range []string{"administrator", "custodian", "vault"} {
+		founders = append(founders, tlog.Founder{Actor: role, Key: newKey(l.t).SPKI(), Role: role})
+	}
 	trust, err := tlog.NewTrust(tlog.TrustParts{
 		Vault: origin, Founders: founders, Logs: []tlog.Log{{Key: l.public, Valid: tlog.Valid{Start: time.Unix(1_767_225_600, 0).UTC()}}},
 	})

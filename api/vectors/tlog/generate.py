@@ -61,6 +61,7 @@ class P256:
     details = "PKIX_ECDSA_P256_SHA_256"
 
     def __init__(self, name):
+        self.name = name
         self.d = int.from_bytes(sha(name.encode()), "big") % (N - 1) + 1
         x, y = mul(self.d, G)
         self.spki = (bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200") + b"\4"
@@ -333,8 +334,12 @@ def tlog(key, start="2026-01-01T00:00:00.000Z", end=None):
             "publicKey": {"rawBytes": b64(key.spki), "keyDetails": key.details, "validFor": valid}}
 
 
+def founder(key):
+    return {"actor": "act-" + key.name.ljust(26, "a"), "key": b64(key.spki), "role": key.name}
+
+
 def trust(**change):
-    t = {"version": 1, "vault": ORIGIN, "founders": [b64(k.spki) for k in FOUNDERS], "witness_policy": "",
+    t = {"version": 1, "vault": ORIGIN, "founders": [founder(k) for k in FOUNDERS], "witness_policy": "",
          "timestamp_roots": [], "trusted_root": {
              "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
              "tlogs": [tlog(LOG)], "certificateAuthorities": [], "ctlogs": [], "timestampAuthorities": []}}
@@ -405,11 +410,21 @@ def trusts():
     yield bad("another zone", plain.replace(".000Z", ".000+00:00"))
     yield bad("an end before its start",
               jcs(trust(tlogs=[tlog(LOG), tlog(OLD, end="2025-01-01T00:00:00.000Z")])))
-    yield bad("two founders", jcs(trust(founders=[b64(k.spki) for k in FOUNDERS[:2]])))
-    yield bad("a founder twice", jcs(trust(founders=[b64(k.spki) for k in FOUNDERS + FOUNDERS[:1]])))
-    yield bad("an Ed25519 founder", jcs(trust(founders=[b64(k.spki) for k in FOUNDERS + [LOG_ED]])))
-    yield bad("a founder off the curve", jcs(trust(founders=[b64(k.spki) for k in FOUNDERS[:2]]
-                                                   + [b64(FOUNDERS[2].spki[:-1] + b"\0")])))
+    named = [founder(k) for k in FOUNDERS]
+    fourth = {**founder(P256("fourth")), "role": "custodian"}
+    yield good("two custodians", trust(founders=named + [fourth]))
+    for name, list in (
+        ("no administrator", named[1:]), ("no custodian", [named[0], named[2]]), ("no vault", named[:2]),
+        ("two vaults", named + [{**fourth, "role": "vault"}]), ("a clinician as founder", named + [{**fourth, "role": "clinician"}]),
+        ("a founder twice", named + named[:1]), ("one key for two founders", named + [{**fourth, "key": named[1]["key"]}]),
+        ("two keys for one founder", named + [{**fourth, "actor": named[1]["actor"]}]), ("a founder without identifier", named + [{**fourth, "actor": ""}]),
+        ("a founder with a long identifier", named + [{**fourth, "actor": "a" * 65}]),
+        ("an Ed25519 founder", named + [{**fourth, "key": b64(LOG_ED.spki)}]),
+        ("a founder off the curve", named[:2] + [{**named[2], "key": b64(FOUNDERS[2].spki[:-1] + b"\0")}]),
+        ("a founder that is a key alone", named[:2] + [b64(FOUNDERS[2].spki)]),
+        ("a founder with another field", named[:2] + [{**named[2], "name": ""}]),
+    ):
+        yield bad(name, jcs(trust(founders=list)))
     yield bad("a certificate authority", jcs(trust(certificateAuthorities=[TSA])))
     yield bad("an authority under no trusted root", jcs(trust(timestampAuthorities=[TSA])))
     yield bad("an authority by another name",

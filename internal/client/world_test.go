@@ -76,7 +76,13 @@ func (setUp) Fatal(args ...any)        { panic(fmt.Sprint(args...)) }
 // found makes the vault, brings everybody in, and closes it again.
 func (w *world) found() {
 	ctx := w.Context()
-	origin := must(daemon.Create(ctx, w.dir, "", "", time.Now()))(w)
+	origin := must(daemon.Create(ctx, w.dir, "", options))(w)
+	for name, algorithm := range map[string]keys.Algorithm{"log.pem": keys.P256, "log-ed25519.pem": keys.Ed25519, "vault.pem": keys.P256} {
+		path := filepath.Join(w.dir, "keys", name) // anew and without a passphrase: to open one that has it takes a second
+		check(w, os.Remove(path))
+		_, err := keys.Create(path, algorithm, nil)
+		check(w, err)
+	}
 	w.org = evidence.NewID[evidence.OrgID]()
 	w.admin, w.custodian = w.newPerson("admin"), w.newPerson("custodian")
 	founding := daemon.Founding{Recovery: must(sealing.NewIdentity())(w).Recipient(), Policy: daemon.DefaultPolicy, Version: "test"}

@@ -126,7 +126,7 @@ func reopened(t *testing.T, dir string, acknowledged []string) {
 		t.Fatalf("after a crash: %v", err)
 	}
 	defer p.close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	root := must(p.tree.Root(ctx))
 	keys := must(p.ledgerConfig(must(tlog.ParseTrust(must(os.ReadFile(p.folder.trust())))))).Keys

@@ -19,7 +19,7 @@ func TestFoundAndOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	policy := ev.PolicyOf(p.settings.Origin)
 	complete, err := p.ledger.Complete(ctx, []ev.Stream{policy, ev.ActorOf(p.settings.Actor)}, 3)
@@ -42,13 +42,13 @@ func TestOpenRefuses(t *testing.T) {
 		t.Errorf("empty folder: %v", err)
 	}
 	dir := filepath.Join(t.TempDir(), "vault")
-	if _, err := Create(t.Context(), dir, "vault.example", "", time.Now()); err != nil {
+	if _, err := Create(t.Context(), dir, "vault.example", testOptions()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := open(t.Context(), dir, testOptions()); !errors.Is(err, ErrNotFounded) {
 		t.Errorf("without founders: %v", err)
 	}
-	if _, err := Create(t.Context(), dir, "", "", time.Now()); !errors.Is(err, ErrExists) {
+	if _, err := Create(t.Context(), dir, "", testOptions()); !errors.Is(err, ErrExists) {
 		t.Errorf("second vault in a folder: %v", err)
 	}
 	other := newPerson(ev.Custodian).founder("other.example")
@@ -64,7 +64,7 @@ func TestCreateSparesAVault(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := snapshot(t, filepath.Join(dir, "records.db"))
-	if _, err := Create(t.Context(), dir, "", "", time.Now()); !errors.Is(err, ErrUnsettled) {
+	if _, err := Create(t.Context(), dir, "", testOptions()); !errors.Is(err, ErrUnsettled) {
 		t.Errorf("init over a vault without settings: %v", err)
 	}
 	if string(snapshot(t, filepath.Join(dir, "records.db"))) != string(before) {

@@ -123,7 +123,7 @@ func TestStaleBasis(t *testing.T) {
 // Complete is asked for while the streams it is about grow; what it answers is always true of what is in the log.
 func TestCompleteWhileGrowing(t *testing.T) {
 	w := newWorld(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var growing sync.WaitGroup
 	var asked atomic.Int32

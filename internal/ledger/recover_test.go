@@ -20,7 +20,7 @@ import (
 // workload submits a few events, one of them a barrier, and asks for completeness. It goes on as long as the faults let it, and returns
 // what was acknowledged. Requests are repeated as a client does: the same bytes, until there is an answer.
 func (w *world) workload() (acknowledged []ev.Hash) {
-	ctx, cancel := context.WithTimeout(w.faults.life, 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.faults.life, 5*time.Minute)
 	defer cancel()
 	gone := func() bool { return w.faults.life.Err() != nil }
 	for _, next := range []func() *custody.Signed{
@@ -220,7 +220,7 @@ func TestForkAfterUnrecordedCheckpoint(t *testing.T) {
 	if _, err := w.accept(signed); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !failing.called.Load() && time.Now().Before(deadline) {
 		time.Sleep(5 * time.Millisecond)
 	}

@@ -243,7 +243,7 @@ func (w *world) put(signed *custody.Signed) ledger.Entry {
 
 func (w *world) await(leaf ev.Hash) ledger.Entry {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	e, err := w.Await(ctx, leaf)
 	if err != nil {
@@ -269,7 +269,7 @@ func (w *world) checkReceipt(e ledger.Entry) {
 // after all that it stands on; every receipt and every checkpoint verifies; the heads map is what the log makes of it.
 func (w *world) check(acknowledged ...ev.Hash) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	w.checkHeads(ctx) // from here the log stays as it is
 	entries := w.settled(ctx)

@@ -275,7 +275,7 @@ func (r *running) upload(by string, file []byte) string {
 // entries waits until the newest event is covered by a published heads map, and returns all that is in the log.
 func (r *running) entries() []ledger.Entry {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Minute)
 	defer cancel()
 	for {
 		entries := must(r.records.LogRange(ctx, 0, 1<<20))

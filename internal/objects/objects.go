@@ -133,14 +133,16 @@ type Store interface {
 	// at f's first error, which it returns. f may remove the upload.
 	StageList(ctx context.Context, f func(id string, modified time.Time) error) error
 
-	// Open opens an object for reading; it does not check the bytes. ErrNotFound.
+	// Open opens an object for reading, until ctx ends at most. It does not check the bytes;
+	// a store that does as they are read gives ErrDamaged for them. ErrNotFound.
 	Open(ctx context.Context, d Digest) (Object, error)
 
 	// Stat returns an object's size and what locks it. ErrNotFound.
 	Stat(ctx context.Context, d Digest) (Info, Lock, error)
 
 	// List returns at most limit objects whose digest is greater than after, in order of
-	// digest. The zero Digest begins the list; fewer than limit objects end it.
+	// digest. The zero Digest begins the list; fewer than limit objects end it. A size is -1
+	// where what says it is damaged.
 	List(ctx context.Context, after Digest, limit int) ([]Info, error)
 
 	// Verify reads all of an object and returns its hashes. ErrDamaged if it is not the

@@ -1,0 +1,281 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"strongroom.example/strongroom/internal/objects"
+)
+
+// maxKept is how many uploads are remembered between calls, with their running hashes.
+const maxKept = 1024
+
+// upload is what this process knows of an upload beyond the bucket. It can be forgotten at any time between calls, at the price of
+// reading the bytes again.
+type upload struct {
+	turn chan struct{} // holds one token while a call works on the upload
+
+	// Guarded by Store.mu.
+	refs int
+	used uint64
+
+	// Guarded by turn.
+	sums    *sums                // of the bytes that this process sent; nil is unknown
+	parts   []minio.CompletePart // those bytes, as the bucket named them
+	version string               // of the body they became; "" is none yet
+}
+
+func (u *upload) forget() { u.sums, u.parts, u.version = nil, nil, "" }
+
+// take waits for the upload's turn. The caller gives it back.
+func (s *Store) take(ctx context.Context, id string) (*upload, error) {
+	s.mu.Lock()
+	u := s.uploads[id]
+	if u == nil {
+		u = &upload{turn: make(chan struct{}, 1)}
+		s.uploads[id] = u
+	}
+	u.refs++
+	s.clock++
+	u.used = s.clock
+	s.mu.Unlock()
+	select {
+	case u.turn <- struct{}{}:
+		return u, nil
+	case <-ctx.Done():
+		s.release(id, u, false)
+		return nil, ctx.Err()
+	}
+}
+
+func (s *Store) give(id string, u *upload) {
+	known := u.sums != nil
+	<-u.turn
+	s.release(id, u, !known)
+}
+
+// release drops a reference, and the upload if it says nothing or is one too many.
+func (s *Store) release(id string, u *upload, empty bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u.refs--
+	if u.refs == 0 && empty {
+		delete(s.uploads, id)
+	}
+	if len(s.uploads) <= maxKept {
+		return
+	}
+	oldest := ""
+	for id, u := range s.uploads {
+		if u.refs == 0 && (oldest == "" || u.used < s.uploads[oldest].used) {
+			oldest = id
+		}
+	}
+	delete(s.uploads, oldest)
+}
+
+// staged is an upload as the bucket has it.
+type staged struct {
+	record
+	etag   string             // of the record
+	parts  []minio.ObjectPart // while there is no body
+	body   *minio.ObjectInfo  // once the parts are one
+	offset int64              // durable bytes
+}
+
+// load asks the bucket for all it knows of an upload. ErrNotFound if it is not, or was removed.
+func (s *Store) load(ctx context.Context, id string) (st staged, err error) {
+	if !objects.ValidID(id) {
+		return st, objects.ErrNotFound
+	}
+	if st.record, st.etag, err = s.readRecord(ctx, id); err != nil {
+		return st, err
+	}
+	if st.End == removed {
+		return st, objects.ErrNotFound
+	}
+	err = s.loadParts(ctx, &st)
+	if !errors.Is(err, errNoUpload) {
+		return st, err
+	}
+	st.parts = nil
+	body, err := s.bucket.made(ctx, bodyPrefix+st.Body, func() error {
+		r, _, err := s.readRecord(ctx, id)
+		if err == nil && r.End == removed {
+			err = objects.ErrNotFound
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, errNoUpload):
+		return st, objects.ErrDamaged // neither parts nor body: somebody else ended it
+	case err != nil:
+		return st, err
+	case body.Size != st.Size:
+		return st, objects.ErrDamaged
+	}
+	st.body, st.offset = &body, st.Size
+	return st, nil
+}
+
+// loadParts lists the parts that came. Those after a gap do not count: they are sent again.
+func (s *Store) loadParts(ctx context.Context, st *staged) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for after := 0; ; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		list, err := s.bucket.api.ListObjectParts(ctx, s.bucket.name, s.bucket.prefix+bodyPrefix+st.Body, st.Multipart, after, 1000)
+		if err != nil {
+			return translate(err)
+		}
+		for _, p := range list.ObjectParts {
+			if p.PartNumber != len(st.parts)+1 || p.Size != min(st.Part, st.Size-st.offset) {
+				return nil
+			}
+			st.parts = append(st.parts, p)
+			st.offset += p.Size
+		}
+		if after = list.NextPartNumberMarker; !list.IsTruncated {
+			return nil
+		}
+	}
+}
+
+// StageCreate implements [objects.Store]. ErrFull for more than S3 takes as one object.
+func (s *Store) StageCreate(ctx context.Context, id string, size int64) error {
+	if !objects.ValidID(id) || size < 0 {
+		return fail("create upload", objects.ErrInvalid)
+	}
+	if size > maxSize {
+		return fail("create upload", objects.ErrFull)
+	}
+	u, err := s.take(ctx, id)
+	if err != nil {
+		return fail("create upload", err)
+	}
+	defer s.give(id, u)
+	return fail("create upload", s.begin(ctx, id, size))
+}
+
+func (s *Store) begin(ctx context.Context, id string, size int64) error {
+	r := record{Size: size, Part: partSize(size), Body: newBody()}
+	var err error
+	if r.Multipart, err = s.bucket.begin(ctx, bodyPrefix+r.Body); err != nil {
+		return err
+	}
+	err = s.bucket.put(ctx, uploadPrefix+id, marshal(r), absent)
+	if !errors.Is(err, errCondition) {
+		return err
+	}
+	there, _, err := s.readRecord(ctx, id)
+	if err == nil && there == r {
+		return nil // an earlier try of the put was heard
+	}
+	// Nothing was sent to it: what is left if this fails weighs nothing.
+	_ = s.bucket.abort(ctx, bodyPrefix+r.Body, r.Multipart)
+	return objects.ErrExists
+}
+
+// StageInfo implements [objects.Store].
+func (s *Store) StageInfo(ctx context.Context, id string) (objects.StageInfo, error) {
+	st, err := s.load(ctx, id)
+	if err != nil {
+		return objects.StageInfo{}, fail("upload", err)
+	}
+	return objects.StageInfo{Size: st.Size, Offset: st.offset}, nil
+}
+
+// decide ends an upload, if nobody did meanwhile: then it is errCondition, and the record tells.
+func (s *Store) decide(ctx context.Context, id string, r record, etag, end string) error {
+	r.End = end
+	err := s.bucket.put(ctx, uploadPrefix+id, marshal(r), unchanged(etag))
+	if errors.Is(err, objects.ErrNotFound) { // some say so of a key that went
+		err = errCondition
+	}
+	return err
+}
+
+// tries is how often a call looks again when another process was first.
+const tries = 5
+
+// StageRemove implements [objects.Store]. An upload that is just being made an object becomes one.
+func (s *Store) StageRemove(ctx context.Context, id string) error {
+	if !objects.ValidID(id) {
+		return fail("remove upload", objects.ErrNotFound)
+	}
+	u, err := s.take(ctx, id)
+	if err != nil {
+		return fail("remove upload", err)
+	}
+	defer s.give(id, u)
+	err = errCondition
+	for n := 0; n < tries && errors.Is(err, errCondition); n++ {
+		err = s.stageRemove(ctx, id, u)
+	}
+	return fail("remove upload", err)
+}
+
+func (s *Store) stageRemove(ctx context.Context, id string, u *upload) error {
+	r, etag, err := s.readRecord(ctx, id)
+	if errors.Is(err, objects.ErrDamaged) {
+		return s.bucket.remove(ctx, uploadPrefix+id)
+	}
+	if err != nil {
+		return err
+	}
+	if want, err := objects.ParseDigest(r.End); err == nil {
+		_, err := s.commit(ctx, id, u, want)
+		return err
+	}
+	if r.End == "" {
+		if err := s.decide(ctx, id, r, etag, removed); err != nil {
+			return err
+		}
+	}
+	return s.drop(ctx, id, u, r)
+}
+
+// drop removes what is left of an upload that ended as removed. A call cut short can be repeated: the record goes last.
+func (s *Store) drop(ctx context.Context, id string, u *upload, r record) error {
+	u.forget()
+	if err := s.bucket.abort(ctx, bodyPrefix+r.Body, r.Multipart); err != nil && !errors.Is(err, errNoUpload) {
+		return err
+	}
+	if err := s.bucket.remove(ctx, bodyPrefix+r.Body); err != nil {
+		return err
+	}
+	return s.bucket.remove(ctx, uploadPrefix+id)
+}
+
+// StageList implements [objects.Store]. It also lists what was not removed to its end, so that it can be.
+func (s *Store) StageList(ctx context.Context, f func(id string, modified time.Time) error) error {
+	for info, err := range s.bucket.keys(ctx, uploadPrefix, "") {
+		if err != nil {
+			return fail("list uploads", err)
+		}
+		id := info.Key[len(uploadPrefix):]
+		if !objects.ValidID(id) {
+			continue
+		}
+		modified := info.LastModified
+		st, err := s.load(ctx, id)
+		switch {
+		case errors.Is(err, objects.ErrNotFound), errors.Is(err, objects.ErrDamaged):
+		case err != nil:
+			return fail("list uploads", err)
+		case st.body != nil:
+			modified = st.body.LastModified
+		case len(st.parts) > 0:
+			modified = st.parts[len(st.parts)-1].LastModified
+		}
+		if err := f(id, modified); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+// Package versitygw runs a real S3 server, versitygw on a folder, for tests and for the demonstration.
+//
+// It listens on loopback, over TLS, with a certificate made on the spot, and it is stopped by its process. It is no part of a vault:
+// the server does not fsync, so what it holds is worth what a demonstration is worth.
+package versitygw
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// Region is the one that the server says it is in.
+const Region = "us-east-1"
+
+// ErrMissing means that the program is not there.
+var ErrMissing = errors.New("versitygw is not installed; install it with: ./scripts/versitygw")
+
+// Find returns the program: the one that STRONGROOM_VERSITYGW names, or the one that scripts/versitygw of this module installed.
+func Find() (string, error) {
+	if program := os.Getenv("STRONGROOM_VERSITYGW"); program != "" {
+		return program, nil
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		script := filepath.Join(dir, "scripts", "versitygw")
+		if _, err := os.Stat(script); err == nil {
+			out, err := exec.Command(script, "--installed").Output() //#nosec G204 -- a script of this repository
+			if err != nil {
+				return "", ErrMissing
+			}
+			return string(bytes.TrimSpace(out)), nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", ErrMissing
+		}
+	}
+}
+
+// Server is a running server.
+type Server struct {
+	Endpoint        string // https://127.0.0.1:port
+	CAFile          string // certificate to trust (PEM)
+	CredentialsFile string // in the form of ~/.aws/credentials
+	Data            string // the folder with a folder for each bucket, a file for each object
+
+	program, dir, address string
+	access, secret        string
+	process               *exec.Cmd
+	log                   *os.File
+}
+
+// Start starts the program on a folder, which it makes ready, and waits until it listens.
+func Start(ctx context.Context, program, dir string) (*Server, error) {
+	dir, err := filepath.Abs(dir) // the program changes its folder
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		return nil, err
+	}
+	var random [24]byte
+	rand.Read(random[:])
+	s := &Server{
+		Endpoint:        "https://" + address,
+		CAFile:          filepath.Join(dir, "ca.pem"),
+		CredentialsFile: filepath.Join(dir, "credentials"),
+		Data:            filepath.Join(dir, "data"),
+		program:         program, dir: dir, address: address,
+		access: "access" + hex.EncodeToString(random[:4]), secret: hex.EncodeToString(random[4:]),
+	}
+	for _, folder := range []string{s.Data, s.path("versions")} { // neither name may begin with the other
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if err := certificate(s.CAFile, s.path("key.pem")); err != nil {
+		return nil, err
+	}
+	text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", s.access, s.secret)
+	if err := os.WriteFile(s.CredentialsFile, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	return s, s.Run(ctx)
+}
+
+func (s *Server) path(name string) string { return filepath.Join(s.dir, name) }
+
+// Run starts the program again after Kill, at the same address.
+func (s *Server) Run(ctx context.Context) (err error) {
+	if s.log, err = os.OpenFile(s.path("log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		return err
+	}
+	s.process = exec.Command(s.program, "--port", s.address, "--cert", s.CAFile, "--key", s.path("key.pem"), "--quiet", "--keep-alive", //#nosec G204 -- the program that the caller chose
+		"posix", "--versioning-dir", s.path("versions"), s.Data)
+	s.process.Env = append(os.Environ(), "ROOT_ACCESS_KEY_ID="+s.access, "ROOT_SECRET_ACCESS_KEY="+s.secret) // not where ps shows them
+	s.process.Stdout, s.process.Stderr = s.log, s.log
+	if err := s.process.Start(); err != nil {
+		return errors.Join(err, s.log.Close())
+	}
+	if err := s.ready(ctx); err != nil {
+		s.Kill()
+		out, _ := os.ReadFile(s.path("log"))
+		return fmt.Errorf("versitygw does not listen: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func (s *Server) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	ca, err := os.ReadFile(s.CAFile)
+	if err != nil {
+		return err
+	}
+	trust := x509.NewCertPool()
+	trust.AppendCertsFromPEM(ca)
+	dialer := tls.Dialer{Config: &tls.Config{RootCAs: trust, MinVersion: tls.VersionTLS12}}
+	for {
+		c, err := dialer.DialContext(ctx, "tcp", s.address)
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// Kill ends the program at once.
+func (s *Server) Kill() {
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
+	_ = s.log.Close()
+}
+
+// Process is the running program's.
+func (s *Server) Process() *os.Process { return s.process.Process }
+
+// certificate makes a key and a certificate for loopback that vouches for itself.
+func certificate(certFile, keyFile string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "loopback"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(0, 0, 30),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o600),
+		os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600),
+	)
+}

@@ -1,13 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 
 	"strongroom.example/strongroom/internal/dossier"
@@ -25,16 +24,21 @@ func extract(stderr io.Writer, dir string, report *dossier.Report) error {
 	}
 	for _, o := range list {
 		name := filepath.Join(dir, fileName(o, list))
-		if err := create(name+".description.json", func(w io.Writer) error {
-			_, err := w.Write(o.Description)
-			return err
-		}); err != nil {
-			return err
+		for _, d := range o.Descriptions {
+			if err := create(name+"."+d+".json", func(w io.Writer) error {
+				text, err := o.Description(d)
+				if err == nil {
+					_, err = w.Write(text)
+				}
+				return err
+			}); err != nil {
+				return err
+			}
 		}
 		if o.NoFile {
 			continue
 		}
-		if err := create(name+extension(o.Stated.Name), o.WriteEvidence); err != nil {
+		if err := create(name+cmp.Or(o.Extension, ".bin"), o.WriteEvidence); err != nil {
 			return err
 		}
 	}
@@ -51,16 +55,6 @@ func fileName(o dossier.Opened, all []dossier.Opened) string {
 		return name + "-" + string(o.Item)
 	}
 	return name
-}
-
-var plainExtension = regexp.MustCompile(`^\.[A-Za-z0-9]{1,8}$`)
-
-// extension is that of the original file, if it is a plain one.
-func extension(name string) string {
-	if e := path.Ext(name); plainExtension.MatchString(e) {
-		return e
-	}
-	return ".bin"
 }
 
 // create writes a file that must not exist yet. It gets its name only once it is whole: what an interrupted run leaves ends in ".part".

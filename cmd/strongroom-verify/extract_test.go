@@ -17,11 +17,3 @@ func TestFileNames(t *testing.T) {
 		}
 	}
 }
-
-func TestExtension(t *testing.T) {
-	for name, want := range map[string]string{"a.JPG": ".JPG", "a.tar.gz": ".gz", "a": ".bin", "a.b/../c": ".bin", "a.\x1b[2J": ".bin", "": ".bin"} {
-		if got := extension(name); got != want {
-			t.Errorf("%q: %s, want %s", name, got, want)
-		}
-	}
-}

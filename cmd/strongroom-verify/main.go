@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -134,10 +133,7 @@ func (c command) run(stdout, stderr io.Writer, ask func() (string, error)) (int,
 
 func (c command) write(w io.Writer, o dossier.Options, report *dossier.Report) error {
 	if c.json {
-		enc := json.NewEncoder(w)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		return enc.Encode(report)
+		return report.WriteJSON(w)
 	}
 	if err := report.WriteText(w); err != nil {
 		return err

@@ -51,6 +51,7 @@ func FuzzStatement(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
+		sameReading(t, payload)
 		e, unknown, err := readStatement(payload)
 		if err != nil {
 			if ev.KindOf(err) != ev.Invalid {
@@ -116,6 +117,10 @@ func FuzzSignature(f *testing.F) {
 	f.Add(s.DER)
 	f.Add(flipS(s.DER))
 	f.Fuzz(func(t *testing.T, der []byte) {
+		low, quick := isLowS(der)
+		if rs, slow := parseDER(der); (quick == nil) != (slow == nil) || slow == nil && low != (rs.S.Cmp(halfOrder) <= 0) {
+			t.Fatalf("%x: %v, %v, but %v", der, low, quick, slow)
+		}
 		if verify(k.SPKI(), message, Signature{s.KeyID, der}) == nil && !bytes.Equal(der, s.DER) {
 			t.Fatal("a second signature of the same key verifies") // the fuzzer has no key: it can only have bent the first
 		}

@@ -52,31 +52,10 @@ func PublicKey(spki []byte) (*ecdsa.PublicKey, error) {
 	return key, nil
 }
 
-// verify checks one signature over message. Reasons: "key" and "key_type" for the key, "keyid" when the signature names another,
-// "signature_form" when it is not strict DER, "signature_high_s", "signature" when it is of other bytes or by another key.
-func verify(spki, message []byte, s Signature) error {
-	key, err := PublicKey(spki)
-	if err != nil {
-		return err
-	}
-	if s.KeyID != KeyID(spki) {
-		return evidence.Refuse(evidence.Unauthenticated, "keyid")
-	}
-	rs, err := parseDER(s.DER)
-	if err != nil {
-		return err
-	}
-	if rs.S.Cmp(halfOrder) > 0 {
-		return evidence.Refuse(evidence.Invalid, "signature_high_s")
-	}
-	digest := sha256.Sum256(message)
-	if !ecdsa.VerifyASN1(key, digest[:], s.DER) {
-		return evidence.Refuse(evidence.Unauthenticated, "signature")
-	}
-	return nil
-}
-
-var halfOrder = new(big.Int).Rsh(elliptic.P256().Params().N, 1)
+var (
+	halfOrder      = new(big.Int).Rsh(elliptic.P256().Params().N, 1)
+	halfOrderBytes = halfOrder.Bytes()
+)
 
 type pair struct{ R, S *big.Int }
 
@@ -90,6 +69,32 @@ func parseDER(der []byte) (pair, error) {
 		return rs, evidence.Fail(evidence.Invalid, "signature_form", err)
 	}
 	return rs, nil
+}
+
+// isLowS reports whether s is not the larger of s and n-s. Errors as of parseDER, which it asks about all but the usual form: two
+// positive integers of at most 32 bytes.
+func isLowS(der []byte) (bool, error) {
+	rest, sequence := bytes.CutPrefix(der, []byte{0x30, byte(len(der) - 2)})
+	_, rest, r := integer(rest)
+	s, rest, ok := integer(rest)
+	if sequence && r && ok && len(rest) == 0 && len(der) < 0x80 {
+		return bytes.Compare(append(make([]byte, 32-len(s), 32), s...), halfOrderBytes) <= 0, nil
+	}
+	rs, err := parseDER(der)
+	return err == nil && rs.S.Cmp(halfOrder) <= 0, err
+}
+
+// integer takes a positive DER integer of at most 32 bytes off b, without the zero byte that keeps it positive.
+func integer(b []byte) (n, rest []byte, ok bool) {
+	if len(b) < 3 || b[0] != 2 || b[1] == 0 || b[1] > 33 || len(b) < 2+int(b[1]) || b[2] > 0x7f {
+		return nil, nil, false
+	}
+	n, rest = b[2:2+b[1]], b[2+b[1]:]
+	if n[0] == 0 {
+		n = n[1:]
+		return n, rest, len(n) > 0 && n[0] > 0x7f
+	}
+	return n, rest, len(n) <= 32
 }
 
 // lowS replaces s by n-s where that is smaller: both verify, so one of them must not (FORMATS §4).

@@ -3,7 +3,6 @@ package custody
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 
 	"strongroom.example/strongroom/internal/evidence"
 )
@@ -13,8 +12,8 @@ import (
 type Signed struct {
 	statement *Statement
 	spki      []byte
-	dsse      []byte
 	leaf      []byte
+	leafHash  evidence.Hash
 }
 
 // Sign encodes e, signs it and verifies what it made. Before asking the signer it reads its own encoding back as Open would: what
@@ -34,38 +33,41 @@ func Sign(e *evidence.Event, spki []byte, signer Signer) (*Signed, error) {
 	if err != nil {
 		return nil, err
 	}
-	signature, err := signMessage(pae(PayloadType, payload), spki, signer)
+	message := pae(PayloadType, payload)
+	signature, err := signMessage(message, spki, signer)
 	if err != nil {
 		return nil, err
 	}
-	return newSigned(&Statement{event, nil, payload, signature}, spki), nil
+	return newSigned(&Statement{event, nil, payload, signature, evidence.SHA256(message)}, append([]byte(nil), spki...)), nil
 }
 
 // Verify checks the signature against the SPKI DER of a P-256 key: that key's id, strict DER, low S, over the statement.
 // Reasons: "key", "key_type", "keyid", "signature_form", "signature_high_s" (Invalid) or "signature" (Unauthenticated, as "keyid").
-func (s *Statement) Verify(spki []byte) (*Signed, error) {
-	if err := verify(spki, pae(PayloadType, s.payload), s.signature); err != nil {
-		return nil, err
-	}
-	return newSigned(s, spki), nil
-}
+func (s *Statement) Verify(spki []byte) (*Signed, error) { return new(Keys).Verify(s, spki) }
 
 func newSigned(s *Statement, spki []byte) *Signed {
-	spki = append([]byte(nil), spki...)
-	return &Signed{
-		statement: s,
-		spki:      spki,
-		dsse:      writeDSSE(PayloadType, s.payload, s.signature),
-		leaf:      leaf(s.PAEDigest(), s.signature.DER, spki),
-	}
+	l := leaf(s.digest, s.signature.DER, spki)
+	return &Signed{s, spki, l, leafHash(l)}
 }
 
 // leaf writes the entry of the log, byte for byte as FORMATS §4 has it: a Rekor v2 hashedrekord in canonical JSON.
 func leaf(paeDigest evidence.Hash, der, spki []byte) []byte {
-	b64 := base64.StdEncoding.EncodeToString
-	return fmt.Appendf(nil, `{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{"data":{"algorithm":"SHA2_256","digest":"%s"},`+
-		`"signature":{"content":"%s","verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256","publicKey":{"rawBytes":"%s"}}}}}}`,
-		b64(paeDigest[:]), b64(der), b64(spki))
+	b64 := base64.StdEncoding
+	b := make([]byte, 0, 512)
+	b = append(b, `{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{"data":{"algorithm":"SHA2_256","digest":"`...)
+	b = b64.AppendEncode(b, paeDigest[:])
+	b = append(b, `"},"signature":{"content":"`...)
+	b = b64.AppendEncode(b, der)
+	b = append(b, `","verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256","publicKey":{"rawBytes":"`...)
+	b = b64.AppendEncode(b, spki)
+	return append(b, `"}}}}}}`...)
+}
+
+func leafHash(leaf []byte) evidence.Hash {
+	h := sha256.New()
+	h.Write([]byte{0})
+	h.Write(leaf)
+	return evidence.Hash(h.Sum(nil))
 }
 
 // Event is what was signed.
@@ -75,7 +77,9 @@ func (s *Signed) Event() *evidence.Event { return s.statement.event }
 func (s *Signed) Unknown() error { return s.statement.unknown }
 
 // DSSE is the signed form in its canonical bytes: what Open accepts.
-func (s *Signed) DSSE() []byte { return s.dsse }
+func (s *Signed) DSSE() []byte {
+	return writeDSSE(PayloadType, s.statement.payload, s.statement.signature)
+}
 
 // Payload is the statement in canonical JSON.
 func (s *Signed) Payload() []byte { return s.statement.payload }
@@ -96,9 +100,4 @@ func (s *Signed) PAEDigest() evidence.Hash { return s.statement.PAEDigest() }
 func (s *Signed) Leaf() []byte { return s.leaf }
 
 // LeafHash is the Merkle leaf hash (RFC 6962), by which later events name this one.
-func (s *Signed) LeafHash() evidence.Hash {
-	h := sha256.New()
-	h.Write([]byte{0})
-	h.Write(s.leaf)
-	return evidence.Hash(h.Sum(nil))
-}
+func (s *Signed) LeafHash() evidence.Hash { return s.leafHash }

@@ -18,6 +18,7 @@ type Statement struct {
 	unknown   error
 	payload   []byte
 	signature Signature
+	digest    evidence.Hash // of the signed bytes
 }
 
 type statement struct {
@@ -49,11 +50,28 @@ func Open(dsse []byte) (*Statement, error) {
 	if err != nil {
 		return nil, err
 	}
+	return open(payload, signature)
+}
+
+// OpenParts is Open for a statement that came in another container, such as a receipt (FORMATS §6). It keeps the slices it is given.
+func OpenParts(payloadType string, payload []byte, signature Signature) (*Statement, error) {
+	switch {
+	case len(payload) > evidence.MaxStatement:
+		return nil, evidence.Refuse(evidence.Invalid, "size")
+	case payloadType != PayloadType:
+		return nil, evidence.Refuse(evidence.Invalid, "payload_type")
+	case signature.KeyID.IsZero(): // which cannot be written
+		return nil, evidence.Refuse(evidence.Invalid, "dsse")
+	}
+	return open(payload, signature)
+}
+
+func open(payload []byte, signature Signature) (*Statement, error) {
 	event, unknown, err := readStatement(payload)
 	if err != nil {
 		return nil, err
 	}
-	return &Statement{event, unknown, payload, signature}, unknown
+	return &Statement{event, unknown, payload, signature, evidence.SHA256(pae(PayloadType, payload))}, unknown
 }
 
 // Event is what the statement says. It must not be changed.
@@ -63,7 +81,7 @@ func (s *Statement) Event() *evidence.Event { return s.event }
 func (s *Statement) KeyID() evidence.Hash { return s.signature.KeyID }
 
 // PAEDigest is SHA-256 of the signed bytes: equal for the same statement, whoever signed it and how often.
-func (s *Statement) PAEDigest() evidence.Hash { return evidence.SHA256(pae(PayloadType, s.payload)) }
+func (s *Statement) PAEDigest() evidence.Hash { return s.digest }
 
 // Payload is the statement in canonical JSON. It must not be changed.
 func (s *Statement) Payload() []byte { return s.payload }
@@ -87,6 +105,14 @@ func writeStatement(e *evidence.Event) ([]byte, error) {
 // readStatement parses a canonical statement. unknown is set, and the event returned, when only kinds or members that this version
 // does not know stand in the way of an exact reading.
 func readStatement(payload []byte) (e *evidence.Event, unknown, err error) {
+	if e, ok := exactStatement(payload); ok {
+		return e, nil, nil
+	}
+	return readAny(payload)
+}
+
+// readAny is readStatement for every spelling.
+func readAny(payload []byte) (e *evidence.Event, unknown, err error) {
 	tree, err := parse(payload)
 	if err != nil {
 		return nil, nil, err

@@ -1,73 +1,121 @@
 package dossier
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"regexp"
 	"slices"
+	"strings"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/sealing"
 )
 
-// item is what the events of a packaged item say about its files.
+// item is what the events of a packaged item say about its files. The events themselves are not kept: there may be many.
 type item struct {
-	id           evidence.ItemID
-	events       []step
-	first        *evidence.Event                // the deposit; nil if it did not verify
-	deposit      *evidence.ItemDepositedDetails // what it says
-	exhibit      int64
-	state        *evidence.ItemState      // nil if it could not be judged to its end
-	terms        *evidence.Terms          // of the manifest's grant
-	envelopes    []evidence.Hash          // every one ever made for the recipient
-	descriptions map[string]evidence.File // by file name
-	exports      []*evidence.Event
-	notes        map[string]recorded // that belong into the package if they were there when it was made, by file name
-	opaque       bool                // some event could not be read: what is not recorded may be recorded there
-	opened       *Opened
+	id      evidence.ItemID
+	steps   []EventReport
+	deposit *deposit // nil if it did not verify
+	exhibit int64
+	state   *evidence.ItemState // nil if it could not be judged to its end
+	terms   *evidence.Terms     // of the manifest's grant
+	exports []export            // that name the manifest's grant and nonce
+	opaque  bool                // some event could not be read: what is not recorded may be recorded there
+	opened  *Opened
+
+	envelope     bool // the one in the package is one of those ever made for the recipient
+	descriptions recorded
+	notes        recorded
 }
 
-// step is an event of an item; the event is nil if it did not verify, or is not in the form of its kind.
-type step struct {
-	*evidence.Event
-	leaf   evidence.Hash
-	index  int64
-	until  evidence.Time // when a withheld event may be shown
-	judged bool          // and found lawful
+// deposit is what the first event says of the item.
+type deposit struct {
+	evidence.Evidence
+	of        evidence.CaseID
+	time      evidence.Time
+	class     evidence.Class
+	content   evidence.Content
+	recipient string // of the item
 }
 
-// recorded is a note of event seq.
+// export is an item.exported for this package.
+type export struct {
+	seq     int64
+	by      evidence.ActorID
+	content evidence.Hash
+}
+
+// recorded is how the files of an item, descriptions or notes, compare with what its events record.
 type recorded struct {
-	evidence.Note
-	seq int64
+	equal   int64 // files that are as recorded
+	missing int64 // seq of the first event that records one which is not there, -1 if there is none
 }
 
-// Opened is the decrypted side of an item of a verified package.
+// compare looks at one file that event seq records.
+func (r *recorded) compare(p *Package, path string, want evidence.File, seq int64) {
+	switch f, ok := p.listed(path); {
+	case !ok && r.missing < 0:
+		r.missing = seq
+	case ok && f.SHA256 == want.SHA256 && f.Size == want.Size:
+		r.equal++
+	}
+}
+
+// Opened is the decrypted side of an item of a verified package. It is decrypted again for whoever asks: there may be much of it.
 type Opened struct {
-	Item        evidence.ItemID
-	Exhibit     int64       // 0 while it is not sealed
-	Description []byte      // JSON
-	Stated      Description // what it says
-	NoFile      bool        // the description stands alone
-	key         sealing.ItemKey
-	evidence    func() *io.SectionReader
-	want        sealing.Digest
+	Item         evidence.ItemID
+	Exhibit      int64    // 0 while it is not sealed
+	Extension    string   // of the original's name, if it is a plain one, with its dot
+	Descriptions []string // names of those in the package without ".age": "description", then each amended one
+	NoFile       bool     // the description stands alone
+
+	pkg       *Package
+	identity  *sealing.Identity
+	recipient string         // of the item
+	want      sealing.Digest // of the original
 }
 
 // WriteEvidence decrypts the evidence once more, to w, unless there is NoFile. What was written counts only if there is no error.
 func (o Opened) WriteEvidence(w io.Writer) error {
-	got, err := sealing.Decrypt(w, o.evidence(), o.key)
+	key, err := o.key()
+	if err != nil {
+		return err
+	}
+	got, err := sealing.Decrypt(w, o.pkg.Open(ItemPath(o.Item, "evidence.age")), key)
 	if err == nil && got.Plaintext != o.want {
 		err = errChanged
 	}
 	return err
 }
 
+// Description returns one of the Descriptions: JSON.
+func (o Opened) Description(name string) ([]byte, error) {
+	key, err := o.key()
+	if err != nil {
+		return nil, err
+	}
+	file, err := o.pkg.read(ItemPath(o.Item, name+".age"), evidence.MaxDescription)
+	if err != nil {
+		return nil, err
+	}
+	return sealing.OpenDescription(file, key)
+}
+
+func (o Opened) key() (sealing.ItemKey, error) {
+	envelope, err := o.pkg.read(ItemPath(o.Item, "key.age"), sealing.MaxEnvelope)
+	if err != nil {
+		return sealing.ItemKey{}, err
+	}
+	return sealing.OpenEnvelope(envelope, *o.identity, o.recipient)
+}
+
 func gather(h *History, p *Package, id evidence.ItemID) item {
-	it := item{id: id, descriptions: map[string]evidence.File{}, notes: map[string]recorded{}}
+	it := item{id: id, descriptions: recorded{missing: -1}, notes: recorded{missing: -1}}
 	s := evidence.ItemOf(id)
+	c := h.chain(s)
 	it.state, _ = h.State(s).(*evidence.ItemState)
 	for seq := range h.Len(s) {
 		e, err := h.Event(s, seq)
@@ -75,28 +123,45 @@ func gather(h *History, p *Package, id evidence.ItemID) item {
 		if e != nil && (e.Stream.Seq != seq || e.Check() != nil) {
 			e, it.opaque = nil, true // its words may be anything at all: nothing of it is repeated
 		}
-		leaf, index := h.Leaf(s, seq)
-		c := h.chain(s)
-		it.events = append(it.events, step{e, leaf, index, c.records[seq].until, seq < c.next})
 		if e != nil {
-			it.learn(e, p.Manifest)
+			it.learn(e, p)
 		}
+		leaf, index := h.Leaf(s, seq)
+		it.report(e, EventReport{Item: id, Step: seq + 1, Entry: index, Leaf: leaf, Judged: seq < c.next}, c.records[seq].until)
+		c.events[seq] = nil
 	}
 	return it
 }
 
-func (it *item) learn(e *evidence.Event, m Manifest) {
-	seq := e.Stream.Seq
-	envelope := func(r evidence.EnvelopeRef) {
-		if r.Recipient == m.Recipient {
-			it.envelopes = append(it.envelopes, r.SHA256)
+// report adds a step. The event is nil if it did not verify, or is not in the form of its kind.
+func (it *item) report(e *evidence.Event, r EventReport, until evidence.Time) {
+	switch {
+	case until != 0:
+		r.What = "A step that may not be shown until " + date(until) + "."
+	case e == nil && r.Leaf.IsZero():
+		return
+	case e == nil:
+		r.What = "A step in a form that this verifier does not know. Nothing of it is shown."
+	default:
+		r.Kind, r.Time, r.Role, r.Organization, r.Actor, r.What = e.Kind, e.Time, e.Actor.Role, e.Actor.Organization, e.Actor.ID, what(e)
+		if !r.Judged {
+			r.What = "Claimed, but not accepted: " + r.What
 		}
+	}
+	it.steps = append(it.steps, r)
+}
+
+func (it *item) learn(e *evidence.Event, p *Package) {
+	seq := e.Stream.Seq
+	key, _ := p.listed(ItemPath(it.id, "key.age"))
+	envelope := func(r evidence.EnvelopeRef) {
+		it.envelope = it.envelope || r.Recipient == p.Recipient && r.SHA256 == key.SHA256
 	}
 	switch d := e.Details.(type) {
 	case *evidence.ItemDepositedDetails:
 		if seq == 0 {
-			it.first, it.deposit = e, d
-			it.descriptions["description.age"] = d.Description
+			it.deposit = &deposit{d.Evidence, e.Case, e.Time, d.Class, d.Content, d.ItemRecipient}
+			it.descriptions.compare(p, ItemPath(it.id, "description.age"), d.Description, seq)
 			for _, r := range d.Envelopes {
 				envelope(r)
 			}
@@ -104,14 +169,16 @@ func (it *item) learn(e *evidence.Event, m Manifest) {
 	case *evidence.ItemSealedDetails:
 		it.exhibit = d.Exhibit
 	case *evidence.ItemAmendedDetails:
-		it.descriptions[fmt.Sprintf("description.%d.age", seq)] = d.Description
+		it.descriptions.compare(p, ItemPath(it.id, fmt.Sprintf("description.%d.age", seq)), d.Description, seq)
 	case *evidence.ItemEnvelopeAddedDetails:
 		envelope(d.Envelope)
 	case *evidence.ItemExportedDetails:
-		it.exports = append(it.exports, e)
+		if d.Form == "package" && d.Nonce == p.Nonce && d.Grant == p.Grant {
+			it.exports = append(it.exports, export{seq, e.Actor.ID, d.Content})
+		}
 	case *evidence.GrantProposedDetails:
-		if d.ID == m.Grant {
-			it.terms = &d.Terms
+		if d.ID == p.Grant {
+			it.terms = it.termsOf(d)
 		}
 	}
 	grant := evidence.GrantNamed(e.Details)
@@ -119,10 +186,22 @@ func (it *item) learn(e *evidence.Event, m Manifest) {
 		grant = d.ID
 	}
 	for _, n := range e.Notes {
-		if n.Audience == evidence.ToItem || n.Audience == evidence.ToRecipient && m.Grant != "" && grant == m.Grant {
-			it.notes[fmt.Sprintf("notes/%06d-%s.age", seq, n.Name)] = recorded{n, seq}
+		if n.Audience == evidence.ToItem || n.Audience == evidence.ToRecipient && p.Grant != "" && grant == p.Grant {
+			it.notes.compare(p, NotePath(it.id, seq, n.Name), evidence.File{SHA256: n.SHA256, Size: n.Size}, seq)
 		}
 	}
+}
+
+// termsOf returns the terms of a proposal: those that the state holds, if it does, so that they are kept once.
+func (it *item) termsOf(d *evidence.GrantProposedDetails) *evidence.Terms {
+	if it.state != nil {
+		if g := it.state.Grant(d.ID); g != nil {
+			return &g.Terms
+		}
+	}
+	terms := d.Terms
+	terms.Consent = nil
+	return &terms
 }
 
 // checkContent compares the items' files with what their events say of them, then the whole package with what its recipient signed
@@ -158,23 +237,22 @@ func (v *verification) checkItem(it *item) (Result, string, error) {
 	if it.deposit == nil {
 		return NotChecked, ReasonItemUnknown, nil
 	}
-	descriptions := slices.Sorted(maps.Keys(it.descriptions))
 	switch {
-	case !v.is(it, "evidence.age", evidence.File{SHA256: it.deposit.Evidence.SHA256, Size: it.deposit.Evidence.Size}):
+	case !v.is(it, "evidence.age", evidence.File{SHA256: it.deposit.SHA256, Size: it.deposit.Size}):
 		return Fail, ReasonEvidenceChanged, nil
 	case v.pkg.Grant != "" && (it.terms == nil || it.terms.Recipient.Fingerprint != v.pkg.Recipient):
 		return it.unrecorded(), ReasonNotGranted, nil
-	case !v.isEnvelope(it):
+	case !it.envelope && v.has(it, "key.age"):
 		return it.unrecorded(), ReasonEnvelopeChanged, nil
-	case !v.areDescriptions(it):
+	case it.descriptions.equal < v.count(it, "description"):
 		return it.unrecorded(), ReasonDescriptionChanged, nil
-	case !v.areNotes(it):
+	case it.notes.equal < v.count(it, "notes/"):
 		return it.unrecorded(), ReasonNoteChanged, nil
 	case !v.has(it, "evidence.age"):
 		return NotChecked, ReasonEvidenceMissing, nil
 	case !v.has(it, "key.age"):
 		return NotChecked, ReasonEnvelopeMissing, nil
-	case slices.ContainsFunc(descriptions, func(name string) bool { return !v.has(it, name) }):
+	case it.descriptions.missing >= 0:
 		return NotChecked, ReasonDescriptionMissing, nil
 	}
 	return "", "", nil
@@ -182,24 +260,18 @@ func (v *verification) checkItem(it *item) (Result, string, error) {
 
 // checkExport looks for the event by which the recipient signed for exactly these files, and for the notes that were there by then.
 func (v *verification) checkExport(it *item) (Result, string, error) {
-	digest := ContentDigest(v.pkg.Files)
 	result, reason := it.unrecorded(), ReasonNotExported
 	for _, e := range it.exports {
-		d := e.Details.(*evidence.ItemExportedDetails)
 		switch {
-		case d.Form != "package" || d.Nonce != v.pkg.Nonce || d.Grant != v.pkg.Grant:
-		case !v.isRecipient(it, e.Actor.ID):
+		case !v.isRecipient(it, e.by):
 			if reason == ReasonNotExported {
 				reason = ReasonExportSigner
 			}
-		case d.Content != digest:
+		case e.content != v.content():
 			result, reason = Fail, ReasonExportChanged
+		case it.notes.missing >= 0 && it.notes.missing < e.seq:
+			return NotChecked, ReasonNoteMissing, nil
 		default:
-			for name, n := range it.notes {
-				if n.seq < e.Stream.Seq && !v.has(it, name) {
-					return NotChecked, ReasonNoteMissing, nil
-				}
-			}
 			return "", "", nil
 		}
 	}
@@ -241,20 +313,20 @@ func (v *verification) checkDistinct() {
 	exhibits, keys := map[exhibit]bool{}, map[string]bool{}
 	for i := range v.items {
 		it := &v.items[i]
-		if it.first == nil {
+		if it.deposit == nil {
 			continue
 		}
 		note := func(reason string) {
 			v.found.add(i, Finding{Check: CheckRules, Result: Fail, Reason: reason, Stream: evidence.ItemOf(it.id), Seq: -1})
 		}
-		mark := exhibit{it.first.Case, it.exhibit}
+		mark := exhibit{it.deposit.of, it.exhibit}
 		if it.exhibit > 0 && exhibits[mark] {
 			note(ReasonExhibitTwice)
 		}
-		if keys[it.deposit.ItemRecipient] {
+		if keys[it.deposit.recipient] {
 			note(ReasonItemKeyTwice)
 		}
-		exhibits[mark], keys[it.deposit.ItemRecipient] = true, true
+		exhibits[mark], keys[it.deposit.recipient] = true, true
 	}
 }
 
@@ -266,43 +338,17 @@ func (v *verification) is(it *item, name string, want evidence.File) bool {
 	return !ok || f.SHA256 == want.SHA256 && f.Size == want.Size
 }
 
-func (v *verification) isEnvelope(it *item) bool {
-	f, ok := v.pkg.listed(ItemPath(it.id, "key.age"))
-	return !ok || slices.Contains(it.envelopes, f.SHA256)
+// count says how many files of the item begin so.
+func (v *verification) count(it *item, prefix string) int64 {
+	return int64(len(v.pkg.under(ItemPath(it.id, prefix))))
 }
 
-func (v *verification) areDescriptions(it *item) bool {
-	return v.all(it, "description", func(name string) bool {
-		want, ok := it.descriptions[name]
-		return ok && v.is(it, name, want)
-	})
-}
-
-func (v *verification) areNotes(it *item) bool {
-	return v.all(it, "notes/", func(name string) bool {
-		want, ok := it.notes[name]
-		return ok && v.is(it, name, evidence.File{SHA256: want.SHA256, Size: want.Size})
-	})
-}
-
-// all reports whether every file of the item whose name begins so is good.
-func (v *verification) all(it *item, prefix string, good func(name string) bool) bool {
-	for _, f := range v.pkg.under(ItemPath(it.id, prefix)) {
-		if p, _ := parsePath(f.Path); !good(p.name) {
-			return false
-		}
-	}
-	return true
-}
-
-// open opens envelope, description and evidence with the recipient's identity, and compares the evidence with what the description says
-// of it. The description is sealed by who deposited, and its file is the one recorded.
+// open opens envelope, descriptions and evidence with the recipient's identity, and compares the evidence with what each description
+// says of it. Descriptions are sealed by who deposited or amended, and their files are those recorded.
 func (v *verification) open(it *item) (Result, string, error) {
-	envelope, err := v.pkg.read(ItemPath(it.id, "key.age"), sealing.MaxEnvelope)
-	if err != nil {
-		return Fail, ReasonEnvelopeDamaged, err
-	}
-	key, err := sealing.OpenEnvelope(envelope, *v.Identity, it.deposit.ItemRecipient)
+	o := Opened{Item: it.id, Exhibit: it.exhibit, NoFile: it.deposit.class == evidence.DescriptionOnly,
+		pkg: v.pkg, identity: v.Identity, recipient: it.deposit.recipient}
+	key, err := o.key()
 	switch {
 	case errors.Is(err, sealing.ErrNotForYou):
 		return Fail, ReasonIdentityForeign, err
@@ -311,36 +357,46 @@ func (v *verification) open(it *item) (Result, string, error) {
 	case err != nil:
 		return Fail, ReasonEnvelopeDamaged, err
 	}
-	file, err := v.pkg.read(ItemPath(it.id, "description.age"), evidence.MaxDescription)
-	if err != nil {
-		return Fail, ReasonDescriptionUnopened, err
+	files := slices.Clone(v.pkg.under(ItemPath(it.id, "description")))
+	slices.SortFunc(files, func(a, b Listed) int { // the original one first, then as they were made
+		return cmp.Or(cmp.Compare(len(a.Path), len(b.Path)), cmp.Compare(a.Path, b.Path))
+	})
+	for i, f := range files {
+		o.Descriptions = append(o.Descriptions, strings.TrimSuffix(f.Path[len(ItemPath(it.id, "")):], ".age"))
+		description, err := o.Description(o.Descriptions[i])
+		if err != nil {
+			return Fail, ReasonDescriptionUnopened, err
+		}
+		stated, err := ParseDescription(description)
+		if err != nil {
+			return Fail, ReasonDescriptionForm, err
+		}
+		digest := sealing.Digest{SHA256: stated.SHA256, Size: stated.Size}
+		if i == 0 {
+			o.want, o.Extension = digest, plainExtension.FindString(stated.Name)
+		}
+		if digest != o.want {
+			return Fail, ReasonPlaintextChanged, errors.New("dossier: an amended description is of another file")
+		}
 	}
-	description, err := sealing.OpenDescription(file, key)
-	if err != nil {
-		return Fail, ReasonDescriptionUnopened, err
-	}
-	stated, err := ParseDescription(description)
-	if err != nil {
-		return Fail, ReasonDescriptionForm, err
-	}
-	want := sealing.Digest{SHA256: stated.SHA256, Size: stated.Size}
-	src := func() *io.SectionReader { return v.pkg.Open(ItemPath(it.id, "evidence.age")) }
-	alone := it.deposit.Class == evidence.DescriptionOnly
-	if alone && (want != noFile || it.deposit.Evidence.SHA256 != evidence.SHA256(nil) || it.deposit.Evidence.Size != 0) {
+	if o.NoFile && (o.want != noFile || it.deposit.SHA256 != evidence.SHA256(nil) || it.deposit.Size != 0) {
 		return Fail, ReasonNoFileDescribed, nil
 	}
-	if !alone {
-		got, err := sealing.Decrypt(io.Discard, src(), key)
+	if !o.NoFile {
+		got, err := sealing.Decrypt(io.Discard, v.pkg.Open(ItemPath(it.id, "evidence.age")), key)
 		if err != nil {
 			return Fail, ReasonEvidenceUnopened, err
 		}
-		if got.Plaintext != want || got.Tree != it.deposit.Evidence.Tree || got.Ciphertext.SHA256 != it.deposit.Evidence.SHA256 {
+		if got.Plaintext != o.want || got.Tree != it.deposit.Tree || got.Ciphertext.SHA256 != it.deposit.SHA256 {
 			return Fail, ReasonPlaintextChanged, errors.New("dossier: the opened evidence is not the one described")
 		}
 	}
-	it.opened = &Opened{it.id, it.exhibit, description, stated, alone, key, src, want}
+	it.opened = &o
 	return "", "", nil
 }
 
 // noFile is what a description that stands alone says of its file.
 var noFile = sealing.Digest{SHA256: evidence.SHA256(nil)}
+
+// plainExtension is that of a file's name; nothing else of the name, which is anything at all, ever names a file.
+var plainExtension = regexp.MustCompile(`\.[A-Za-z0-9]{1,8}$`)

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
+	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/heads"
 	"strongroom.example/strongroom/internal/tlog"
@@ -29,6 +31,15 @@ type Stream struct {
 	// Receipt returns the receipt of event seq, 0 ≤ seq < Events. It is called from several goroutines, and again for the same event.
 	Receipt func(seq int64) ([]byte, error)
 	Length  Length
+	// Proof returns the Length in its place, where it is not nil: proofs of many streams are more than need be in memory.
+	Proof func() (Length, error)
+}
+
+func (s Stream) length() (Length, error) {
+	if s.Proof != nil {
+		return s.Proof()
+	}
+	return s.Length, nil
 }
 
 // Held makes a Receipt function of receipts in memory.
@@ -60,10 +71,16 @@ type History struct {
 
 	found   findings
 	opened  *checkpoints
+	retired map[tlog.Hash]time.Time // when log keys went out of use
 	signers signers
-	refs    map[place]int  // how many events yet to be judged stand on an event
-	owners  map[string]int // chains of the actors by every signing key and recipient they were ever given
-	spare   spare
+	keys    custody.Keys
+	refs    map[place]int         // how many events yet to be judged stand on an event
+	owners  map[evidence.Hash]int // chains of the actors by the digest of every signing key and recipient they were ever given
+	states  budget
+	latest  evidence.Time // stated by any event so far, in the order of the log
+	// backwards is by how much at most an event states a time before one that was entered earlier.
+	backwards time.Duration
+	spare     spare
 }
 
 // place is an event's.
@@ -81,10 +98,10 @@ type chain struct {
 	events  []*evidence.Event // those kept in memory, see spare
 
 	// What has been judged so far, in the order of the log:
-	next    int64          // the event to be judged next
-	state   evidence.State // after event next-1
-	barrier int64          // the last barrier event, or -1
-	kept    map[int64]evidence.State
+	next    int64                    // the event to be judged next
+	state   evidence.State           // after event next-1
+	barrier int64                    // the last barrier event, or -1
+	kept    map[int64]evidence.State // others that events yet to be judged stand on
 	// broken says that not every event is in its place; lost, that one could not be judged, so that nothing after it can be.
 	broken, lost bool
 }
@@ -95,6 +112,7 @@ type record struct {
 	index   int64
 	seq     int64 // as the statement says
 	signer  int32 // number in signers
+	weight  int32 // of the event in memory, in bytes
 	read    bool  // signature by the key in the leaf, and inclusion, are verified
 	barrier bool
 	until   evidence.Time // when a withheld event may be shown; 0 for all others
@@ -124,7 +142,12 @@ func (h *History) run() []Finding {
 
 func newHistory(trust tlog.Trust, x Excerpt) *History {
 	h := &History{trust: trust, newer: x.Newer, checkpoint: x.Checkpoint, byID: map[evidence.Stream]int{}, opened: newCheckpoints(trust),
-		signers: signers{numbers: map[evidence.Hash]int32{}}, refs: map[place]int{}, owners: map[string]int{}, past: map[subtree]tlog.Hash{}, spare: newSpare()}
+		signers: signers{numbers: map[evidence.Hash]int32{}}, refs: map[place]int{}, owners: map[evidence.Hash]int{}, past: map[subtree]tlog.Hash{}, spare: newSpare(), retired: map[tlog.Hash]time.Time{}}
+	for _, l := range trust.Logs() {
+		if id, err := tlog.LogID(l.Key); err == nil && !l.End.IsZero() {
+			h.retired[id] = l.End
+		}
+	}
 	for _, f := range trust.Founders() {
 		h.founders = append(h.founders, evidence.Founder{Actor: evidence.ActorID(f.Actor), Role: evidence.Role(f.Role), Key: evidence.SHA256(f.Key)})
 	}
@@ -240,8 +263,10 @@ func (h *History) checkComplete() {
 }
 
 func (h *History) checkLength(c *chain, state *evidence.HeadsState) (string, error) {
-	l := c.Length
+	l, err := c.length()
 	switch {
+	case err != nil:
+		return ReasonHeadsProof, err
 	case l.N < 0, (l.N == 0) != (l.Member == nil):
 		return ReasonHeadsProof, nil
 	case c.Events < l.N:
@@ -264,7 +289,7 @@ func (h *History) checkLength(c *chain, state *evidence.HeadsState) (string, err
 			return ReasonHeadsProof, err
 		}
 	}
-	err := l.Absent.VerifyAbsent(state.Root, heads.Key(tag, uint64(l.N)))
+	err = l.Absent.VerifyAbsent(state.Root, heads.Key(tag, uint64(l.N)))
 	if errors.Is(err, heads.ErrPresent) {
 		return ReasonMissingLast, err
 	}

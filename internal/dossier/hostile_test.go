@@ -3,9 +3,11 @@ package dossier
 import (
 	"cmp"
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/transparency-dev/merkle/rfc6962"
 	"github.com/transparency-dev/merkle/testonly"
@@ -253,5 +255,76 @@ func TestSubtrees(t *testing.T) {
 				t.Fatal("no subtree")
 			}
 		}
+	}
+}
+
+// What stands for a withheld event is compared with the publication like any receipt.
+func TestWithheldInAnotherPast(t *testing.T) {
+	s, id := newPackage(t)
+	w := s.w
+	fork := testonly.New(rfc6962.DefaultHasher)
+	fork.AppendData([]byte("another past"))
+	for _, l := range w.logged[1:] {
+		fork.AppendData(l.signed.Leaf())
+	}
+	size := len(w.logged) + 1
+	fork.AppendData([]byte("one more"))
+	cp := must(tlog.SignCheckpoint(tlog.Checkpoint{Origin: origin, Size: int64(size), Root: tlog.Hash(fork.Hash())}, w.signer))
+	at := w.events[ev.ItemOf(id)][2]
+	path := s.event(ev.ItemOf(id), 2)
+	s.replace(path, nil)
+	s.replace(strings.Replace(path, ".sigstore.", ".withheld.", 1), must(Withheld{string(cp), must(fork.InclusionProof(uint64(at), uint64(size))), int64(at),
+		w.logged[at].signed.LeafHash(), w.now.Add(day)}.Marshal()))
+	wanted(t, verify(t, w, s.write(t), nil), Refused, CheckCheckpoint, ReasonLogFork)
+}
+
+// Stated times that run against the order of the log are no lie that can be proved, but they are said.
+func TestTimesRunBackwards(t *testing.T) {
+	for _, c := range []struct {
+		back time.Duration
+		said bool
+	}{{3 * time.Minute, false}, {time.Hour, true}} {
+		w := newWorld(t)
+		id, other := w.deposit("a finding"), w.deposit("another finding")
+		w.now = w.now.Add(c.back)
+		w.seal(other, 2)
+		w.now = w.now.Add(-c.back)
+		w.seal(id, 1)
+		w.now = w.now.Add(c.back)
+		w.grant = ev.NewID[ev.GrantID]()
+		w.share(id)
+		w.share(other)
+		r := verify(t, w, w.pack(id, other).write(t), nil)
+		wanted(t, r, Verified, CheckTime, ReasonNoAuthority)
+		if strings.Contains(strings.Join(r.DoesNotShow, "\n"), "run against the order of entry") != c.said {
+			t.Errorf("%v: %q", c.back, r.DoesNotShow)
+		}
+	}
+}
+
+// A description that was added later is opened, too, and is of the same file. Its kind is not in service yet, so nothing more is said of it.
+func TestAmendedDescription(t *testing.T) {
+	for about, reason := range map[string]string{"sealed": "", "something else": ReasonPlaintextChanged} {
+		w := newWorld(t)
+		id := w.deposit("sealed")
+		w.seal(id, 1)
+		w.grant = ev.NewID[ev.GrantID]()
+		w.share(id)
+		text := fmt.Sprintf(`{"media_type":"","name":"","sha256":"%s","size":%d}`, ev.SHA256([]byte(about)), len(about))
+		file := must(sealing.SealDescription([]byte(text), w.files[id].key.Recipient()))
+		seq := int64(len(w.events[ev.ItemOf(id)]))
+		w.force(w.on(id, "clinician", ev.ItemAmended, &ev.ItemAmendedDetails{Cause: ev.CauseNewFacts, Description: ev.File{SHA256: ev.SHA256(file), Size: int64(len(file))}}), nil)
+		w.more = []File{BytesFile(ItemPath(id, fmt.Sprintf("description.%d.age", seq)), file)}
+		court := w.people["court"].age
+		r := verify(t, w, w.pack(id).write(t), &court)
+		if reason == "" {
+			wanted(t, r, Incomplete, CheckContent, "")
+			wanted(t, r, Incomplete, CheckRules, ev.ReasonNotInService)
+			if len(r.opened) != 1 || len(r.opened[0].Descriptions) != 2 || string(must(r.opened[0].Description(r.opened[0].Descriptions[1]))) != text {
+				t.Errorf("%+v", r.opened)
+			}
+			continue
+		}
+		wanted(t, r, Refused, CheckContent, reason)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"strongroom.example/strongroom/internal/evidence"
 )
 
-// batch is how many events are brought into memory at a time to be judged.
-const batch = 4096
+// batch is how much of events, in bytes, is brought into memory at a time to be judged.
+const batch = 16 << 20
 
 // turn is an event in the order of the log.
 type turn struct {
@@ -43,8 +43,12 @@ func (h *History) judgeAll() {
 		c.lost = true
 	}
 	for len(order) > 0 {
-		now := order[:min(batch, len(order))]
-		order = order[len(now):]
+		n, weight := 0, 0
+		for ; n < len(order) && (n == 0 || weight < batch); n++ {
+			weight += int(h.chains[order[n].chain].records[order[n].seq].weight)
+		}
+		now := order[:n]
+		order = order[n:]
 		events := make([]*evidence.Event, len(now))
 		errs := make([]error, len(now))
 		parallel(len(now), func(i int) {
@@ -76,6 +80,8 @@ func (h *History) judge(c *chain, t turn, e *evidence.Event, err error) {
 		c.lost = true
 		return
 	}
+	h.backwards = max(h.backwards, h.latest.Sub(e.Time))
+	h.latest = max(h.latest, e.Time)
 	seq := c.first + t.seq
 	if c == h.book && e.Stream.Seq > 0 {
 		c.state = &evidence.HeadsState{Last: evidence.Tip{Seq: e.Stream.Seq - 1, Leaf: e.Stream.Prev}}
@@ -117,8 +123,14 @@ func (h *History) judge(c *chain, t turn, e *evidence.Event, err error) {
 	}
 	if c.state != nil && h.refs[place{c.at, seq - 1}] > 0 {
 		c.kept[seq-1] = c.state
+	} else {
+		h.states.give(c.state)
 	}
 	c.state, c.next = state, seq+1
+	if !h.states.take(state) {
+		h.note(c, t.seq, CheckRules, Fail, ReasonTooMuch, nil)
+		c.forget()
+	}
 	if d, ok := e.Details.(*evidence.VaultHeadsDetails); ok && len(d.Void) > 0 {
 		h.note(c, t.seq, CheckComplete, NotChecked, ReasonHeadsVoid, nil) // what is void is in no stream that anybody proves
 	}
@@ -176,8 +188,9 @@ func (h *History) at(c *chain, seq int64) evidence.State {
 		return c.state
 	}
 	state := c.kept[seq]
-	if left <= 0 {
+	if state != nil && left <= 0 {
 		delete(c.kept, seq)
+		h.states.give(state)
 	}
 	return state
 }
@@ -218,12 +231,13 @@ func (h *History) checkKeys(c *chain, t turn, e *evidence.Event) bool {
 		if key == "" {
 			continue
 		}
-		if owner, ok := h.owners[key]; ok && owner != c.at {
+		digest := evidence.SHA256([]byte(key))
+		if owner, ok := h.owners[digest]; ok && owner != c.at {
 			h.note(c, t.seq, CheckSignatures, Fail, ReasonKeyTwice, nil)
 			single = false
 			continue
 		}
-		h.owners[key] = c.at
+		h.owners[digest] = c.at
 	}
 	return single
 }

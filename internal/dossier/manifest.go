@@ -3,11 +3,14 @@ package dossier
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"encoding/json"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
 
+	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
 )
 
@@ -59,18 +62,19 @@ func (m Manifest) Marshal() ([]byte, error) {
 // ParseManifest reads package.json. It accepts exactly what Marshal returns; a newer version is an Unknown error.
 func ParseManifest(b []byte) (Manifest, error) {
 	var m Manifest
-	if len(b) > MaxManifest {
+	switch {
+	case len(b) > MaxManifest, bytes.Count(b, []byte{','}) > 3*maxFiles+MaxStreams+8: // before any entry takes memory
 		return m, evidence.Refuse(evidence.TooLarge, ReasonManifest)
+	case custody.Exact(b, &m):
+		return m, m.check()
+	case newerVersion.Match(b):
+		return m, evidence.Refuse(evidence.Unknown, ReasonVersion)
 	}
-	if err := json.Unmarshal(b, &m); err != nil {
-		return m, evidence.Refuse(evidence.Invalid, ReasonManifest)
-	}
-	again, err := m.Marshal()
-	if err == nil && !bytes.Equal(again, b) {
-		err = evidence.Refuse(evidence.Invalid, ReasonManifest)
-	}
-	return m, err
+	return m, evidence.Refuse(evidence.Invalid, ReasonManifest)
 }
+
+// newerVersion finds the last member of a list of files, which says of which version it is.
+var newerVersion = regexp.MustCompile(`,"version":([2-9]|[1-9][0-9]{1,8})}$`)
 
 var nonce = regexp.MustCompile(`^[a-z0-9]{32,64}$`)
 
@@ -79,6 +83,8 @@ func (m Manifest) check() error {
 	switch {
 	case m.Version > manifestVersion:
 		return evidence.Refuse(evidence.Unknown, ReasonVersion)
+	case len(m.Files) > maxFiles:
+		return evidence.Refuse(evidence.TooLarge, ReasonManifest)
 	case m.Version != manifestVersion, !evidence.ValidOrigin(m.Vault), m.Covers < 0 || m.Covers > 1<<53, m.Recipient.IsZero(), !nonce.MatchString(m.Nonce),
 		m.Grant != "" && !evidence.ValidID(m.Grant), len(m.Items) == 0,
 		!ascending(m.Items, cmp.Compare[evidence.ItemID]), !ascending(m.Files, func(a, b Listed) int { return strings.Compare(a.Path, b.Path) }):
@@ -109,18 +115,28 @@ func ascending[T any](list []T, compare func(a, b T) int) bool {
 // ContentDigest is what item.exported signs: SHA-256 of the canonical list of every file that exists before the last events do
 // (FORMATS §11), in any order.
 func ContentDigest(files []Listed) evidence.Hash {
-	list := []Listed{}
+	byPath := func(a, b Listed) int { return strings.Compare(a.Path, b.Path) }
+	if !slices.IsSortedFunc(files, byPath) {
+		files = slices.SortedFunc(slices.Values(files), byPath)
+	}
+	sum, separator := sha256.New(), "["
 	for _, f := range files {
-		if f.Path != manifestName && !strings.HasPrefix(f.Path, "log/") && !strings.Contains(f.Path, "/events/") && !strings.HasSuffix(f.Path, "/complete.json") {
-			list = append(list, f)
+		if f.Path == manifestName || strings.HasPrefix(f.Path, "log/") || strings.Contains(f.Path, "/events/") || strings.HasSuffix(f.Path, "/complete.json") {
+			continue
 		}
+		b, err := json.Marshal(f)
+		if err != nil {
+			panic("dossier: list does not encode: " + err.Error()) // every field is a plain type
+		}
+		io.WriteString(sum, separator)
+		sum.Write(b)
+		separator = ","
 	}
-	slices.SortFunc(list, func(a, b Listed) int { return strings.Compare(a.Path, b.Path) })
-	b, err := json.Marshal(list)
-	if err != nil {
-		panic("dossier: list does not encode: " + err.Error()) // every field is a plain type
+	if separator == "[" {
+		io.WriteString(sum, "[")
 	}
-	return evidence.SHA256(b)
+	io.WriteString(sum, "]")
+	return evidence.Hash(sum.Sum(nil))
 }
 
 // path is what a file's name says.

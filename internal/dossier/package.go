@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/tlog"
@@ -20,8 +21,11 @@ type Package struct {
 	entries []entry // with that of package.json
 }
 
-// MaxEvents is how many events a package holds at most (FORMATS §1).
-const MaxEvents = 1_000_000
+// How much a package holds at most (FORMATS §1).
+const (
+	MaxEvents  = 100_000
+	MaxStreams = 20_000
+)
 
 // Read reads the container and the manifest, strictly (FORMATS §11). The file must not change as long as the Package is used. What is
 // refused is a Finding of the check "package"; an error of file is returned as it is.
@@ -63,6 +67,7 @@ func Read(file io.ReaderAt, size int64) (*Package, error) {
 		case others[i].size != m.Files[i].Size:
 			return nil, refuse(ReasonFileSize, m.Files[i].Path, nil)
 		}
+		m.Files[i].Path = others[i].name // kept once
 	}
 	return p, nil
 }
@@ -127,7 +132,7 @@ func (p *Package) checkFiles() error {
 		f := p.Files[i]
 		at, _ := p.find(f.Path)
 		m := newMeter()
-		if _, err := io.Copy(m, p.Open(f.Path)); err != nil {
+		if err := m.readFrom(p.Open(f.Path)); err != nil {
 			bad[i] = err
 		} else if m.digest() != f.SHA256 || m.crc.Sum32() != p.entries[at].crc {
 			bad[i] = refuse(ReasonFileChanged, f.Path, nil)
@@ -167,13 +172,18 @@ func (p *Package) excerpt() (x Excerpt, misnamed string, err error) {
 		if first.item {
 			items++
 		}
-		s := Stream{ID: first.stream}
-		complete, err := p.read(dir+"complete.json", maxComplete)
-		if err == nil {
-			s.Length, err = ParseLength(complete)
-		}
-		if err != nil {
+		s := Stream{ID: first.stream, Proof: func() (Length, error) {
+			complete, err := p.read(dir+"complete.json", maxComplete)
+			if err != nil {
+				return Length{}, err
+			}
+			return ParseLength(complete)
+		}}
+		if _, err := s.Proof(); err != nil {
 			return x, "", refuse(ReasonComplete, dir+"complete.json", nil)
+		}
+		if len(x.Streams) == MaxStreams {
+			return x, "", refuse(ReasonTooMany, "", nil)
 		}
 		events := 0 // place of the first in p.Files
 		for ; i < len(p.Files) && strings.HasPrefix(p.Files[i].Path, dir); i++ {
@@ -226,5 +236,22 @@ func (m *meter) Write(b []byte) (int, error) {
 	m.crc.Write(b)
 	return len(b), nil
 }
+
+// readFrom measures the whole of a file.
+func (m *meter) readFrom(r *io.SectionReader) error {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	for at := int64(0); at < r.Size(); {
+		n, err := r.ReadAt((*buf)[:min(int64(len(*buf)), r.Size()-at)], at)
+		if n == 0 && err != nil {
+			return err
+		}
+		m.Write((*buf)[:n])
+		at += int64(n)
+	}
+	return nil
+}
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
 
 func (m *meter) digest() evidence.Hash { return evidence.Hash(m.sum.Sum(nil)) }

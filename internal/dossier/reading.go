@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -14,14 +13,18 @@ import (
 	"strongroom.example/strongroom/internal/tlog"
 )
 
-// blockSize is how many events or files one goroutine takes at a time.
-const blockSize = 16
+const (
+	// blockSize is how many events or files one goroutine takes at a time.
+	blockSize = 16
+	// maxParallel bounds the goroutines, each of which may have a large event in its hands.
+	maxParallel = 16
+)
 
 // parallel calls f for 0 ≤ i < n, on all cores.
 func parallel(n int, f func(i int)) {
 	var next atomic.Int64
 	var done sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), n/blockSize+1) {
+	for range min(runtime.GOMAXPROCS(0), maxParallel, n/blockSize+1) {
 		done.Go(func() {
 			for {
 				from := int(next.Add(blockSize)) - blockSize
@@ -81,6 +84,7 @@ func (h *History) readAll() {
 type opening struct {
 	receipt   tlog.Receipt
 	leaf      leafParts
+	leafHash  tlog.Hash
 	statement *custody.Statement
 	unknown   error // set when the statement is of a newer version
 }
@@ -99,10 +103,9 @@ func open(data []byte) (o opening, check Check, reason string, err error) {
 	if o.leaf, err = parseLeaf(o.receipt.Leaf()); err != nil {
 		return o, CheckInclusion, ReasonLeaf, err
 	}
-	typ, payload, signature, keyID := o.receipt.DSSE()
-	b64 := base64.StdEncoding.EncodeToString
-	dsse := fmt.Appendf(nil, `{"payload":"%s","payloadType":"%s","signatures":[{"keyid":"%s","sig":"%s"}]}`, b64(payload), typ, keyID, b64(signature))
-	if o.statement, err = custody.Open(dsse); o.statement == nil {
+	o.leafHash = tlog.LeafHash(o.receipt.Leaf())
+	typ, payload, signature := o.receipt.Signed()
+	if o.statement, err = custody.OpenParts(typ, payload, custody.Signature{KeyID: evidence.Hash(o.receipt.KeyID()), DER: signature}); o.statement == nil {
 		return o, CheckSignatures, ReasonStatement, err
 	}
 	o.unknown = err
@@ -123,7 +126,7 @@ func (h *History) read(c *chain, i int) *evidence.Event {
 	o, check, reason, err := open(data)
 	var signed *custody.Signed
 	if err == nil {
-		signed, check, reason, err = o.verify()
+		signed, check, reason, err = o.verify(&h.keys)
 	}
 	if reason == "" {
 		var cp tlog.Checkpoint
@@ -132,7 +135,7 @@ func (h *History) read(c *chain, i int) *evidence.Event {
 			h.published = cp
 		}
 		if reason == "" {
-			if forked := h.checkFork(c, o, cp); forked != nil {
+			if forked := h.checkFork(c, o.leafHash, o.receipt.Index(), o.receipt.Proof(), cp); forked != nil {
 				// It is signed, and in a log of this key: what it says is judged all the same, for that may tell more.
 				check, reason, err := logReason(forked)
 				h.note(c, int64(i), check, Fail, reason, err)
@@ -153,25 +156,25 @@ func (h *History) read(c *chain, i int) *evidence.Event {
 		return nil
 	}
 	c.records[i] = record{leaf: signed.LeafHash(), index: o.receipt.Index(), seq: e.Stream.Seq, signer: h.signers.number(signed.KeyID()),
-		read: true, barrier: e.Kind.Barrier()}
+		weight: int32(weigh(signed.Payload())), read: true, barrier: e.Kind.Barrier()}
 	if o.unknown != nil {
 		h.note(c, int64(i), CheckRules, NotChecked, evidence.ReasonOf(o.unknown), o.unknown)
 	}
-	if o.unknown == nil && h.spare.take(len(signed.Payload())) {
+	if o.unknown == nil && h.spare.take(int(c.records[i].weight)) {
 		c.events[i] = e
 	}
 	return e
 }
 
 // verify checks the signature by the key in the leaf, and that the leaf is the statement's.
-func (o opening) verify() (*custody.Signed, Check, string, error) {
+func (o opening) verify(keys *custody.Keys) (*custody.Signed, Check, string, error) {
 	switch {
 	case o.statement.PAEDigest() != o.leaf.digest:
 		return nil, CheckSignatures, ReasonPayload, nil
 	case !bytes.Equal(o.statement.Signature(), o.leaf.signature):
 		return nil, CheckSignatures, ReasonSignature, nil
 	}
-	signed, err := o.statement.Verify(o.leaf.spki)
+	signed, err := keys.Verify(o.statement, o.leaf.spki)
 	if err != nil {
 		return nil, CheckSignatures, ReasonSignature, err
 	}
@@ -185,17 +188,14 @@ func (o opening) verify() (*custody.Signed, Check, string, error) {
 func (h *History) include(o opening) (tlog.Checkpoint, Check, string, error) {
 	cp, err := h.opened.open(o.receipt)
 	if err == nil {
-		_, err = tlog.VerifyInclusion(tlog.LeafHash(o.receipt.Leaf()), o.receipt.Index(), o.receipt.Proof(), cp)
+		_, err = tlog.VerifyInclusion(o.leafHash, o.receipt.Index(), o.receipt.Proof(), cp)
 	}
 	if err != nil {
 		check, reason, err := logReason(err)
 		return cp, check, reason, err
 	}
-	for _, l := range h.trust.Logs() {
-		if id, err := tlog.LogID(l.Key); err == nil && id == o.receipt.LogID() && !l.End.IsZero() &&
-			o.statement.Event().Time.Std().Add(-evidence.Clock).After(l.End) {
-			return cp, CheckCheckpoint, ReasonLogKeyRetired, nil
-		}
+	if end, ok := h.retired[o.receipt.LogID()]; ok && o.statement.Event().Time.Std().Add(-evidence.Clock).After(end) {
+		return cp, CheckCheckpoint, ReasonLogKeyRetired, nil
 	}
 	return cp, "", "", nil
 }
@@ -249,7 +249,7 @@ func (h *History) again(c *chain, i int) (*evidence.Event, error) {
 		return nil, err
 	}
 	// The same leaf as before, whose signature was verified, and the statement that it signs.
-	if evidence.Hash(tlog.LeafHash(o.receipt.Leaf())) != c.records[i].leaf || o.statement.PAEDigest() != o.leaf.digest {
+	if evidence.Hash(o.leafHash) != c.records[i].leaf || o.statement.PAEDigest() != o.leaf.digest {
 		return nil, errChanged
 	}
 	return o.statement.Event(), o.unknown
@@ -284,16 +284,3 @@ func parseLeaf(leaf []byte) (p leafParts, err error) {
 	p.digest = evidence.Hash(digest)
 	return p, err
 }
-
-// spare is how many bytes of statements may still be kept in memory. What does not fit is read again when it is needed.
-type spare struct{ left *atomic.Int64 }
-
-const maxKept = 24 << 20
-
-func newSpare() spare {
-	s := spare{new(atomic.Int64)}
-	s.left.Store(maxKept)
-	return s
-}
-
-func (s spare) take(n int) bool { return s.left.Add(int64(-n)) >= 0 }

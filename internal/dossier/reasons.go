@@ -18,6 +18,7 @@ const (
 	ReasonComplete        = "complete_form"
 	ReasonWithheldForm    = "withheld_form"
 	ReasonReceipt         = "receipt"
+	ReasonTooMuch         = "too_much"
 	ReasonTooMany         = "too_many"
 	ReasonStreamTwice     = "stream_twice"
 	ReasonUnreadable      = "unreadable"

@@ -1,7 +1,11 @@
 package dossier
 
 import (
+	"bufio"
+	"cmp"
+	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 
 	"strongroom.example/strongroom/internal/evidence"
@@ -106,6 +110,40 @@ type EventReport struct {
 	What         string           `json:"what"`
 }
 
+// WriteJSON writes the report, an entry of a list to a line: it is never in memory as a whole.
+func (r *Report) WriteJSON(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	var err error
+	value := func(name string, v any) {
+		fmt.Fprintf(out, "%q: ", name)
+		err = cmp.Or(err, enc.Encode(v))
+		out.WriteByte(',')
+	}
+	out.WriteString("{\n")
+	value("verdict", r.Verdict)
+	value("checks", r.Checks)
+	err = cmp.Or(err, writeList(out, enc, "items", r.Items), writeList(out, enc, "events", r.Events))
+	value("shows", r.Shows)
+	fmt.Fprintf(out, "%q: ", "does_not_show")
+	err = cmp.Or(err, enc.Encode(r.DoesNotShow))
+	out.WriteString("}\n")
+	return cmp.Or(err, out.Flush())
+}
+
+func writeList[T any](out *bufio.Writer, enc *json.Encoder, name string, list []T) (err error) {
+	fmt.Fprintf(out, "%q: [\n", name)
+	for i, v := range list {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		err = cmp.Or(err, enc.Encode(v))
+	}
+	out.WriteString("],\n")
+	return err
+}
+
 // Opened returns what can be extracted: nothing unless the package is verified and an identity opened it.
 func (r *Report) Opened() []Opened {
 	if r.Verdict != Verified {
@@ -137,39 +175,24 @@ func (v *verification) report() *Report {
 }
 
 func (v *verification) reportItem(it *item, r *Report) {
-	if it.first != nil {
-		n := ItemReport{ID: it.id, Case: it.first.Case, Exhibit: it.exhibit, Class: it.deposit.Class, Content: it.deposit.Content,
-			Deposited: it.first.Time, Steps: int64(len(it.events)), SHA256: it.deposit.Evidence.SHA256, Size: it.deposit.Evidence.Size, Opened: it.opened != nil,
-			Recipient: v.pkg.Recipient, Nonce: v.pkg.Nonce, Covers: v.pkg.Covers}
-		if s := v.history.Heads(); s != nil {
-			n.AsOf = s.Last.Time
-		}
-		n.Consent = v.consents(it)
-		if t := it.terms; t != nil {
-			n.Share = &Share{t.ID, it.status(n.AsOf), t.RecipientClass, t.Actions, t.Purpose, t.Jurisdiction, t.LegalBasis, t.Onward, t.NotBefore, t.Expires}
-		}
-		r.Items = append(r.Items, n)
-	}
-	for i, s := range it.events {
-		e := EventReport{Item: it.id, Step: int64(i) + 1, Entry: s.index, Leaf: s.leaf, Judged: s.judged}
-		switch {
-		case s.until != 0:
-			e.What = "A step that may not be shown until " + date(s.until) + "."
-		case s.Event == nil && s.leaf.IsZero():
-			continue
-		case s.Event == nil:
-			e.What = "A step in a form that this verifier does not know. Nothing of it is shown."
-		default:
-			e.Kind, e.Time, e.Role, e.Organization, e.Actor, e.What = s.Kind, s.Time, s.Actor.Role, s.Actor.Organization, s.Actor.ID, what(s.Event)
-			if !s.judged {
-				e.What = "Claimed, but not accepted: " + e.What
-			}
-		}
-		r.Events = append(r.Events, e)
-	}
+	r.Events = append(r.Events, it.steps...)
 	if it.opened != nil {
 		r.opened = append(r.opened, *it.opened)
 	}
+	if it.deposit == nil {
+		return
+	}
+	n := ItemReport{ID: it.id, Case: it.deposit.of, Exhibit: it.exhibit, Class: it.deposit.class, Content: it.deposit.content,
+		Deposited: it.deposit.time, Steps: v.history.Len(evidence.ItemOf(it.id)), SHA256: it.deposit.SHA256, Size: it.deposit.Size, Opened: it.opened != nil,
+		Recipient: v.pkg.Recipient, Nonce: v.pkg.Nonce, Covers: v.pkg.Covers}
+	if s := v.history.Heads(); s != nil {
+		n.AsOf = s.Last.Time
+	}
+	n.Consent = v.consents(it)
+	if t := it.terms; t != nil {
+		n.Share = &Share{t.ID, it.status(n.AsOf), t.RecipientClass, t.Actions, t.Purpose, t.Jurisdiction, t.LegalBasis, t.Onward, t.NotBefore, t.Expires}
+	}
+	r.Items = append(r.Items, n)
 }
 
 // status is what became of the share by at: that its time has run out needs no event.

@@ -124,6 +124,15 @@ func TestVerifyFoldedDescription(t *testing.T) {
 	wanted(t, r, Refused, CheckContent, ReasonDescriptionForm)
 }
 
+// What a person called the file never names one, but for a plain extension.
+func TestExtension(t *testing.T) {
+	for name, want := range map[string]string{"a.JPG": ".JPG", "a.tar.gz": ".gz", "a": "", "a.b/../c": "", "a.\x1b[2J": "", "": ""} {
+		if got := plainExtension.FindString(name); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+}
+
 func alone(e *ev.Event) {
 	d := e.Details.(*ev.ItemDepositedDetails)
 	d.Class, d.Evidence = ev.DescriptionOnly, ev.Evidence{SHA256: ev.SHA256(nil), Tree: ev.SHA256(nil)}
@@ -136,7 +145,7 @@ func TestVerifyDescriptionAlone(t *testing.T) {
 	if shows := fmt.Sprint(r.Shows); !strings.Contains(shows, "there is no file") || strings.Contains(shows, "the opened file") {
 		t.Error(shows)
 	}
-	if o := r.Opened(); len(o) != 1 || !o[0].NoFile || o[0].Stated.Name != "finding.txt" {
+	if o := r.Opened(); len(o) != 1 || !o[0].NoFile || o[0].Extension != ".txt" {
 		t.Errorf("%+v", o)
 	}
 	r = described(t, "", func(string, int) string {

@@ -3,6 +3,7 @@ package dossier
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
 )
@@ -22,6 +23,7 @@ var sentences = map[string]string{
 	ReasonComplete:        "The proof that nothing is missing is not in its proper form.",
 	ReasonWithheldForm:    "The stand-in for a withheld step is not in its proper form.",
 	ReasonReceipt:         "The proof of entry is not in its proper form.",
+	ReasonTooMuch:         "To judge this step, more has to be kept in mind than a package may ask for.",
 	ReasonTooMany:         "The package has more steps than a package may have.",
 	ReasonStreamTwice:     "A record is there twice.",
 	ReasonUnreadable:      "A file could not be read.",
@@ -224,6 +226,9 @@ var limits = []string{
 	"That all states of the record book named here belong to one history: the book's own key alone vouches for that.",
 }
 
+// maxNamed is how many files are named that are not looked at.
+const maxNamed = 8
+
 // explain says what the package shows and what it does not.
 func (v *verification) explain(r *Report) {
 	for _, c := range r.Checks {
@@ -231,11 +236,22 @@ func (v *verification) explain(r *Report) {
 			r.DoesNotShow = append(r.DoesNotShow, c.Detail)
 		}
 	}
+	if v.history != nil && v.history.backwards > 2*evidence.Clock { // which two honest clocks can differ by
+		r.DoesNotShow = append(r.DoesNotShow, "When things happened: times that signers state run against the order of entry, by up to "+
+			v.history.backwards.Round(time.Second).String()+".")
+	}
 	if v.pkg != nil {
+		var others []string
 		for _, f := range v.pkg.under("log/") {
 			if f.Path != "log/checkpoint" && f.Path != "log/heads.sigstore.json" {
-				r.DoesNotShow = append(r.DoesNotShow, "What is in "+f.Path+": this verifier does not look at it.")
+				others = append(others, f.Path)
 			}
+		}
+		if n := len(others); n > maxNamed {
+			others = append(others[:maxNamed], fmt.Sprintf("%d other files under log", n-maxNamed))
+		}
+		for _, name := range others {
+			r.DoesNotShow = append(r.DoesNotShow, "What is in "+name+": this verifier does not look at it.")
 		}
 		r.DoesNotShow = append(r.DoesNotShow, v.forOthers()...)
 	}

@@ -38,10 +38,13 @@ func subtrees(leaf tlog.Hash, index, size int64, proof [][]byte, f func(subtree,
 	}
 }
 
-// checkFork refuses a receipt whose proof disagrees with that of the publication about a part of the log that both have. Receipts of
-// smaller trees may have no such part: what remains is for consistency proofs.
-func (h *History) checkFork(c *chain, o opening, cp tlog.Checkpoint) (err error) {
-	subtrees(tlog.LeafHash(o.receipt.Leaf()), o.receipt.Index(), cp.Size, o.receipt.Proof(), func(s subtree, hash tlog.Hash) {
+// checkFork refuses a proof, of an event or of what stands for a withheld one, that disagrees with that of the publication about a part
+// of the log that both have. Proofs in smaller trees may have no such part: what remains is for consistency proofs.
+func (h *History) checkFork(c *chain, leaf tlog.Hash, index int64, proof [][]byte, cp tlog.Checkpoint) (err error) {
+	if c != h.book && cp == h.published {
+		return nil // both proofs lead to one root
+	}
+	subtrees(leaf, index, cp.Size, proof, func(s subtree, hash tlog.Hash) {
 		if c == h.book {
 			h.past[s] = hash
 		} else if other, ok := h.past[s]; ok && other != hash {

@@ -1,6 +1,7 @@
 package dossier
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"slices"
@@ -14,7 +15,7 @@ const textWidth = 80
 // WriteText writes the report for people, at most 80 columns wide: the verdict, what was not required, why, what it shows and does not
 // show, the share, the steps, the checks (INTERFACE §7, §9).
 func (r *Report) WriteText(w io.Writer) error {
-	t := text{}
+	t := text{bufio.NewWriter(w)}
 	t.lines(strings.ToUpper(string(r.Verdict)), r.headline())
 	for _, c := range r.Checks {
 		if c.Result == NotRequired {
@@ -63,13 +64,15 @@ func (r *Report) WriteText(w io.Writer) error {
 		t.lines("", "For the key "+tlog.SixGroups(n.Recipient))
 		t.lines("", fmt.Sprintf("Made under the first %d entries of the record book.", n.Covers))
 	}
+	events := r.Events // item by item, in the order of the items
 	for _, n := range r.Items {
 		t.blank()
 		t.lines("Steps", n.name()+", "+string(n.ID))
-		for _, e := range r.Events {
-			if e.Item == n.ID {
-				t.step(e)
-			}
+		for len(events) > 0 && events[0].Item < n.ID { // of an item of which nothing is known
+			events = events[1:]
+		}
+		for ; len(events) > 0 && events[0].Item == n.ID; events = events[1:] {
+			t.step(events[0])
 		}
 	}
 	t.blank()
@@ -85,8 +88,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		t.lines(label, fmt.Sprintf("%-12s%s%s", c.Name, strings.ReplaceAll(string(c.Result), "_", " "), reason))
 	}
 	t.lines("", r.tally())
-	_, err := io.WriteString(w, t.String())
-	return err
+	return t.Flush()
 }
 
 // headline is the sentence of the verdict (INTERFACE §7).
@@ -130,7 +132,7 @@ func (r *Report) tally() string {
 }
 
 // text is set in two columns: a label of 11 characters, and what it is about.
-type text struct{ strings.Builder }
+type text struct{ *bufio.Writer }
 
 const labelWidth = 11
 

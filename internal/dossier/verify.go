@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 
+	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/sealing"
 	"strongroom.example/strongroom/internal/tlog"
 )
@@ -25,6 +27,7 @@ func Verify(file io.ReaderAt, size int64, o Options) (*Report, error) {
 	p, err := Read(file, size)
 	if err == nil {
 		v.pkg = p
+		v.content = sync.OnceValue(func() evidence.Hash { return ContentDigest(p.Files) })
 		err = v.run()
 	}
 	if f := (Finding{}); errors.As(err, &f) {
@@ -45,6 +48,7 @@ type verification struct {
 	items   []item
 	opening bool // the items are opened with the identity
 	found   findings
+	content func() evidence.Hash // the content digest (FORMATS §11)
 }
 
 // run makes the checks. It stops early only where nothing is left to look at.

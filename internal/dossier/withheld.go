@@ -63,6 +63,9 @@ func (h *History) readWithheld(c *chain, i int, data []byte) {
 	if err == nil {
 		_, err = tlog.VerifyInclusion(tlog.Hash(w.LeafHash), w.Index, w.Hashes, cp)
 	}
+	if err == nil {
+		err = h.checkFork(c, tlog.Hash(w.LeafHash), w.Index, w.Hashes, cp)
+	}
 	if err != nil {
 		check, reason, err := logReason(err)
 		h.note(c, int64(i), check, Fail, reason, err)

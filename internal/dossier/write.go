@@ -81,11 +81,19 @@ func RecordFiles(x Excerpt, items []evidence.ItemID) ([]File, error) {
 		return nil, err
 	}
 	files := []File{BytesFile("log/heads.sigstore.json", x.Heads), BytesFile("log/checkpoint", heads.Checkpoint())}
+	events := int64(0)
 	for _, s := range x.Streams {
 		dir := folder(s.ID, s.ID.Type == evidence.ItemStream && slices.Contains(items, evidence.ItemID(s.ID.ID)))
-		complete, err := s.Length.Marshal()
+		length, err := s.length()
 		if err != nil {
 			return nil, err
+		}
+		complete, err := length.Marshal()
+		if err != nil {
+			return nil, err
+		}
+		if events += s.Events; events > MaxEvents || len(x.Streams) > MaxStreams {
+			return nil, evidence.Refuse(evidence.TooLarge, ReasonTooMany)
 		}
 		files = append(files, BytesFile(dir+"complete.json", complete))
 		for seq := range s.Events {

@@ -36,6 +36,7 @@ const (
 	firstOfJan80 = 1<<5 | 1 // MS-DOS date, year 0 being 1980
 
 	maxName      = 255
+	maxFiles     = 120_000  // FORMATS §1
 	maxDirectory = 24 << 20 // of more files than a manifest of MaxManifest bytes can list
 )
 
@@ -109,38 +110,48 @@ func (e entry) central() []byte {
 
 // layOut sets the offsets of entries, and returns the directory with the end record that follow the files, and the archive's size.
 func layOut(entries []entry) (tail []byte, size int64) {
-	le := binary.LittleEndian
-	var at int64
+	start := arrange(entries)
+	for _, e := range entries {
+		tail = append(tail, e.central()...)
+	}
+	tail = append(tail, ending(len(entries), start, int64(len(tail)))...)
+	return tail, start + int64(len(tail))
+}
+
+// arrange sets the offsets of entries, and returns where the directory begins.
+func arrange(entries []entry) (at int64) {
 	for i := range entries {
 		entries[i].offset = at
 		at += int64(len(entries[i].local())) + entries[i].size
 	}
-	for _, e := range entries {
-		tail = append(tail, e.central()...)
-	}
-	n, start, length := uint64(len(entries)), uint64(at), uint64(len(tail))
+	return at
+}
+
+// ending is what follows a directory of n files.
+func ending(files int, at, length int64) (b []byte) {
+	le := binary.LittleEndian
+	n, start, size := uint64(files), uint64(at), uint64(length)
 	if n >= max16 || start >= max32 {
-		tail = le.AppendUint32(tail, 0x06064b50)
-		tail = le.AppendUint64(tail, end64Size-20-12)
-		tail = le.AppendUint16(tail, zip64Version)
-		tail = le.AppendUint16(tail, zip64Version)
-		tail = append(tail, make([]byte, 8)...)
-		for _, v := range []uint64{n, n, length, start} {
-			tail = le.AppendUint64(tail, v)
+		b = le.AppendUint32(b, 0x06064b50)
+		b = le.AppendUint64(b, end64Size-20-12)
+		b = le.AppendUint16(b, zip64Version)
+		b = le.AppendUint16(b, zip64Version)
+		b = append(b, make([]byte, 8)...)
+		for _, v := range []uint64{n, n, size, start} {
+			b = le.AppendUint64(b, v)
 		}
-		tail = le.AppendUint32(tail, 0x07064b50)
-		tail = le.AppendUint32(tail, 0)
-		tail = le.AppendUint64(tail, start+length)
-		tail = le.AppendUint32(tail, 1)
+		b = le.AppendUint32(b, 0x07064b50)
+		b = le.AppendUint32(b, 0)
+		b = le.AppendUint64(b, start+size)
+		b = le.AppendUint32(b, 1)
 	}
-	tail = le.AppendUint32(tail, 0x06054b50)
-	tail = append(tail, 0, 0, 0, 0)
-	tail = le.AppendUint16(tail, uint16(min(n, max16)))
-	tail = le.AppendUint16(tail, uint16(min(n, max16)))
-	tail = le.AppendUint32(tail, uint32(min(length, max32)))
-	tail = le.AppendUint32(tail, uint32(min(start, max32)))
-	tail = append(tail, 0, 0)
-	return tail, at + int64(len(tail))
+	b = le.AppendUint32(b, 0x06054b50)
+	b = append(b, 0, 0, 0, 0)
+	b = le.AppendUint16(b, uint16(min(n, max16)))
+	b = le.AppendUint16(b, uint16(min(n, max16)))
+	b = le.AppendUint32(b, uint32(min(size, max32)))
+	b = le.AppendUint32(b, uint32(min(start, max32)))
+	return append(b, 0, 0)
 }
 
 var errZip = errors.New("dossier: not a ZIP archive in the form of a court package")
@@ -167,7 +178,7 @@ func readZip(r io.ReaderAt, size int64) ([]entry, error) {
 		}
 		n, length, start = int64(le.Uint64(end[32:])), int64(le.Uint64(end[40:])), int64(le.Uint64(end[48:]))
 	}
-	if length < 0 || length > maxDirectory || start < 0 || start != after-length || n < 0 || n > length/fileSize {
+	if length < 0 || length > maxDirectory || start < 0 || start != after-length || n < 0 || n > min(maxFiles, length/fileSize) {
 		return nil, errZip
 	}
 	tail := make([]byte, size-start)
@@ -177,14 +188,20 @@ func readZip(r io.ReaderAt, size int64) ([]entry, error) {
 	entries := make([]entry, 0, n)
 	for directory := tail[:length]; len(directory) > 0; {
 		e, used := readCentral(directory)
-		if used == 0 || !strictlyAfter(entries, e.name) {
+		if used == 0 || len(entries) == maxFiles || !strictlyAfter(entries, e.name) {
 			return nil, errZip
 		}
 		entries = append(entries, e)
 		directory = directory[used:]
 	}
-	if again, whole := layOut(entries); whole != size || !bytes.Equal(again, tail) {
+	if arrange(entries) != start || !bytes.Equal(ending(len(entries), start, length), tail[length:]) {
 		return nil, errZip
+	}
+	for _, e := range entries {
+		var found bool
+		if tail, found = bytes.CutPrefix(tail, e.central()); !found {
+			return nil, errZip
+		}
 	}
 	for _, e := range entries {
 		want := e.local()

@@ -4,13 +4,16 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
+	"strongroom.example/strongroom/internal/custody"
 	ev "strongroom.example/strongroom/internal/evidence"
 )
 
@@ -204,9 +207,20 @@ func FuzzParseManifest(f *testing.F) {
 	item := ev.NewID[ev.ItemID]()
 	f.Add(must(Manifest{Covers: 3, Grant: ev.NewID[ev.GrantID](), Items: []ev.ItemID{item}, Nonce: courtNonce, Recipient: ev.SHA256(nil), Vault: origin, Version: 1,
 		Files: []Listed{{"README.html", ev.SHA256(nil), 0}, {ItemPath(item, "key.age"), ev.SHA256(nil), 7}}}.Marshal()))
+	f.Add([]byte(`{"covers":3,"files":[],"grant":"","items":["` + string(item) + `"],"nonce":"` + courtNonce + `","recipient":"","vault":"vault.example","version":2}`))
+	genuine := must(os.ReadFile(vectors + "/genuine.zip"))
+	f.Add(must(Read(bytes.NewReader(genuine), int64(len(genuine)))).manifest())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if m, err := ParseManifest(b); err == nil && !bytes.Equal(must(m.Marshal()), b) {
+		m, err := ParseManifest(b)
+		if err == nil && !bytes.Equal(must(m.Marshal()), b) {
 			t.Fatal("parsed, but re-encodes to other bytes")
+		}
+		var slow Manifest // as encoding/json reads it
+		if json.Unmarshal(b, &slow) != nil {
+			slow = Manifest{}
+		}
+		if again, wrong := slow.Marshal(); (err == nil) != (wrong == nil && bytes.Equal(again, b)) {
+			t.Fatalf("%v, but read otherwise: %v", err, wrong)
 		}
 	})
 }
@@ -230,6 +244,30 @@ func FuzzParseWithheld(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if w, err := ParseWithheld(b); err == nil && !bytes.Equal(must(w.Marshal()), b) {
 			t.Fatal("parsed, but re-encodes to other bytes")
+		}
+	})
+}
+
+// FuzzOpen takes receipts and their leaves and statements apart.
+func FuzzOpen(f *testing.F) {
+	genuine := must(os.ReadFile(vectors + "/genuine.zip"))
+	p := must(Read(bytes.NewReader(genuine), int64(len(genuine))))
+	for _, l := range p.Files {
+		if strings.HasSuffix(l.Path, ".sigstore.json") {
+			f.Add(must(p.read(l.Path, maxReceipt)))
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		o, _, reason, err := open(data)
+		if (err == nil) != (reason == "") {
+			t.Fatalf("%q, %v", reason, err)
+		}
+		if err != nil {
+			return
+		}
+		Names(o.statement.Event())
+		if _, _, reason, _ := o.verify(new(custody.Keys)); reason == "" && !bytes.Equal(o.receipt.Marshal(), data) {
+			t.Fatal("verified, but re-encodes to other bytes")
 		}
 	})
 }

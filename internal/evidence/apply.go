@@ -9,6 +9,7 @@ import (
 type rule struct {
 	signers []Role // who can ever sign the kind; the rule narrows it to members, keyholders, recipients
 	thaw    bool   // passes while the item is frozen (RULES §4.4); says nothing for other streams
+	reads   bool   // passes, as what thaws does, in a restored vault that waits for its confirmation (RULES §3.7)
 	apply   func(*act) (State, error)
 }
 
@@ -24,8 +25,8 @@ var rules = map[Kind]rule{
 	ActorEnrolled:   {signers: everybody, apply: actorEnrolled}, // founders enrol themselves
 	ActorKeyRotated: {signers: []Role{Administrator, Custodian, Trustee}, apply: actorKeyRotated},
 	ActorConfirmed:  {signers: []Role{Administrator, Custodian, Trustee}, apply: actorConfirmed},
-	ActorSuspended:  {signers: []Role{Administrator, Custodian}, apply: actorSuspended},
-	ActorRevoked:    {signers: everybody, apply: actorRevoked}, // oneself
+	ActorSuspended:  {signers: []Role{Administrator, Custodian}, reads: true, apply: actorSuspended},
+	ActorRevoked:    {signers: everybody, reads: true, apply: actorRevoked}, // oneself
 
 	CaseOpened:         {signers: []Role{Clinician, Investigator, Custodian, Survivor, Advocate}, apply: caseOpened},
 	CaseMemberAdded:    {signers: []Role{Custodian}, apply: caseMemberAdded},
@@ -33,13 +34,13 @@ var rules = map[Kind]rule{
 	CaseKeyringChanged: {signers: []Role{Custodian}, apply: caseKeyringChanged},
 
 	ConsentGiven:     {signers: []Role{Clinician, Investigator, Survivor}, apply: consentGiven},
-	ConsentWithdrawn: {signers: members, apply: consentWithdrawn},
+	ConsentWithdrawn: {signers: members, reads: true, apply: consentWithdrawn},
 
 	ItemDeposited:       {signers: members, apply: itemDeposited},
 	ItemSealed:          {signers: members, apply: itemSealed},
-	ItemOpened:          {signers: keyholders, apply: itemOpened},
+	ItemOpened:          {signers: keyholders, reads: true, apply: itemOpened},
 	ItemVerified:        {signers: slices.Concat(keyholders, []Role{Vault}), thaw: true, apply: itemVerified},
-	ItemExported:        {signers: slices.Concat(keyholders, recipients), apply: itemExported},
+	ItemExported:        {signers: slices.Concat(keyholders, recipients), reads: true, apply: itemExported},
 	ItemEnvelopeAdded:   {signers: keyholders, apply: itemEnvelopeAdded},
 	ItemEnvelopeRemoved: {signers: slices.Concat(keyholders, []Role{Vault}), thaw: true, apply: itemEnvelopeRemoved},
 
@@ -48,12 +49,13 @@ var rules = map[Kind]rule{
 	GrantRefused:      {signers: []Role{Custodian, Survivor}, thaw: true, apply: grantRefused},
 	GrantRevoked:      {signers: slices.Concat(keyholders, []Role{Survivor}), thaw: true, apply: grantRevoked},
 	GrantExpired:      {signers: []Role{Vault}, thaw: true, apply: grantExpired},
-	GrantRedeemed:     {signers: recipients, apply: grantRedeemed},
+	GrantRedeemed:     {signers: recipients, reads: true, apply: grantRedeemed},
 	GrantAcknowledged: {signers: recipients, thaw: true, apply: grantAcknowledged},
 
-	VaultHeads:      {signers: []Role{Vault}, apply: vaultHeads},
+	VaultHeads:      {signers: []Role{Vault}, reads: true, apply: vaultHeads},
 	VaultConfigured: {signers: []Role{Administrator, Vault}, apply: vaultConfigured},
-	VaultConfirmed:  {signers: []Role{Custodian}, apply: vaultConfirmed},
+	VaultConfirmed:  {signers: []Role{Custodian}, reads: true, apply: vaultConfirmed},
+	VaultRestored:   {signers: []Role{Vault}, reads: true, apply: vaultRestored},
 }
 
 // act is an event on its way through the rules, with what every rule needs.
@@ -186,6 +188,9 @@ func (a *act) checkSigner(r rule) error {
 	}
 	if signer.Role == Vault && signer.ID != policy.Vault {
 		return Refuse(Forbidden, ReasonOtherVaultKey)
+	}
+	if !policy.Restored.IsZero() && !r.thaw && !r.reads {
+		return Refuse(Held, ReasonRestored)
 	}
 	a.policy = policy.At(a.Time)
 	return nil

@@ -347,9 +347,9 @@ type VaultRecoveredDetails struct {
 }
 
 type VaultRestoredDetails struct {
-	Backup Time  `json:"backup"`
+	Backup Time  `json:"backup"` // when it was taken
 	Before int64 `json:"before"` // log size in the backup
-	After  int64 `json:"after"`  // log size found
+	After  int64 `json:"after"`  // log size found: what lies between was taken from the log itself
 }
 
 type VaultIncidentDetails struct {

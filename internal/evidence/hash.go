@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 )
 
 // Hash is a SHA-256 value. In JSON it is 64 lower-case hexadecimal digits; the zero Hash is the empty string, which stands for
@@ -63,10 +64,10 @@ func (h *Hash) UnmarshalText(b []byte) error {
 // Fingerprint names an actor's pair of keys (FORMATS §9). The recovery recipient has no signing key and vault and administrators
 // have no age recipient: the missing part is empty.
 func Fingerprint(spki []byte, recipient string) Hash {
-	b := make([]byte, 0, 24+len(spki)+len(recipient))
-	b = append(b, "strongroom/actor/v1\x00"...)
-	b = append(b, spki...)
-	b = append(b, 0)
-	b = append(b, recipient...)
-	return SHA256(b)
+	h := sha256.New()
+	io.WriteString(h, "strongroom/actor/v1\x00")
+	h.Write(spki)
+	h.Write([]byte{0})
+	io.WriteString(h, recipient)
+	return Hash(h.Sum(nil))
 }

@@ -55,6 +55,15 @@ func ParseID[T id](s string) (T, error) {
 
 // ValidID reports whether v is well formed. 26 characters hold 130 bits: the last one must leave its two stray bits zero.
 func ValidID[T id](v T) bool {
-	code, ok := strings.CutPrefix(string(v), v.prefix()+"-")
-	return ok && len(code) == 26 && strings.Trim(code, idAlphabet) == "" && strings.IndexByte(idAlphabet, code[25])%4 == 0
+	p := v.prefix()
+	if len(v) != len(p)+27 || string(v[:len(p)]) != p || v[len(p)] != '-' {
+		return false
+	}
+	code := v[len(p)+1:]
+	for i := range len(code) {
+		if c := code[i]; (c < 'a' || c > 'z') && (c < '2' || c > '7') {
+			return false
+		}
+	}
+	return strings.IndexByte(idAlphabet, code[25])%4 == 0
 }

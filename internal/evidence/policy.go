@@ -62,11 +62,15 @@ func vaultConfigured(a *act) (State, error) {
 	return &s, nil
 }
 
-// vaultConfirmed ②: a custodian who saw the dry run. It takes effect after the wait now in force.
+// vaultConfirmed ②: a custodian who saw the dry run. It takes effect after the wait now in force; a restored vault is in service again at
+// once.
 func vaultConfirmed(a *act) (State, error) {
 	d := a.Details.(*VaultConfirmedDetails)
 	s := *a.policy
 	switch {
+	case !s.Restored.IsZero() && d.Event == s.Restored:
+		s.Last, s.Restored = a.tip, Hash{}
+		return &s, nil
 	case s.Proposed == nil || s.ProposedLeaf != d.Event:
 		return nil, Refuse(NotFound, ReasonProposal)
 	case s.Effective != 0:
@@ -77,6 +81,21 @@ func vaultConfirmed(a *act) (State, error) {
 	}
 	s.Last = a.tip
 	s.Effective = a.Time + Time(s.Policy.ConfirmWait)*1000
+	return &s, nil
+}
+
+// vaultRestored: the vault goes on from a backup. From here on it only lets read, withdraw and end, until a custodian has confirmed it. A
+// log is never put back to what it was: it has at least the size it had in the backup.
+func vaultRestored(a *act) (State, error) {
+	d := a.Details.(*VaultRestoredDetails)
+	switch {
+	case d.Before < 1 || d.After < d.Before:
+		return nil, errSize
+	case d.Backup > a.Time:
+		return nil, Refuse(Invalid, ReasonTimeOrder)
+	}
+	s := *a.policy
+	s.Last, s.Restored = a.tip, a.tip.Leaf
 	return &s, nil
 }
 

@@ -136,5 +136,6 @@ const (
 
 	ReasonPolicy   = "policy"   // the vault has no policy, or the configuration names what may not change here
 	ReasonProposal = "proposal" // there is no such configuration to confirm
+	ReasonRestored = "restored" // the vault was restored from a backup and waits for a custodian's confirmation
 	ReasonCovers   = "covers"   // the publication does not grow, or its numbers do not add up
 )

@@ -73,6 +73,7 @@ func TestWhoMayNot(t *testing.T) {
 		VaultConfigured: {[]Role{Administrator, Vault}, func(w *world) *Event {
 			return w.event("administrator", PolicyOf(origin), VaultConfigured, w.configuration())
 		}},
+		VaultRestored: {[]Role{Vault}, (*world).restoring},
 		VaultConfirmed: {[]Role{Custodian}, func(w *world) *Event {
 			d := w.configuration()
 			d.Policy.BinWait--
@@ -107,8 +108,8 @@ func TestWhoMayNot(t *testing.T) {
 			w.do(e)
 		})
 	}
-	if len(rules) != 28 {
-		t.Errorf("%d kinds are in service, the table has 28", len(rules))
+	if len(rules) != 29 {
+		t.Errorf("%d kinds are in service, the table has 29", len(rules))
 	}
 }
 

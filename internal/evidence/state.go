@@ -155,6 +155,7 @@ type PolicyState struct {
 	ProposedBy   ActorID                 `json:"proposed_by,omitempty"`
 	ProposedOrg  OrgID                   `json:"proposed_organization,omitempty"`
 	Effective    Time                    `json:"effective,omitempty"` // when a confirmed proposal takes effect; set by vault.confirmed
+	Restored     Hash                    `json:"restored,omitzero"`   // the vault.restored that waits for its confirmation
 }
 
 // HeadsState is the newest publication of the heads map.

@@ -3,7 +3,7 @@ package evidence
 import (
 	"cmp"
 	"crypto/sha256"
-	"regexp"
+	"strings"
 )
 
 // StreamType says what a chain of events is about (FORMATS §3).
@@ -87,7 +87,17 @@ type Head struct {
 
 func (h Head) Stream() Stream { return Stream{h.Type, h.ID} }
 
-var originPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$`)
-
-// ValidOrigin reports whether s is a bare lower-case host name (FORMATS §2).
-func ValidOrigin(s string) bool { return len(s) <= 253 && originPattern.MatchString(s) }
+// ValidOrigin reports whether s is a bare lower-case host name of at least two labels (FORMATS §2).
+func ValidOrigin(s string) bool {
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			if c := label[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+				return false
+			}
+		}
+	}
+	return len(s) <= 253 && strings.Contains(s, ".")
+}

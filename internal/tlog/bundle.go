@@ -2,112 +2,215 @@ package tlog
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
+	"slices"
+	"strconv"
+	"unicode/utf8"
 )
 
+// A receipt's one form is a Sigstore Bundle v0.3 as FORMATS §6 uses it: fixed text around a few fields, in the order of the fields in
+// sigstore_bundle.proto; bytes are standard base64, int64 strings. The signature has no keyid: stock verifiers compare one with the
+// key's SSH fingerprint and refuse any other. The hint names the key.
 const (
-	bundleMediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
-	entryKind       = "hashedrekord"
-	entryVersion    = "0.0.2"
+	bundleHint       = `{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"`
+	bundleIndex      = `"},"tlogEntries":[{"logIndex":"`
+	bundleLogID      = `","logId":{"keyId":"`
+	bundleProofIndex = `"},"kindVersion":{"kind":"hashedrekord","version":"0.0.2"},"inclusionProof":{"logIndex":"`
+	bundleRoot       = `","rootHash":"`
+	bundleSize       = `","treeSize":"`
+	bundleHashes     = `","hashes":[`
+	bundleCheckpoint = `],"checkpoint":{"envelope":`
+	bundleBody       = `}},"canonicalizedBody":"`
+	bundleEntryEnd   = `"}]`
+	bundleTimestamps = `,"timestampVerificationData":{"rfc3161Timestamps":[`
+	bundleTimestamp  = `{"signedTimestamp":"`
+	bundlePayload    = `},"dsseEnvelope":{"payload":"`
+	bundleType       = `","payloadType":`
+	bundleSignature  = `,"signatures":[{"sig":"`
+	bundleEnd        = `"}]}}`
 )
 
-// bundle is a Sigstore Bundle v0.3 as FORMATS §6 uses it, in the order of the
-// fields in sigstore_bundle.proto: bytes are standard base64, int64 strings.
-type bundle struct {
-	MediaType string   `json:"mediaType"`
-	Material  material `json:"verificationMaterial"`
-	DSSE      envelope `json:"dsseEnvelope"`
-}
-
-type material struct {
-	PublicKey struct {
-		// Hint is a string in the protobuf; FORMATS §6 makes it base64.
-		Hint []byte `json:"hint"`
-	} `json:"publicKey"`
-	Entries    []logEntry     `json:"tlogEntries"`
-	Timestamps *timestampData `json:"timestampVerificationData,omitempty"`
-}
-
-type logEntry struct {
-	Index int64 `json:"logIndex,string"`
-	LogID keyID `json:"logId"`
-	Kind  struct {
-		Kind    string `json:"kind"`
-		Version string `json:"version"`
-	} `json:"kindVersion"`
-	Proof inclusionProof `json:"inclusionProof"`
-	Body  []byte         `json:"canonicalizedBody"`
-}
-
-type keyID struct {
-	KeyID []byte `json:"keyId"`
-}
-
-type inclusionProof struct {
-	Index      int64    `json:"logIndex,string"`
-	RootHash   []byte   `json:"rootHash"`
-	TreeSize   int64    `json:"treeSize,string"`
-	Hashes     [][]byte `json:"hashes"`
-	Checkpoint struct {
-		Envelope string `json:"envelope"`
-	} `json:"checkpoint"`
-}
-
-type timestampData struct {
-	RFC3161 []signedTimestamp `json:"rfc3161Timestamps"`
-}
-
-type signedTimestamp struct {
-	Signed []byte `json:"signedTimestamp"`
-}
-
-type envelope struct {
-	Payload     []byte          `json:"payload"`
-	PayloadType string          `json:"payloadType"`
-	Signatures  []dsseSignature `json:"signatures"`
-}
-
-// dsseSignature has no keyid: stock verifiers compare one with the key's SSH
-// fingerprint and refuse any other. The hint names the key.
-type dsseSignature struct {
-	Sig []byte `json:"sig"`
-}
-
-// bundle returns the receipt as the struct that is encoded.
-func (r Receipt) bundle() bundle {
-	p := r.parts
-	entry := logEntry{Index: p.Index, LogID: keyID{p.LogID[:]}, Body: p.Leaf}
-	entry.Kind.Kind, entry.Kind.Version = entryKind, entryVersion
-	entry.Proof = inclusionProof{
-		Index:    p.Index,
-		RootHash: r.claimed.Root[:],
-		TreeSize: r.claimed.Size,
-		Hashes:   append([][]byte{}, p.Proof...),
-	}
-	entry.Proof.Checkpoint.Envelope = string(p.Checkpoint)
-
-	b := bundle{MediaType: bundleMediaType}
-	b.Material.PublicKey.Hint = p.KeyID[:]
-	b.Material.Entries = []logEntry{entry}
-	if len(p.Timestamps) > 0 {
-		b.Material.Timestamps = new(timestampData)
-		for _, token := range p.Timestamps {
-			b.Material.Timestamps.RFC3161 = append(b.Material.Timestamps.RFC3161, signedTimestamp{token})
+// appendBundle writes a receipt. claimed is what p.Checkpoint says.
+func appendBundle(b []byte, p ReceiptParts, claimed Checkpoint) []byte {
+	b64 := base64.StdEncoding.AppendEncode
+	number := func(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }
+	b = b64(append(b, bundleHint...), p.KeyID[:])
+	b = number(append(b, bundleIndex...), p.Index)
+	b = b64(append(b, bundleLogID...), p.LogID[:])
+	b = number(append(b, bundleProofIndex...), p.Index)
+	b = b64(append(b, bundleRoot...), claimed.Root[:])
+	b = number(append(b, bundleSize...), claimed.Size)
+	b = append(b, bundleHashes...)
+	for i, h := range p.Proof {
+		if i > 0 {
+			b = append(b, ',')
 		}
+		b = append(b64(append(b, '"'), h), '"')
 	}
-	b.DSSE = envelope{p.Payload, p.PayloadType, []dsseSignature{{p.Signature}}}
-	return b
+	b = appendText(append(b, bundleCheckpoint...), p.Checkpoint)
+	b = b64(append(b, bundleBody...), p.Leaf)
+	b = append(b, bundleEntryEnd...)
+	for i, token := range p.Timestamps {
+		before := ","
+		if i == 0 {
+			before = bundleTimestamps
+		}
+		b = append(b64(append(append(b, before...), bundleTimestamp...), token), `"}`...)
+	}
+	if len(p.Timestamps) > 0 {
+		b = append(b, "]}"...)
+	}
+	b = b64(append(b, bundlePayload...), p.Payload)
+	b = appendText(append(b, bundleType...), []byte(p.PayloadType))
+	b = b64(append(b, bundleSignature...), p.Signature)
+	return append(b, bundleEnd...)
 }
 
-func (m material) timestamps() [][]byte {
-	if m.Timestamps == nil {
+// scanned are the fields of a receipt, of which two stand there twice.
+type scanned struct {
+	ReceiptParts
+	proofIndex, size int64
+	root             Hash
+}
+
+// scanBundle takes a receipt apart. It is no judge of how the fields are spelled: its caller writes them again and compares.
+func scanBundle(data []byte) (f scanned, ok bool) {
+	s := scanner{rest: data}
+	f.KeyID = s.hash(bundleHint)
+	f.Index = s.number(bundleIndex)
+	f.LogID = s.hash(bundleLogID)
+	f.proofIndex = s.number(bundleProofIndex)
+	f.root = s.hash(bundleRoot)
+	f.size = s.number(bundleSize)
+	s.skip(bundleHashes)
+	f.Proof = [][]byte{}
+	for i := 0; s.at(`"`) || i > 0 && s.at(`,"`); i++ {
+		f.Proof = append(f.Proof, s.bytes(""))
+		s.skip(`"`)
+	}
+	f.Checkpoint = s.text(bundleCheckpoint)
+	f.Leaf = s.bytes(bundleBody)
+	s.skip(bundleEntryEnd)
+	if s.at(bundleTimestamps) {
+		for i := 0; i == 0 || s.at(","); i++ {
+			f.Timestamps = append(f.Timestamps, s.bytes(bundleTimestamp))
+			s.skip(`"}`)
+		}
+		s.skip("]}")
+	}
+	f.Payload = s.bytes(bundlePayload)
+	f.PayloadType = string(s.text(bundleType))
+	f.Signature = s.bytes(bundleSignature)
+	s.skip(bundleEnd)
+	return f, !s.failed && len(s.rest) == 0
+}
+
+// scanner takes fields off the text that remains, each behind the fixed text before it.
+type scanner struct {
+	rest   []byte
+	failed bool
+}
+
+func (s *scanner) at(fixed string) bool {
+	rest, found := bytes.CutPrefix(s.rest, []byte(fixed))
+	s.rest = rest
+	return found
+}
+
+func (s *scanner) skip(fixed string) {
+	if !s.at(fixed) {
+		s.fail()
+	}
+}
+
+// fail lets nothing be read any more.
+func (s *scanner) fail() { s.rest, s.failed = nil, true }
+
+// upTo takes what stands behind before, up to the next quotation mark.
+func (s *scanner) upTo(before string) []byte {
+	s.skip(before)
+	n := bytes.IndexByte(s.rest, '"')
+	if n < 0 {
+		s.fail()
 		return nil
 	}
-	var tokens [][]byte
-	for _, t := range m.Timestamps.RFC3161 {
-		tokens = append(tokens, t.Signed)
+	field := s.rest[:n]
+	s.rest = s.rest[n:]
+	return field
+}
+
+func (s *scanner) bytes(before string) []byte {
+	field := s.upTo(before)
+	b := make([]byte, base64.StdEncoding.DecodedLen(len(field)))
+	n, err := base64.StdEncoding.Decode(b, field)
+	if err != nil {
+		s.fail()
 	}
-	return tokens
+	return b[:n]
+}
+
+func (s *scanner) hash(before string) Hash {
+	b := s.bytes(before)
+	if len(b) != len(Hash{}) {
+		s.fail()
+		return Hash{}
+	}
+	return Hash(b)
+}
+
+func (s *scanner) number(before string) int64 {
+	n, err := strconv.ParseInt(string(s.upTo(before)), 10, 64)
+	if err != nil {
+		s.fail()
+	}
+	return n
+}
+
+// text takes a JSON string with its quotes.
+func (s *scanner) text(before string) []byte {
+	s.skip(before)
+	end := 1
+	for end < len(s.rest) && s.rest[end] != '"' {
+		if s.rest[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	if end >= len(s.rest) {
+		s.fail()
+		return nil
+	}
+	literal := s.rest[:end+1]
+	s.rest = s.rest[end+1:]
+	if plain := bytes.ReplaceAll(literal[1:end], []byte(`\n`), []byte("\n")); bytes.IndexByte(plain, '\\') < 0 {
+		return plain
+	}
+	var decoded string
+	if json.Unmarshal(literal, &decoded) != nil {
+		s.fail()
+	}
+	return []byte(decoded)
+}
+
+// appendText writes a JSON string as ProtoJSON and JCS do, without escaping for HTML.
+func appendText(b, text []byte) []byte {
+	strange := func(c byte) bool { return c < ' ' && c != '\n' || c == '"' || c == '\\' }
+	if slices.ContainsFunc(text, strange) || !utf8.Valid(text) || bytes.Contains(text, []byte("\u2028")) || bytes.Contains(text, []byte("\u2029")) {
+		literal, err := marshalJSON(string(text))
+		if err != nil {
+			panic("tlog: text does not encode: " + err.Error()) // every string does
+		}
+		return append(b, literal...)
+	}
+	b = append(b, '"')
+	for line := range bytes.Lines(text) {
+		line, ended := bytes.CutSuffix(line, []byte("\n"))
+		if b = append(b, line...); ended {
+			b = append(b, `\n`...)
+		}
+	}
+	return append(b, '"')
 }
 
 // marshalJSON encodes as ProtoJSON and JCS do, without escaping for HTML.

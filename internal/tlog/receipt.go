@@ -80,9 +80,7 @@ func NewReceipt(p ReceiptParts) (Receipt, error) {
 		}
 	}
 	r := Receipt{parts: p, claimed: claimed}
-	if r.json, err = marshalJSON(r.bundle()); err != nil {
-		return Receipt{}, err
-	}
+	r.json = appendBundle(make([]byte, 0, 2<<10+len(p.Payload)*3/2), p, claimed)
 	if len(r.json) > MaxReceiptSize+(len(p.Payload)+2)/3*4 {
 		return Receipt{}, malformed("receipt is too large")
 	}
@@ -97,40 +95,18 @@ func ParseReceipt(data []byte) (Receipt, error) {
 	if len(data) > maxReceiptJSON {
 		return Receipt{}, malformed("receipt is too large")
 	}
-	var b bundle
-	if err := unmarshalJSON(data, &b); err != nil {
+	f, ok := scanBundle(data)
+	switch {
+	case !ok:
 		return Receipt{}, malformed("receipt is not a bundle")
-	}
-	entry, ok := only(b.Material.Entries)
-	signature, signed := only(b.DSSE.Signatures)
-	if !ok || !signed {
-		return Receipt{}, malformed("receipt has not one entry and one signature")
-	}
-	logID, okLog := asHash(entry.LogID.KeyID)
-	root, okRoot := asHash(entry.Proof.RootHash)
-	keyID, okKey := asHash(b.Material.PublicKey.Hint)
-	if !okLog || !okRoot || !okKey {
-		return Receipt{}, malformed("receipt has something else for a hash")
-	}
-	if entry.Index != entry.Proof.Index {
+	case f.proofIndex != f.Index:
 		return Receipt{}, refuse(ErrIndex, "two log indexes")
 	}
-	r, err := NewReceipt(ReceiptParts{
-		LogID:       logID,
-		Leaf:        entry.Body,
-		Index:       entry.Index,
-		Proof:       entry.Proof.Hashes,
-		Checkpoint:  []byte(entry.Proof.Checkpoint.Envelope),
-		Timestamps:  b.Material.timestamps(),
-		PayloadType: b.DSSE.PayloadType,
-		Payload:     b.DSSE.Payload,
-		Signature:   signature.Sig,
-		KeyID:       keyID,
-	})
+	r, err := NewReceipt(f.ReceiptParts)
 	if err != nil {
 		return Receipt{}, err
 	}
-	if entry.Proof.TreeSize != r.claimed.Size || root != r.claimed.Root {
+	if f.size != r.claimed.Size || f.root != r.claimed.Root {
 		return Receipt{}, &Error{Reason: ErrCheckpoint}
 	}
 	if !bytes.Equal(r.json, data) {
@@ -179,24 +155,18 @@ func (r Receipt) Checkpoint() []byte { return r.parts.Checkpoint }
 // where no authority is configured.
 func (r Receipt) Timestamps() [][]byte { return r.parts.Timestamps }
 
+// Signed returns the signed event: payload type, payload, raw signature.
+func (r Receipt) Signed() (payloadType string, payload, signature []byte) {
+	return r.parts.PayloadType, r.parts.Payload, r.parts.Signature
+}
+
+// KeyID returns the key id of the signer, as the bundle's hint names it.
+func (r Receipt) KeyID() Hash { return r.parts.KeyID }
+
 // DSSE returns the signed event: its payload, the raw signature and, in
 // lower-case hex, the key id of its signer as the bundle's hint names it.
 func (r Receipt) DSSE() (payloadType string, payload, signature []byte, keyid string) {
 	return r.parts.PayloadType, r.parts.Payload, r.parts.Signature, r.parts.KeyID.String()
-}
-
-func asHash(b []byte) (h Hash, ok bool) {
-	if len(b) != len(h) {
-		return Hash{}, false
-	}
-	return Hash(b), true
-}
-
-func only[T any](list []T) (one T, ok bool) {
-	if len(list) != 1 {
-		return one, false
-	}
-	return list[0], true
 }
 
 func printable(s string) bool {

@@ -141,6 +141,7 @@ func FuzzParseReceipt(f *testing.F) {
 		f.Add([]byte(v.Input.Receipt))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		sameReceipt(t, data)
 		r, err := ParseReceipt(data)
 		if err != nil {
 			return

@@ -103,3 +103,34 @@ func TestParseHash(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParsePolicy: no text panics, and what is read answers both questions.
+func FuzzParsePolicy(f *testing.F) {
+	for _, v := range readVectors[trustInput](f, "trust.json") {
+		if trust, err := ParseTrust([]byte(v.Input.Trust)); err == nil {
+			f.Add(trust.WitnessPolicy())
+		}
+	}
+	f.Add("")
+	f.Add("log vault.example+1234abcd+AAAA\nwitness a x\ngroup g 1 a\nquorum g\n")
+	f.Add("group auditors any auditors\nquorum auditors\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if p, err := ParsePolicy(text); err == nil {
+			if again, err := ParsePolicy(text + "\n"); err == nil && (again.RequiresWitnesses() != p.RequiresWitnesses() || again.RequiresAuditors() != p.RequiresAuditors()) {
+				t.Fatal("an empty line changes the policy")
+			}
+		}
+	})
+}
+
+func FuzzParseSixGroups(f *testing.F) {
+	f.Add(SixGroups([32]byte{1}))
+	f.Add("00000-00000 00000\n000000000000000")
+	f.Fuzz(func(t *testing.T, typed string) {
+		if shown, err := ParseSixGroups(typed); err == nil {
+			if again, err := ParseSixGroups(shown); err != nil || again != shown {
+				t.Fatalf("%q is shown as %q, which is read as %q, %v", typed, shown, again, err)
+			}
+		}
+	})
+}

@@ -190,3 +190,7 @@ func canonical(v any) ([]byte, error) {
 	}
 	return jsoncanonicalizer.Transform(plain)
 }
+
+type keyID struct {
+	KeyID []byte `json:"keyId"`
+}

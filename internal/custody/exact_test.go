@@ -1,0 +1,84 @@
+package custody
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+
+	ev "strongroom.example/strongroom/internal/evidence"
+)
+
+// Every statement of a known kind in the vectors that is accepted without reserve is read the quick way, or is one of those that the
+// quick way leaves to the other; both read the same.
+func TestExact(t *testing.T) {
+	for _, file := range []string{"kinds.json", "statements.json"} {
+		for _, v := range readVectors(t, file) {
+			payload, _, err := readDSSE([]byte(v.DSSE), PayloadType, ev.MaxStatement)
+			if err != nil {
+				continue
+			}
+			quick := sameReading(t, payload)
+			if file == "kinds.json" && !quick && v.Name != string(ev.VaultConfigured) { // its witness policy has lines
+				t.Errorf("%s is not read the quick way", v.Name)
+			}
+		}
+	}
+}
+
+// sameReading reads a payload in both ways and reports whether the quick one could.
+func sameReading(t *testing.T, payload []byte) bool {
+	t.Helper()
+	quick, ok := exactStatement(payload)
+	slow, unknown, err := readAny(payload)
+	if ok && (err != nil || unknown != nil || !reflect.DeepEqual(quick, slow)) {
+		t.Fatalf("%s\nis read as %+v\nand as %+v, %v, %v", payload, quick, slow, unknown, err)
+	}
+	return ok
+}
+
+// Bytes of a statement of every kind are changed, left out and doubled: whatever the quick way still reads, the other reads alike.
+func TestExactIsStrict(t *testing.T) {
+	const bytes = " \"\\,:[]{}01aF\x00\x7f\xff"
+	for _, v := range readVectors(t, "kinds.json") {
+		payload, _, err := readDSSE([]byte(v.DSSE), PayloadType, ev.MaxStatement)
+		if err != nil {
+			t.Fatal(err)
+		}
+		step := 1 + len(payload)/(100/stride+10)
+		for i := rand.IntN(step); i < len(payload); i += step {
+			changed := slices.Clone(payload)
+			changed[i] = bytes[rand.IntN(len(bytes))]
+			sameReading(t, changed)
+			sameReading(t, slices.Delete(slices.Clone(payload), i, i+1))
+			sameReading(t, slices.Insert(slices.Clone(payload), i, payload[i]))
+		}
+	}
+}
+
+func BenchmarkExact(b *testing.B) {
+	for _, v := range readVectors(b, "kinds.json") {
+		if v.Name != string(ev.ItemOpened) {
+			continue
+		}
+		payload, _, err := readDSSE([]byte(v.DSSE), PayloadType, ev.MaxStatement)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run("quick", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, ok := exactStatement(payload); !ok {
+					b.Fatal("not read")
+				}
+			}
+		})
+		b.Run("any", func(b *testing.B) {
+			for b.Loop() {
+				if _, _, err := readAny(payload); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

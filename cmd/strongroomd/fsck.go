@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +14,7 @@ import (
 type damaged int
 
 func (d damaged) Error() string {
-	return fmt.Sprintf("%d damages found; nothing was changed", int(d))
+	return fmt.Sprintf("%d damages found", int(d))
 }
 func (d damaged) ExitCode() int { return 1 }
 
@@ -24,40 +25,71 @@ func fsckCommand() *cobra.Command {
 		Use:   "fsck",
 		Short: "Re-read and check everything in a vault that is not running",
 		Long: `Checks every event against its signature, the law and the log; the log against the
-records; heads, checkpoints, attachments and objects against what events name.
-Changes nothing.
+records; heads, checkpoints, lists and directories against what the events make of
+them; attachments and objects against what the events name. Changes nothing, and
+says of each damage what is still intact and what helps.
 
 Exit code: 0 nothing found, 1 damage found and listed, 2 could not look.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			found := []daemon.Damage{}
-			examined, err := daemon.Fsck(c.Context(), p.data, p.options(), func(d daemon.Damage) {
-				found = append(found, d)
-				if !asJSON {
-					fmt.Fprintf(c.OutOrStdout(), "Damage     %s: %s\n", d.Where, d.What)
-				}
-			})
+			list := lister{out: c.OutOrStdout(), silent: asJSON, found: []daemon.Damage{}}
+			examined, err := daemon.Fsck(c.Context(), p.data, p.options(), list.add)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				err := json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"damage": found, "examined": examined})
-				if err != nil {
-					return err
-				}
+				err = json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"damage": list.found, "examined": examined})
 			} else {
 				fmt.Fprintf(c.OutOrStdout(), "Examined   %s\n", examined.Summary())
 			}
-			if len(found) > 0 {
-				return damaged(len(found))
+			if err == nil {
+				err = list.verdict()
 			}
-			if !asJSON {
+			if err == nil && !asJSON {
 				fmt.Fprintln(c.OutOrStdout(), "Clean      nothing is missing or altered")
 			}
-			return nil
+			return err
 		},
 	}
 	p.flags(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
+}
+
+// lister prints damage as it is found. What helps is said once for each kind.
+type lister struct {
+	out    io.Writer
+	silent bool
+	found  []daemon.Damage
+	said   string
+}
+
+func (l *lister) add(d daemon.Damage) {
+	l.found = append(l.found, d)
+	if l.silent {
+		return
+	}
+	word := "Damage"
+	if d.Harmless {
+		word = "Note"
+	}
+	fmt.Fprintf(l.out, "%-10s %s: %s\n", word, d.Where, d.What)
+	if d.Do != l.said {
+		fmt.Fprintf(l.out, "           %s\n", d.Do)
+	}
+	l.said = d.Do
+}
+
+// verdict is the exit code for what was found.
+func (l *lister) verdict() error {
+	n := 0
+	for _, d := range l.found {
+		if !d.Harmless {
+			n++
+		}
+	}
+	if n > 0 {
+		return damaged(n)
+	}
+	return nil
 }

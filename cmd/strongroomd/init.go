@@ -25,10 +25,12 @@ import (
 type place struct {
 	data       string
 	passphrase string
+	config     string
 }
 
 func (p *place) flags(c *cobra.Command) {
 	c.Flags().StringVar(&p.data, "data", defaultFolder(), "the vault's folder")
+	c.Flags().StringVar(&p.config, "config", "", "configuration file (default: strongroomd.yaml in the vault's folder, if there is one)")
 	c.Flags().StringVar(&p.passphrase, "passphrase-file", "", "file with the passphrase of the vault's keys (default: the one that init made)")
 }
 
@@ -47,6 +49,7 @@ func defaultFolder() string {
 func (p *place) options() daemon.Options {
 	return daemon.Options{
 		PassphraseFile: p.passphrase,
+		ConfigFile:     p.config,
 		Tool:           evidence.Tool{Name: "strongroomd", Version: version(), Build: build()},
 		Limits:         vault.DefaultLimits,
 		Now:            time.Now,
@@ -112,7 +115,7 @@ The recovery recipient belongs to an age identity that is kept offline
 }
 
 func create(ctx context.Context, out io.Writer, p place, origin string) error {
-	name, err := daemon.Create(ctx, p.data, origin, p.passphrase, time.Now())
+	name, err := daemon.Create(ctx, p.data, origin, p.options())
 	if errors.Is(err, daemon.ErrExists) {
 		return fmt.Errorf("%w: %s", err, p.data)
 	}

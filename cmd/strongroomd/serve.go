@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -13,69 +14,103 @@ import (
 	"strongroom.example/strongroom/internal/daemon"
 )
 
+// site is where and how a vault is served.
+type site struct {
+	listen, cert, key, addressFile string
+	proxies                        []string
+}
+
 func serveCommand() *cobra.Command {
 	var p place
-	var listen, cert, key, addressFile string
+	var s site
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the vault",
 		Long: `Opens the vault, checks that log, records and last checkpoint belong together, and
-serves until it is told to stop (Ctrl-C or SIGTERM). On an address that other
-machines can reach it needs a certificate.`,
+serves until it is told to stop (Ctrl-C or SIGTERM). It speaks TLS 1.3 and
+nothing else.
+
+On an address that other machines can reach it needs a certificate. For clients
+on this machine it makes one itself and keeps it in the vault's folder; give
+them the address that is printed as a whole: what follows the # is the
+certificate's number, and they accept no other.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			l, err := listener(listen, cert, key)
-			if err != nil {
-				return err
-			}
-			defer l.Close()
-			return serve(c.Context(), p, l, addressFile, cert != "")
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return serve(c.Context(), p, s) },
 	}
 	p.flags(c)
-	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8443", "address to listen on; port 0 takes a free one")
-	c.Flags().StringVar(&cert, "tls-cert", "", "certificate chain (PEM)")
-	c.Flags().StringVar(&key, "tls-key", "", "the certificate's key (PEM)")
-	c.Flags().StringVar(&addressFile, "address-file", "", "write the address to this file once the vault is open")
+	c.Flags().StringVar(&s.listen, "listen", "127.0.0.1:8443", "address to listen on; port 0 takes a free one")
+	c.Flags().StringVar(&s.cert, "tls-cert", "", "certificate chain (PEM)")
+	c.Flags().StringVar(&s.key, "tls-key", "", "the certificate's key (PEM)")
+	c.Flags().StringVar(&s.addressFile, "address-file", "", "write the address to this file once the vault is open")
+	c.Flags().StringArrayVar(&s.proxies, "trusted-proxy", nil,
+		"network of a proxy (10.0.0.0/8) whose X-Forwarded-For says where requests come from; repeat it for each")
 	c.MarkFlagsRequiredTogether("tls-cert", "tls-key")
 	return c
 }
 
-// listener never listens in the clear where another machine could listen in.
-func listener(address, cert, key string) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(address)
+func serve(ctx context.Context, p place, s site) (err error) {
+	options := p.options()
+	if options.TrustedProxies, err = networks(s.proxies); err != nil {
+		return err
+	}
+	certificate, err := s.certificate()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if cert == "" {
-		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return nil, errors.New("without --tls-cert and --tls-key only loopback addresses are served")
-		}
-		return net.Listen("tcp", address)
-	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
+	l, err := net.Listen("tcp", s.listen)
 	if err != nil {
-		return nil, fmt.Errorf("certificate: %w", err)
+		return err
 	}
-	return tls.Listen("tcp", address, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"}})
-}
-
-func serve(ctx context.Context, p place, l net.Listener, addressFile string, encrypted bool) (err error) {
-	d, err := daemon.Open(ctx, p.data, p.options())
+	defer l.Close()
+	d, err := daemon.Open(ctx, p.data, options)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	scheme := "http"
-	if encrypted {
-		scheme = "https"
+	address := "https://" + l.Addr().String()
+	if certificate == nil {
+		own, err := d.Loopback()
+		if err != nil {
+			return fmt.Errorf("certificate: %w", err)
+		}
+		certificate, address = own.Certificate, address+"#sha256:"+own.Fingerprint().String()
 	}
-	address := scheme + "://" + l.Addr().String()
 	fmt.Fprintf(os.Stderr, "Serving    %s\nAddress    %s\n", d.Origin(), address)
-	if addressFile != "" {
-		if err := os.WriteFile(addressFile, []byte(address+"\n"), 0o600); err != nil {
+	if s.addressFile != "" {
+		if err := os.WriteFile(s.addressFile, []byte(address+"\n"), 0o600); err != nil {
 			return err
 		}
 	}
-	return d.Serve(ctx, l)
+	return d.Serve(ctx, l, certificate)
+}
+
+// certificate reads the given one. None is nil, and good enough only where no other machine comes.
+func (s site) certificate() (daemon.Certificate, error) {
+	if s.cert != "" {
+		pair, err := tls.LoadX509KeyPair(s.cert, s.key)
+		if err != nil {
+			return nil, fmt.Errorf("certificate: %w", err)
+		}
+		return func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &pair, nil }, nil
+	}
+	host, _, err := net.SplitHostPort(s.listen)
+	if err != nil {
+		return nil, err
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, errors.New("without --tls-cert and --tls-key only loopback addresses are served")
+	}
+	return nil, nil
+}
+
+func networks(list []string) ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for _, text := range list {
+		n, err := netip.ParsePrefix(text)
+		if err != nil || n != n.Masked() {
+			return nil, fmt.Errorf("--trusted-proxy %s is not a network such as 10.0.0.0/8", text)
+		}
+		networks = append(networks, n)
+	}
+	return networks, nil
 }

@@ -114,7 +114,9 @@ func TestCrash(t *testing.T) {
 		t.Error("hardly anything was acknowledged")
 	}
 	for _, d := range examine(t, dir) {
-		t.Errorf("%s: %s", d.Where, d.What)
+		if !d.Harmless { // a kill between object and event leaves an object that no event names
+			t.Errorf("%s: %s", d.Where, d.What)
+		}
 	}
 }
 

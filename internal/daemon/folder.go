@@ -8,7 +8,10 @@
 //	<dir>/records.db     records (SQLite)
 //	<dir>/log.db         the log's tree (Trillian on bbolt)
 //	<dir>/checkpoint     the last signed checkpoint, kept apart from both
-//	<dir>/objects/       ciphertext
+//	<dir>/objects/       ciphertext, unless the configuration names a bucket for it
+//	<dir>/strongroomd.yaml  the configuration, if the operator put one there
+//	<dir>/operator.sock  where a running server answers backup and scrub
+//	<dir>/tls/           the certificate for clients on the same machine, made when it is first needed
 //	<dir>/keys/          the log's and the vault's signing keys, encrypted under keys/passphrase or a passphrase of one's own
 package daemon
 
@@ -30,6 +33,7 @@ var (
 	ErrNoVault    = errors.New("there is no vault in this folder; make one with: strongroomd init")
 	ErrNotFounded = errors.New("this vault has no founders yet; finish it with: strongroomd init --founder FILE --founder FILE --recovery RECIPIENT")
 	ErrExists     = errors.New("there is a vault in this folder already")
+	errSettings   = errors.New("vault.json is damaged")
 	ErrUnsettled  = errors.New("this folder holds a vault whose vault.json is missing; put vault.json back from a backup")
 )
 
@@ -46,6 +50,7 @@ func (f folder) records() string    { return f.path("records.db") }
 func (f folder) log() string        { return f.path("log.db") }
 func (f folder) checkpoint() string { return f.path("checkpoint") }
 func (f folder) objects() string    { return f.path("objects") }
+func (f folder) config() string     { return f.path("strongroomd.yaml") }
 func (f folder) passphrase() string { return f.path("keys", "passphrase") }
 
 // The three keys of a vault.
@@ -72,7 +77,7 @@ func (f folder) readSettings() (settings, error) {
 		return s, err
 	}
 	if err := json.Unmarshal(text, &s); err != nil || !evidence.ValidOrigin(s.Origin) || !evidence.ValidID(s.Actor) {
-		return s, errors.New("vault.json is damaged")
+		return s, errSettings
 	}
 	return s, nil
 }

@@ -5,20 +5,39 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"runtime/debug"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/heads"
 	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/objects"
+	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/translog"
+	"strongroom.example/strongroom/internal/translog/embedded"
 )
 
-// Damage is one thing that fsck found wrong. Where names it by ids and log indexes, never by content.
+// Damage is one thing that fsck found. Where names it by ids and log indexes, never by content.
 type Damage struct {
-	Where string `json:"where"`
-	What  string `json:"what"`
+	Where    string `json:"where"`
+	What     string `json:"what"`
+	Do       string `json:"do"`       // what is still intact, and what helps
+	Harmless bool   `json:"harmless"` // worth knowing, nothing is lost
 }
+
+// What is intact, and what helps, by the part that is damaged.
+const (
+	doObject = "Its description, envelopes, events and receipts are checked apart and still prove what was deposited; the file is not served. " +
+		"Put the file back from the backup's objects folder, under the same name."
+	doOrphan  = "Nothing is missing. An interrupted deposit leaves such a file; the person deposits again."
+	doRecords = "The log holds the statement of every event: move records.db away and make it again with strongroomd rebuild, with --attachments for what the log does not hold."
+	doLog     = "The records hold every leaf and receipt: move log.db away and make it again with strongroomd rebuild. Nobody's receipts change by it."
+	doEither  = "Log and records contradict each other. See which of the two is named in other lines, and make that one again with strongroomd rebuild; or restore the newest backup."
+	doAttach  = "Events and receipts are intact. Its bytes may be in a backup's erasable.db: move records.db away and run strongroomd rebuild --attachments FILE."
+	doApart   = "Log and records are checked apart. If they are clean, put back the newest checkpoint that anybody holds (a client, a witness, a backup)."
+	doTrust   = "Everybody who was given the file has the right one: put it back, and compare its number."
+)
 
 // Examined counts what fsck read.
 type Examined struct {
@@ -29,50 +48,82 @@ type Examined struct {
 	Objects     int64 `json:"objects"`
 	Bytes       int64 `json:"bytes"` // of objects
 	Pending     int64 `json:"pending"`
-	Orphans     int64 `json:"orphans"` // objects that no event names: harmless, left by an interrupted deposit
+	Orphans     int64 `json:"orphans"` // objects that no event names
 }
+
+// ErrRunning means that a server works on the vault.
+var ErrRunning = errors.New("the vault is running: stop it first, or read its evidence with strongroomd scrub")
 
 // fsckPage is how much is read at once.
 const fsckPage = 512
 
 // Fsck re-reads a vault that is not running: events against their signatures, the log and the law; the log against the events; heads,
-// checkpoints, attachments and objects against what the events name. It calls report for each damage and changes nothing. An error
-// means that it could not look.
+// checkpoints, projections, attachments and objects against what the events make of them or name. It calls report for each damage and
+// changes nothing. An error means that it could not look.
 func Fsck(ctx context.Context, dir string, o Options, report func(Damage)) (Examined, error) {
 	f := folder(dir)
-	p, err := openParts(ctx, f, o)
-	if damaged(err) {
-		report(Damage{"vault", "it cannot be opened: " + err.Error()})
+	if _, err := os.Stat(f.settings()); err != nil {
+		_, err := f.readSettings()
+		return Examined{}, err
+	}
+	lost := false
+	stores := []struct{ path, do string }{{f.records(), doRecords}, {f.log(), doLog}}
+	if config, err := f.readConfig(o.ConfigFile); err == nil && config.Objects.S3 == nil {
+		stores = append(stores, struct{ path, do string }{f.objects(), doObject})
+	}
+	for _, part := range stores {
+		if _, err := os.Stat(part.path); errors.Is(err, os.ErrNotExist) {
+			lost = true
+			report(Damage{Where: filepath.Base(part.path), What: "it is missing", Do: part.do})
+		}
+	}
+	if lost {
 		return Examined{}, nil
+	}
+	var p *parts
+	err := surviving(func() (err error) {
+		p, err = openParts(ctx, f, o)
+		return err
+	})
+	if damaged(err) {
+		report(Damage{Where: "vault", What: "it cannot be opened: " + err.Error(), Do: doEither})
+		return Examined{}, nil
+	}
+	if errors.Is(err, embedded.ErrLocked) {
+		return Examined{}, ErrRunning
 	}
 	if err != nil {
 		return Examined{}, err
 	}
 	defer p.close()
-	text, err := os.ReadFile(f.trust())
+	return p.fsck(ctx, report)
+}
+
+// fsck examines the opened parts. Nothing may write to them meanwhile.
+func (p *parts) fsck(ctx context.Context, report func(Damage)) (Examined, error) {
+	scratch, err := os.MkdirTemp("", "strongroom-fsck-")
 	if err != nil {
-		return Examined{}, ErrNotFounded
+		return Examined{}, err
 	}
-	trust, err := tlog.ParseTrust(text)
+	defer os.RemoveAll(scratch)
+	anew, err := sqldb.Create(ctx, filepath.Join(scratch, "records.db"))
 	if err != nil {
-		return Examined{}, fmt.Errorf("trust.json: %w", err)
+		return Examined{}, err
 	}
-	p.founders = founders(trust)
+	defer anew.Close()
 	c := &checker{
-		parts: p, trust: trust, report: report,
-		states: make(map[evidence.Stream]evidence.State), broken: make(map[evidence.Stream]bool), open: make(map[evidence.Hash]bool),
-		named: make(map[attached]ledger.Entry),
+		parts: p, report: report, anew: anew, open: make(map[evidence.Hash]bool), named: make(map[attached]ledger.Entry),
 	}
 	for _, step := range []struct {
 		what string
 		do   func(context.Context) error
 	}{
-		{"records", c.events}, {"checkpoints", c.checkpoints}, {"log", c.log}, {"heads map", c.headsMap}, {"states", c.projections},
-		{"attachments", c.attachments}, {"objects", c.objects},
+		{"trust.json", c.trusted}, {"records", c.events}, {"checkpoints", c.checkpoints}, {"log", c.log}, {"heads map", c.headsMap},
+		{"records", c.projections}, {"attachments", c.attachments}, {"objects", c.objects},
 	} {
-		err := step.do(ctx)
+		err := surviving(func() error { return step.do(ctx) })
 		if damaged(err) {
-			c.damage(step.what, "what is stored cannot be read to the end: %v", err)
+			c.damage(step.what, doEither, "what is stored cannot be read to the end: %v", err)
 		} else if err != nil {
 			return c.Examined, err
 		}
@@ -82,33 +133,56 @@ func Fsck(ctx context.Context, dir string, o Options, report func(Damage)) (Exam
 
 // damaged tells an error that says that what is stored is damaged from one that says that it could not be looked at.
 func damaged(err error) bool {
+	reason := ""
+	if err != nil {
+		reason = evidence.ReasonOf(err)
+	}
 	return errors.Is(err, translog.ErrCorrupt) || errors.Is(err, objects.ErrDamaged) || errors.Is(err, heads.ErrStore) ||
-		err != nil && evidence.ReasonOf(err) == "records_damaged"
+		errors.Is(err, errSettings) || reason == "records_damaged" || reason == "records_foreign"
+}
+
+// surviving turns what a damaged log does to the process into an error: the log's file is mapped into memory and believed.
+func surviving(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", translog.ErrCorrupt, p)
+		}
+	}()
+	return f()
 }
 
 // checker carries what one step learns to the next.
 type checker struct {
 	*parts
 	Examined
+	*replay
 	trust   tlog.Trust
 	report  func(Damage)
-	states  map[evidence.Stream]evidence.State // replayed
-	broken  map[evidence.Stream]bool           // an event of theirs does not hold, so nothing can be said of what follows
-	open    map[evidence.Hash]bool             // events without an inclusion
-	named   map[attached]ledger.Entry          // attachments that must be there, and the events that name them
-	signed  int64                              // size of the newest stored checkpoint
-	covered []heads.Entry                      // in log order
-	indexes []int64
+	anew    *sqldb.DB                 // the projections, made again
+	open    map[evidence.Hash]bool    // events without an inclusion
+	named   map[attached]ledger.Entry // attachments that must be there, and the events that name them
+	signed  int64                     // size of the newest stored checkpoint
+	covered []covered                 // in log order
+}
+
+// covered is an event's place in the heads map.
+type covered struct {
+	heads.Entry
+	index int64
+	event string // its place, in words
 }
 
 // attached is an attachment as an event names it.
 type attached struct {
 	event, digest, recipient evidence.Hash
 	kind                     ledger.AttachmentKind
+	name                     string
+	audience                 evidence.Audience
 }
 
-func (c *checker) damage(where, format string, args ...any) {
-	c.report(Damage{where, fmt.Sprintf(format, args...)})
+func (c *checker) damage(where, do, format string, args ...any) {
+	c.report(Damage{Where: where, What: fmt.Sprintf(format, args...), Do: do})
 }
 
 func place(e ledger.Entry) string {

@@ -3,46 +3,210 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"errors"
+	"fmt"
+	"os"
 	"slices"
 
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/vault"
 )
 
-// events replays everything that was accepted, in the order of acceptance.
-func (c *checker) events(ctx context.Context) error {
+// trusted compares trust.json with the keys in use and with the founders' own enrolments. If it is not to be believed the rest is
+// examined by those.
+func (c *checker) trusted(ctx context.Context) error {
+	text, err := os.ReadFile(c.folder.trust())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	self, enrolled, ended, err := c.foundation(ctx)
+	if err != nil {
+		return err
+	}
+	if self != "" && self != c.settings.Actor {
+		c.damage("vault.json", "Put it back from a backup.", "it names another actor than the one that acts as this vault")
+		c.settings.Actor = self
+	}
+	if text == nil && !ended {
+		return ErrNotFounded
+	}
+	trust, err := tlog.ParseTrust(text)
+	if text == nil {
+		c.damage("trust.json", doTrust, "it is missing")
+	} else if err != nil {
+		c.damage("trust.json", doTrust, "it cannot be read: %v", err)
+	}
+	founded, errFounded := c.makeTrust(enrolled)
+	switch {
+	case errFounded != nil && err != nil:
+		return errFounded
+	case err != nil:
+		trust = founded
+	case errFounded == nil && !sameTrust(trust, founded):
+		c.damage("trust.json", doTrust, "it does not name the founders and log keys of this vault")
+		trust = founded
+	}
+	c.trust = trust
+	c.parts.founders = founders(trust)
+	c.replay = newReplay(c.settings.Origin, c.parts.founders)
+	return nil
+}
+
+// foundation reads who enrolled themselves before the first configuration, the vault apart; ended says that there is one.
+func (c *checker) foundation(ctx context.Context) (self evidence.ActorID, list []*custody.Signed, ended bool, err error) {
 	for after := int64(0); ; {
 		entries, err := c.records.Events(ctx, after, fsckPage)
 		if err != nil {
-			return err
+			return "", nil, false, err
 		}
 		for _, e := range entries {
-			c.Events++
-			statement, err := c.replay(e)
-			if err != nil {
-				c.broken[e.Stream] = true
-				c.damage(place(e), "the stored event does not hold: %v", err)
-			}
-			if err := c.receipt(e, statement); err != nil {
-				c.damage(place(e), "the stored receipt does not hold: %v", err)
-			}
 			after = e.Order
+			if e.Kind == evidence.VaultConfigured {
+				return self, list, true, nil
+			}
+			statement, err := custody.Open(e.Leaf.Extra)
+			if err != nil {
+				continue // said with the event
+			}
+			d, ok := statement.Event().Details.(*evidence.ActorEnrolledDetails)
+			if !ok || statement.Event().Stream.ID != string(statement.Event().Actor.ID) {
+				continue
+			}
+			spki, err := custody.ParseSPKI(d.Key)
+			if err != nil {
+				continue
+			}
+			signed, err := statement.Verify(spki)
+			switch {
+			case err != nil:
+			case bytes.Equal(spki, c.keys[vaultKey].SPKI()):
+				self = statement.Event().Actor.ID
+			default:
+				list = append(list, signed)
+			}
 		}
 		if len(entries) < fsckPage {
-			break
+			return self, list, false, nil
 		}
 	}
-	waiting, err := c.records.Pending(ctx, len(c.open)+1)
+}
+
+func sameTrust(a, b tlog.Trust) bool {
+	keys := func(t tlog.Trust) (list []string) {
+		for _, log := range t.Logs() {
+			if key, ok := log.Key.(*ecdsa.PublicKey); ok {
+				id, err := tlog.LogID(key)
+				list = append(list, fmt.Sprint(id, err))
+			} else {
+				list = append(list, fmt.Sprint(log.Key))
+			}
+		}
+		slices.Sort(list)
+		return list
+	}
+	who := func(t tlog.Trust) (list []string) {
+		for _, f := range t.Founders() {
+			list = append(list, fmt.Sprint(f))
+		}
+		slices.Sort(list)
+		return list
+	}
+	return a.Vault() == b.Vault() && slices.Equal(keys(a), keys(b)) && slices.Equal(who(a), who(b))
+}
+
+// events replays everything that was accepted, in the order of acceptance, and makes the projections again.
+func (c *checker) events(ctx context.Context) error {
+	order := int64(0)
+	for {
+		entries, err := c.records.Events(ctx, order, fsckPage)
+		if err != nil {
+			return err
+		}
+		digests, err := c.records.PAEDigests(ctx, order, fsckPage)
+		if err != nil {
+			return err
+		}
+		var page []sqldb.Replayed
+		for i, e := range entries {
+			c.Events++
+			if e.Order != order+1 {
+				c.damage("records", doRecords, "%d accepted events before %s are missing", e.Order-order-1, place(e))
+			}
+			order = e.Order
+			r, err := c.event(e, digests[i])
+			if err != nil {
+				c.damage(place(e), doRecords, "the stored event does not hold: %v", err)
+			}
+			if r != nil {
+				page = append(page, *r)
+			}
+		}
+		if err := c.project(ctx, page); err != nil {
+			return err
+		}
+		if len(entries) < fsckPage {
+			return c.pending(ctx)
+		}
+	}
+}
+
+// event replays one, and returns it if the law says something about it.
+func (c *checker) event(e ledger.Entry, pae evidence.Hash) (*sqldb.Replayed, error) {
+	statement, before, after, err := c.replay.event(e)
+	if receipt := c.receipt(e, statement); receipt != nil {
+		c.damage(place(e), doRecords, "the stored receipt does not hold: %v", receipt)
+	}
+	if statement == nil {
+		return nil, err
+	}
+	event := statement.Event()
+	for _, a := range vault.Named(event) {
+		c.named[attached{e.LeafHash, a.SHA256, a.Recipient, a.Kind, a.Name, a.Audience}] = ledger.Entry{Stream: e.Stream, Seq: e.Seq}
+	}
+	switch {
+	case event.Stream.Stream() != e.Stream || event.Stream.Seq != e.Seq || event.Kind != e.Kind:
+		c.broken[e.Stream] = true
+		return nil, errors.New("it is filed at another place than it says")
+	case err != nil || after == nil:
+		return nil, err
+	case statement.PAEDigest() != pae || !slices.Equal(stands(event), e.Stands):
+		err = errors.New("what it is found by, or what it stands on, was changed")
+	}
+	return &sqldb.Replayed{Entry: ledger.Entry{Order: e.Order, Stream: e.Stream, Seq: e.Seq}, Before: before, After: after}, err
+}
+
+// project makes the projections of a page again. A refusal means that something is twice in the vault that may be there once.
+func (c *checker) project(ctx context.Context, page []sqldb.Replayed) error {
+	err := c.anew.Project(ctx, page)
+	if evidence.KindOf(err) != evidence.Conflict {
+		return err
+	}
+	for _, r := range page {
+		err := c.anew.Project(ctx, []sqldb.Replayed{r})
+		if evidence.KindOf(err) == evidence.Conflict {
+			c.broken[r.Stream] = true
+			c.damage(place(r.Entry), doRecords, "it should not have been accepted: %s", evidence.ReasonOf(err))
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pending checks that every event is in the log or waits for it.
+func (c *checker) pending(ctx context.Context) error {
+	waiting, err := c.records.Pending(ctx, int(c.Events)+1)
 	if err != nil {
 		return err
 	}
 	for _, e := range waiting {
 		if !c.open[e.LeafHash] {
-			c.damage(place(e), "it is in the log and waits for it too")
+			c.damage(place(e), doRecords, "it is in the log and waits for it too")
 		}
 		c.Pending++
 		delete(c.open, e.LeafHash)
@@ -52,62 +216,9 @@ func (c *checker) events(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c.damage(place(e), "it is neither in the log nor waiting for it: its inclusion was lost")
+		c.damage(place(e), doRecords, "it is neither in the log nor waiting for it: its inclusion was lost")
 	}
 	return nil
-}
-
-// replay checks signature, leaf and law of one event and takes its effect. The law says nothing about what stands on broken streams.
-func (c *checker) replay(e ledger.Entry) (*custody.Statement, error) {
-	statement, err := custody.Open(e.Leaf.Extra)
-	if err != nil {
-		return nil, err
-	}
-	event := statement.Event()
-	if event.Stream.Stream() != e.Stream || event.Stream.Seq != e.Seq || event.Kind != e.Kind {
-		return statement, errors.New("it is filed at another place than it says")
-	}
-	for _, a := range vault.Named(event) {
-		c.named[attached{e.LeafHash, a.SHA256, a.Recipient, a.Kind}] = ledger.Entry{Stream: e.Stream, Seq: e.Seq}
-	}
-	basis := append(evidence.StandsOn(c.states[e.Stream], event), e.Stream)
-	if slices.ContainsFunc(basis, func(s evidence.Stream) bool { return c.broken[s] }) {
-		c.broken[e.Stream] = true
-		return statement, nil
-	}
-	spki, err := c.signer(event)
-	if err != nil {
-		return statement, err
-	}
-	signed, err := statement.Verify(spki)
-	if err != nil {
-		return statement, err
-	}
-	if !bytes.Equal(signed.Leaf(), e.Leaf.Value) || signed.LeafHash() != e.LeafHash {
-		return statement, errors.New("its leaf is another's")
-	}
-	facts := evidence.Facts{Origin: c.settings.Origin, Founders: c.founders, States: map[evidence.Stream]evidence.State{}}
-	for _, s := range basis {
-		if state, ok := c.states[s]; ok {
-			facts.States[s] = state
-		}
-	}
-	after, err := evidence.Apply(facts, event, e.LeafHash)
-	if err != nil {
-		return statement, err
-	}
-	c.states[e.Stream] = after
-	return statement, nil
-}
-
-func (c *checker) signer(e *evidence.Event) ([]byte, error) {
-	if actor, ok := c.states[evidence.ActorOf(e.Actor.ID)].(*evidence.ActorState); ok {
-		return custody.ParseSPKI(actor.Key)
-	}
-	if d, ok := e.Details.(*evidence.ActorEnrolledDetails); ok {
-		return custody.ParseSPKI(d.Key)
-	}
-	return nil, errors.New("its signer is unknown")
 }
 
 // receipt checks the stored receipt of an included event.

@@ -9,6 +9,7 @@ import (
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/rfc6962"
 
+	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/heads"
 	"strongroom.example/strongroom/internal/ledger"
@@ -26,7 +27,8 @@ func (c *checker) checkpoints(ctx context.Context) error {
 		if !errors.As(err, &m) {
 			return err
 		}
-		c.damage(m.Where, "%s", m.What)
+		do := map[string]string{"log": doLog, "records": doRecords, "checkpoint file": doApart}[m.Where]
+		c.damage(m.Where, do, "%s", m.What)
 	}
 	root, err := c.tree.Root(ctx)
 	if err != nil {
@@ -40,16 +42,19 @@ func (c *checker) checkpoints(ctx context.Context) error {
 		}
 		for _, stored := range list {
 			c.Checkpoints++
+			if stored.Order != after+1 {
+				c.damage("records", doRecords, "%d signed checkpoints before that of size %d are missing", stored.Order-after-1, stored.Size)
+			}
 			after = stored.Order
 			where := fmt.Sprintf("checkpoint of size %d", stored.Size)
 			c.signed = max(c.signed, stored.Size)
 			cp, err := tlog.OpenCheckpoint(stored.Signed, c.trust.LogKeys())
 			if err != nil || cp.Size != stored.Size {
-				c.damage(where, "it is not signed by this vault's log")
+				c.damage(where, doRecords, "it is not signed by this vault's log")
 				continue
 			}
 			if cp.Size > now.Size {
-				c.damage(where, "the log is smaller than what was signed")
+				c.damage(where, doLog, "the log is smaller than what was signed")
 				continue
 			}
 			proof, err := c.tree.Consistency(ctx, cp.Size, now.Size)
@@ -57,7 +62,7 @@ func (c *checker) checkpoints(ctx context.Context) error {
 				return err
 			}
 			if tlog.VerifyConsistency(cp, now, proof) != nil {
-				c.damage(where, "the log is not the one that was signed, grown")
+				c.damage(where, doLog, "the log is not the one that was signed, grown")
 			}
 		}
 		if len(list) < fsckPage {
@@ -114,7 +119,7 @@ func (c *checker) log(ctx context.Context) error {
 		}
 	}
 	if !bytes.Equal(hash, root.Hash[:]) {
-		c.damage("log", "its root does not follow from its leaves")
+		c.damage("log", doLog, "its root does not follow from its leaves")
 	}
 	return nil
 }
@@ -133,11 +138,11 @@ func (c *checker) leaves(ctx context.Context, start, count int64) ([]*tlog.TreeL
 		one, err := c.tree.Leaves(ctx, start+int64(i), 1)
 		switch {
 		case damaged(err):
-			c.damage(where, "it is damaged: %v", err)
+			c.damage(where, doLog, "it is damaged: %v", err)
 		case err != nil:
 			return nil, err
 		case len(one) != 1:
-			c.damage(where, "it is missing")
+			c.damage(where, doLog, "it is missing")
 		default:
 			page[i] = &one[0]
 		}
@@ -156,48 +161,67 @@ func (c *checker) leaf(ctx context.Context, index int64, leaf tlog.TreeLeaf, rec
 		return err
 	}
 	if err != nil {
-		c.damage(where, "the log cannot prove that it holds it: %v", err)
+		c.damage(where, doLog, "the log cannot prove that it holds it: %v", err)
 	}
 	e, ok := recorded[index]
 	if !ok {
-		_, err := c.records.Entry(ctx, evidence.Hash(hash))
+		e, err = c.records.Entry(ctx, evidence.Hash(hash))
 		if evidence.KindOf(err) == evidence.NotFound {
-			c.damage(where, "its event is missing from the records")
+			c.damage(where, doRecords, "its event is missing from the records%s", claimed(leaf))
 			return nil
 		}
-		return err // it waits to be included, or its inclusion was lost, which was said with the event
+		if err != nil {
+			return err
+		}
+		c.cover(e, index) // it waits to be included, or its inclusion was lost, which was said with the event
+		return nil
 	}
 	if e.LeafHash != evidence.Hash(hash) {
-		c.damage(where, "the records hold another event at this index")
+		c.damage(where, doEither, "the records hold another event at this index")
 		return nil
 	}
 	if index >= c.signed {
-		c.damage(where, "the checkpoint under which it was included is missing from the records")
+		c.damage(where, doRecords, "the checkpoint under which it was included is missing from the records")
 	}
 	if !bytes.Equal(e.Leaf.Extra, leaf.Extra) {
-		c.damage(where, "the statement kept with the leaf is not the one in the records")
+		c.damage(where, doEither, "the statement kept with the leaf is not the one in the records")
 	}
-	c.covered = append(c.covered, heads.Entry{Key: heads.Key(e.Stream.Tag(c.settings.Origin), uint64(e.Seq)), Value: e.LeafHash})
-	c.indexes = append(c.indexes, index)
+	c.cover(e, index)
 	return nil
 }
 
-// headsMap builds the map again from the log and compares it with what was published and what is stored.
+// cover notes what the heads map must hold for a leaf.
+func (c *checker) cover(e ledger.Entry, index int64) {
+	c.covered = append(c.covered, covered{
+		heads.Entry{Key: heads.Key(e.Stream.Tag(c.settings.Origin), uint64(e.Seq)), Value: e.LeafHash}, index, place(e),
+	})
+}
+
+// claimed names the event of a leaf by the statement that the log keeps with it.
+func claimed(leaf tlog.TreeLeaf) string {
+	statement, err := custody.Open(leaf.Extra)
+	if err != nil {
+		return ""
+	}
+	e := statement.Event()
+	return ": " + place(ledger.Entry{Stream: e.Stream.Stream(), Seq: e.Stream.Seq})
+}
+
+// headsMap compares what is stored of the map, entry by entry, with what the log holds, and its root with what was published.
 func (c *checker) headsMap(ctx context.Context) error {
 	state, ok := c.states[evidence.VaultOf(c.settings.Origin)].(*evidence.HeadsState)
 	if !ok {
 		return nil
 	}
-	n := len(c.covered)
-	for i, index := range c.indexes {
-		if index >= state.Covers {
-			n = i
-			break
+	entries, want := []heads.Entry{}, make(map[[32]byte]covered)
+	for _, e := range c.covered {
+		if e.index < state.Covers {
+			entries, want[e.Key] = append(entries, e.Entry), e
 		}
 	}
-	tree, err := heads.Build(c.covered[:n])
+	tree, err := heads.Build(entries)
 	if err != nil || evidence.Hash(tree.Root()) != state.Root {
-		c.damage("heads map", "what was published is not what the log holds")
+		c.damage("heads map", doEither, "what was published is not what the log holds")
 		return nil
 	}
 	stored, err := heads.Open(ctx, c.records)
@@ -205,14 +229,29 @@ func (c *checker) headsMap(ctx context.Context) error {
 		return err
 	}
 	if evidence.Hash(stored.Root()) != state.Root {
-		c.damage("heads map", "what is stored is not what was published")
+		c.damage("heads map", doRecords, "what is stored is not what was published")
 	}
-	for _, e := range c.covered[:n] {
-		proof, err := stored.Prove(ctx, e.Key)
-		if err != nil || proof.VerifyMember(state.Root, e.Key, e.Value) != nil {
-			c.damage("heads map", "a stored entry is damaged")
-			return nil
+	for after := ([32]byte{}); ; {
+		page, err := c.records.HeadsEntries(ctx, after, fsckPage)
+		if err != nil {
+			return err
 		}
+		for _, e := range page {
+			after = e.Key
+			switch w, ok := want[e.Key]; {
+			case !ok:
+				c.damage("heads map", doRecords, "a stored entry is damaged or belongs to no event")
+			case w.Value != e.Value:
+				c.damage(w.event, doRecords, "its entry in the heads map is damaged")
+			}
+			delete(want, e.Key)
+		}
+		if len(page) < fsckPage {
+			break
+		}
+	}
+	for _, w := range want {
+		c.damage(w.event, doRecords, "its entry in the heads map is missing")
 	}
 	return nil
 }

@@ -16,7 +16,6 @@ import (
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/keys"
-	"strongroom.example/strongroom/internal/objects/fs"
 	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/translog/embedded"
@@ -24,8 +23,12 @@ import (
 
 // Create makes the folder of a new vault with its keys and empty stores, and returns its origin. It has no founders yet: they sign
 // their own enrolment for this origin, and Found takes them in. Without an origin one is made up (FORMATS §2).
-func Create(ctx context.Context, dir, origin, passphraseFile string, now time.Time) (string, error) {
+func Create(ctx context.Context, dir, origin string, o Options) (string, error) {
 	f := folder(dir)
+	config, err := f.readConfig(o.ConfigFile)
+	if err != nil {
+		return "", err
+	}
 	if _, err := os.Stat(f.settings()); err == nil {
 		return "", ErrExists
 	}
@@ -46,14 +49,14 @@ func Create(ctx context.Context, dir, origin, passphraseFile string, now time.Ti
 	if err := os.MkdirAll(f.path("keys"), 0o700); err != nil {
 		return "", err
 	}
-	if passphraseFile == "" {
+	if o.PassphraseFile == "" {
 		if _, err := os.Stat(f.passphrase()); errors.Is(err, os.ErrNotExist) {
 			if err := writeFile(f.passphrase(), newPassphrase(), 0o600); err != nil {
 				return "", err
 			}
 		}
 	}
-	passphrase, err := f.readPassphrase(passphraseFile)
+	passphrase, err := f.readPassphrase(o.PassphraseFile)
 	if err != nil {
 		return "", err
 	}
@@ -69,7 +72,10 @@ func Create(ctx context.Context, dir, origin, passphraseFile string, now time.Ti
 	if err := createStores(ctx, f); err != nil {
 		return "", err
 	}
-	text, err := json.Marshal(settings{origin, evidence.NewID[evidence.ActorID](), now.UTC().Truncate(time.Second)})
+	if err := f.createObjects(ctx, config.Objects, origin); err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(settings{origin, evidence.NewID[evidence.ActorID](), o.Now().UTC().Truncate(time.Second)})
 	if err != nil {
 		return "", err
 	}
@@ -78,7 +84,7 @@ func Create(ctx context.Context, dir, origin, passphraseFile string, now time.Ti
 }
 
 func createStores(ctx context.Context, f folder) error {
-	for _, leftover := range []string{f.records(), f.records() + "-wal", f.records() + "-shm", f.log(), f.objects()} {
+	for _, leftover := range []string{f.records(), f.records() + "-wal", f.records() + "-shm", f.log()} {
 		if err := os.RemoveAll(leftover); err != nil {
 			return err
 		}
@@ -94,10 +100,7 @@ func createStores(ctx context.Context, f folder) error {
 	if err != nil {
 		return err
 	}
-	if err := log.Close(); err != nil {
-		return err
-	}
-	return fs.Create(f.objects())
+	return log.Close()
 }
 
 // Founding is what makes a folder a vault that people can use.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/keys"
 	"strongroom.example/strongroom/internal/ledger"
-	"strongroom.example/strongroom/internal/objects/fs"
+	"strongroom.example/strongroom/internal/objects"
 	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/translog/embedded"
@@ -25,10 +26,12 @@ import (
 // Options are how a vault is run, not what it is.
 type Options struct {
 	PassphraseFile string // of the keys; "" is the one that init made
+	ConfigFile     string // "" is strongroomd.yaml in the vault's folder, if there is one
 	Tool           evidence.Tool
 	Limits         vault.Limits
 	Now            func() time.Time
 	Logger         *slog.Logger
+	TrustedProxies []netip.Prefix // in front of the server, believed about where requests come from
 }
 
 // parts are the opened pieces of one vault, in the order in which they stand on each other.
@@ -39,7 +42,7 @@ type parts struct {
 	keys     map[string]*keys.Signer
 	records  *sqldb.DB
 	tree     *embedded.Log
-	objects  *fs.Store
+	objects  objects.Store
 	author   ledger.Author
 	founders []evidence.Founder
 	ledger   *ledger.Ledger
@@ -74,7 +77,11 @@ func openParts(ctx context.Context, f folder, o Options) (p *parts, err error) {
 	if p.records, err = sqldb.Open(ctx, f.records()); err != nil {
 		return p, err
 	}
-	p.objects, err = fs.Open(f.objects())
+	config, err := f.readConfig(o.ConfigFile)
+	if err != nil {
+		return p, err
+	}
+	p.objects, err = f.openObjects(ctx, config.Objects, p.settings.Origin)
 	return p, err
 }
 

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -50,6 +51,7 @@ func newDaemon(p *parts) (*Daemon, error) {
 	}
 	handler, err := httpapi.New(httpapi.Config{
 		Vault: p.vault, Auth: p.auth, TrustFingerprint: evidence.Hash(trust.Fingerprint()), Ready: p.ready, Logger: p.options.Logger,
+		Now: p.options.Now, TrustedProxies: p.options.TrustedProxies,
 	})
 	if err != nil {
 		return nil, err
@@ -72,18 +74,40 @@ func (d *Daemon) Handler() http.Handler { return d.handler }
 // Close stops the ledger's worker and closes the stores.
 func (d *Daemon) Close() error { return d.parts.close() }
 
-// Serve answers on l, and sweeps, until ctx ends; then it lets requests under way finish.
-func (d *Daemon) Serve(ctx context.Context, l net.Listener) error {
-	server := &http.Server{
-		Handler:           d.handler,
-		ReadHeaderTimeout: 10 * time.Second,
+// Certificate is what Serve shows: a pair from files, or Loopback.Certificate.
+type Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+
+// newServer bounds what a connection can use up before a handler knows who is there. Handlers give themselves more time where they need it
+// (package httpapi).
+func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second, // of the TLS handshake too
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(d.parts.options.Logger.Handler(), slog.LevelWarn),
+		// Beyond four times as many that were begun and taken back, net/http ends the connection (rapid reset).
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: 100},
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
+}
+
+// listen speaks TLS 1.3 on a bounded number of connections of l, and nothing else.
+func (d *Daemon) listen(l net.Listener, c Certificate) net.Listener {
+	return tls.NewListener(newBounded(l, d.parts.options.TrustedProxies), &tls.Config{
+		MinVersion: tls.VersionTLS13, GetCertificate: c, NextProtos: []string{"h2", "http/1.1"},
+	})
+}
+
+// Serve answers on l, with TLS, and sweeps, until ctx ends; then it lets requests under way finish.
+func (d *Daemon) Serve(ctx context.Context, l net.Listener, c Certificate) error {
+	server := newServer(d.handler, d.parts.options.Logger)
+	l = d.listen(l, c)
 	sweep, stopSweep := context.WithCancel(ctx)
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { d.parts.vault.SweepEvery(sweep, sweepInterval) })
+	sweeping.Go(func() { d.attend(sweep) })
 	defer sweeping.Wait() // the stores are closed after this
 	defer stopSweep()
 

@@ -77,28 +77,39 @@ func (p *person) founder(origin string) []byte {
 
 // cast is who founded the vault of the tests.
 type cast struct {
-	Administrator, A, B *person
-	Recovery            string
+	Administrator, A, B, C *person
+	Recovery               string
+	Third                  bool // C is a keyholder too
+}
+
+func (c cast) keyholders() []*person {
+	if c.Third {
+		return []*person{c.A, c.B, c.C}
+	}
+	return []*person{c.A, c.B}
 }
 
 // once makes one vault for all tests, with key files that need no passphrase, because to open one that does takes a second.
 var once = sync.OnceValues(func() (string, cast) {
 	dir := filepath.Join(must(os.MkdirTemp("", "strongroom-daemon-")), "vault")
-	c := cast{newPerson(ev.Administrator), newPerson(ev.Custodian), newPerson(ev.Custodian), must(sealing.NewIdentity()).Recipient()}
+	c := cast{
+		Administrator: newPerson(ev.Administrator), A: newPerson(ev.Custodian), B: newPerson(ev.Custodian), C: newPerson(ev.Custodian),
+		Recovery: must(sealing.NewIdentity()).Recipient(),
+	}
 	ctx := context.Background()
-	origin := must(Create(ctx, dir, "", "", time.Now()))
+	origin := must(Create(ctx, dir, "", testOptions()))
 	for name, algorithm := range map[string]keys.Algorithm{logKey: keys.P256, logNoteKey: keys.Ed25519, vaultKey: keys.P256} {
 		path := folder(dir).path("keys", name)
 		must(0, os.Remove(path))
 		must(keys.Create(path, algorithm, nil))
 	}
 	founding := Founding{
-		Founders: [][]byte{c.Administrator.founder(origin), c.A.founder(origin), c.B.founder(origin)},
+		Founders: [][]byte{c.Administrator.founder(origin), c.A.founder(origin), c.B.founder(origin), c.C.founder(origin)},
 		Recovery: c.Recovery, Policy: DefaultPolicy, Version: "test",
 	}
 	for range 2 { // the second time changes nothing
 		trust := must(Found(ctx, dir, testOptions(), founding))
-		if trust.Vault() != origin || len(trust.Founders()) != 4 {
+		if trust.Vault() != origin || len(trust.Founders()) != 5 {
 			panic("trust file of another vault")
 		}
 	}
@@ -108,6 +119,10 @@ var once = sync.OnceValues(func() (string, cast) {
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("STRONGROOM_CRASH_DIR"); dir != "" {
 		workload(dir)
+		return
+	}
+	if to := os.Getenv("STRONGROOM_CRASH_BACKUP"); to != "" {
+		backupWorkload(to, os.Getenv("STRONGROOM_CRASH_FROM"), os.Getenv("STRONGROOM_CRASH_INTO"))
 		return
 	}
 	code := m.Run()
@@ -167,9 +182,11 @@ func (p *person) submit(parts *parts, signed *custody.Signed, upload ev.UploadID
 
 // sealed are envelopes of a key that stand for those of A, B and recovery: what is inside is nothing to a vault.
 func (c cast) sealed(key sealing.ItemKey, kind ledger.AttachmentKind) (refs []ev.EnvelopeRef, list []ledger.Attachment) {
-	for fingerprint, recipient := range map[ev.Hash]string{
-		c.A.fingerprint(): c.A.Recipient, c.B.fingerprint(): c.B.Recipient, ev.Fingerprint(nil, c.Recovery): c.Recovery,
-	} {
+	all := map[ev.Hash]string{ev.Fingerprint(nil, c.Recovery): c.Recovery}
+	for _, who := range c.keyholders() {
+		all[who.fingerprint()] = who.Recipient
+	}
+	for fingerprint, recipient := range all {
 		a := ledger.Attachment{Kind: kind, Recipient: fingerprint, Body: must(sealing.WriteEnvelope(key, recipient))}
 		refs, list = append(refs, ev.EnvelopeRef{Recipient: fingerprint, SHA256: ev.SHA256(a.Body)}), append(list, a)
 	}
@@ -180,7 +197,7 @@ func (c cast) sealed(key sealing.ItemKey, kind ledger.AttachmentKind) (refs []ev
 func (c cast) openCase(p *parts) (ev.CaseID, vault.Outcome, error) {
 	label := must(sealing.NewItemKey())
 	d := &ev.CaseOpenedDetails{Type: "case", Recovery: ev.Fingerprint(nil, c.Recovery), LabelKey: ev.LabelKey{Recipient: label.Recipient()}}
-	for _, who := range []*person{c.A, c.B} {
+	for _, who := range c.keyholders() {
 		d.Members = append(d.Members, ev.Member{Actor: who.ID, Rights: []ev.Right{ev.MayDeposit, ev.MayManage, ev.MayOpen}})
 		d.Keyring = append(d.Keyring, ev.Keyholder{Actor: who.ID, Fingerprint: who.fingerprint()})
 	}
@@ -227,7 +244,7 @@ func (c cast) marshal() string { return string(must(json.Marshal(c))) }
 
 func readCast(text string) (c cast) {
 	must(0, json.Unmarshal([]byte(text), &c))
-	for _, p := range []*person{c.Administrator, c.A, c.B} {
+	for _, p := range []*person{c.Administrator, c.A, c.B, c.C} {
 		p.key = must(custody.ParsePKCS8(p.Key))
 	}
 	return c

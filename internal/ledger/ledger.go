@@ -91,7 +91,11 @@ type Ledger struct {
 	published publication   // the newest heads publication that is in the log, if any
 	changed   chan struct{} // closed and replaced whenever published changes
 	waiting   map[evidence.Hash][]chan Entry
+	coming    map[evidence.Hash]*custody.Signed // accepted here, or about to be, and not in the log yet: what need not be read again
 }
+
+// maxComing bounds what is remembered of events on their way. The rest is read again from the records.
+const maxComing = 4096
 
 // signed is a checkpoint with the note that carries its signatures; a nil note means that nothing was ever signed.
 type signed struct {
@@ -108,6 +112,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 		done:    make(chan struct{}),
 		changed: make(chan struct{}),
 		waiting: make(map[evidence.Hash][]chan Entry),
+		coming:  make(map[evidence.Hash]*custody.Signed),
 	}
 	if err := l.crossCheck(ctx); err != nil {
 		return nil, err
@@ -133,14 +138,30 @@ func (l *Ledger) Close() error {
 // Accept commits an event. When it returns nil the event is accepted: it is never lost and never changed, and the worker takes it into
 // the log. A statement accepted before, whatever its signature then, answers with its stored entry.
 func (l *Ledger) Accept(ctx context.Context, c Commit, judge Judge) (Entry, error) {
+	leaf := c.Signed.LeafHash()
+	l.expect(leaf, c.Signed)
 	l.begun.Add(1)
 	e, err := l.cfg.Records.Commit(ctx, c, judge)
 	l.ended.Add(1)
 	l.wakeUp() // after an error too: it may have been written
+	if err != nil || e.LeafHash != leaf || e.Included() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.coming, leaf)
+	}
 	if err != nil {
 		return Entry{}, err
 	}
 	return e, nil
+}
+
+// expect remembers an event that is about to be accepted, until it is in the log.
+func (l *Ledger) expect(leaf evidence.Hash, signed *custody.Signed) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.coming) < maxComing {
+		l.coming[leaf] = signed
+	}
 }
 
 // Await returns the event's entry once it is in the log with a receipt. When ctx ends first the answer is Pending: the event remains
@@ -149,15 +170,18 @@ func (l *Ledger) Await(ctx context.Context, leafHash evidence.Hash) (Entry, erro
 	ch := make(chan Entry, 1)
 	l.mu.Lock()
 	l.waiting[leafHash] = append(l.waiting[leafHash], ch)
+	coming := l.coming[leafHash] != nil
 	l.mu.Unlock()
 	defer l.forget(leafHash, ch)
 
-	// Looked up only after the wait was registered, so an inclusion in between is not missed.
-	switch e, err := l.cfg.Records.Entry(ctx, leafHash); {
-	case err == nil && e.Included():
-		return e, nil
-	case err != nil && ctx.Err() == nil:
-		return Entry{}, err
+	// Looked up only after the wait was registered, so an inclusion in between is not missed. What is coming has not been told yet.
+	if !coming {
+		switch e, err := l.cfg.Records.Entry(ctx, leafHash); {
+		case err == nil && e.Included():
+			return e, nil
+		case err != nil && ctx.Err() == nil:
+			return Entry{}, err
+		}
 	}
 	select {
 	case e := <-ch:
@@ -195,8 +219,11 @@ func (l *Ledger) Checkpoint() []byte {
 
 // Consistency proves that the log of size to extends the log of size from, both at most the newest checkpoint's size.
 func (l *Ledger) Consistency(ctx context.Context, from, to int64) ([][]byte, error) {
-	if from < 0 || to < from || to > l.Size() {
+	if from < 0 || to < from {
 		return nil, evidence.Refuse(evidence.Invalid, "log_size")
+	}
+	if err := l.covers(ctx, to); err != nil {
+		return nil, err
 	}
 	proof, err := l.cfg.Tree.Consistency(ctx, from, to)
 	if err != nil {
@@ -214,13 +241,36 @@ func (l *Ledger) Inclusion(ctx context.Context, leafHash evidence.Hash, size int
 	if !e.Included() {
 		return 0, nil, evidence.Refuse(evidence.Pending, "pending")
 	}
-	if size <= e.Index || size > l.Size() {
+	if size <= e.Index {
 		return 0, nil, evidence.Refuse(evidence.Invalid, "log_size")
+	}
+	if err := l.covers(ctx, size); err != nil {
+		return 0, nil, err
 	}
 	if proof, err = l.cfg.Tree.Inclusion(ctx, e.Index, size); err != nil {
 		return 0, nil, evidence.Fail(evidence.Internal, "log", err)
 	}
 	return e.Index, proof, nil
+}
+
+// covers refuses a size beyond the newest stored checkpoint. That may be newer than the one known here: what is stored can be read, and so
+// be given away, before this process has heard that it is stored.
+func (l *Ledger) covers(ctx context.Context, size int64) error {
+	if size <= l.Size() {
+		return nil
+	}
+	note, err := l.cfg.Records.Checkpoint(ctx)
+	if err != nil {
+		return err
+	}
+	stored, err := l.open(note, "records")
+	if err != nil {
+		return evidence.Fail(evidence.Internal, "log", err)
+	}
+	if size > stored.Size {
+		return evidence.Refuse(evidence.Invalid, "log_size")
+	}
+	return nil
 }
 
 // Size is how many leaves the newest checkpoint has.

@@ -191,8 +191,8 @@ func TestAwait(t *testing.T) {
 	if _, err := w.Await(ctx, signed.LeafHash()); ev.KindOf(err) != ev.Pending || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("awaiting a stuck log: %v", err)
 	}
-	ended := make(chan error)
-	go func() { _, err := w.Await(context.Background(), signed.LeafHash()); ended <- err }()
+	ended, stuck := make(chan error), w.Ledger
+	go func() { _, err := stuck.Await(context.Background(), signed.LeafHash()); ended <- err }()
 	time.Sleep(20 * time.Millisecond)
 	w.stop()
 	if err := <-ended; !errors.Is(err, ledger.ErrStopped) {

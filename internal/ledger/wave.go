@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -34,15 +35,11 @@ func wave(pending []Entry) []Entry {
 // the tree answers a leaf it has with the leaf's index.
 func (l *Ledger) include(ctx context.Context, wave []Entry) error {
 	leaves := make([]tlog.TreeLeaf, len(wave))
-	statements := make([]*custody.Statement, len(wave))
+	statements := make([]statement, len(wave))
 	for i, e := range wave {
-		// What is damaged on disk must not enter the log: there it would stay.
-		if evidence.Hash(tlog.LeafHash(e.Leaf.Value)) != e.LeafHash {
-			return &Mismatch{"records", "a stored leaf is not the one its event names"}
-		}
 		var err error
-		if statements[i], err = custody.Open(e.Leaf.Extra); err != nil {
-			return fmt.Errorf("stored statement: %w", err)
+		if statements[i], err = l.statement(e); err != nil {
+			return err
 		}
 		leaves[i] = e.Leaf
 	}
@@ -70,6 +67,32 @@ func (l *Ledger) include(ctx context.Context, wave []Entry) error {
 	return l.store(ctx, proven{wave, included, cp})
 }
 
+// statement is what a receipt says of an event: a *custody.Statement or a *custody.Signed.
+type statement interface {
+	Payload() []byte
+	Signature() []byte
+	KeyID() evidence.Hash
+}
+
+// statement returns that of a stored event. What is damaged on disk must not enter the log: there it would stay. What was accepted here a
+// moment ago is only compared with what was read and verified then.
+func (l *Ledger) statement(e Entry) (statement, error) {
+	if evidence.Hash(tlog.LeafHash(e.Leaf.Value)) != e.LeafHash {
+		return nil, &Mismatch{"records", "a stored leaf is not the one its event names"}
+	}
+	l.mu.RLock()
+	signed := l.coming[e.LeafHash]
+	l.mu.RUnlock()
+	if signed != nil && bytes.Equal(signed.DSSE(), e.Leaf.Extra) {
+		return signed, nil
+	}
+	opened, err := custody.Open(e.Leaf.Extra)
+	if err != nil {
+		return nil, fmt.Errorf("stored statement: %w", err)
+	}
+	return opened, nil
+}
+
 // proven is a wave that is in the log, under a checkpoint that may be out of our hands.
 type proven struct {
 	wave     []Entry
@@ -78,18 +101,25 @@ type proven struct {
 }
 
 // store writes both copies of the checkpoint, the apart one first, before any receipt under it leaves. After an error it is not known
-// what was written, so the same is stored again before anything else happens.
+// what was written: if the records say that it was, it counts; else the same is stored again before anything else happens.
 func (l *Ledger) store(ctx context.Context, p proven) error {
 	l.unsure = &p
 	if err := l.keepApart(p.cp); err != nil {
 		return err
 	}
-	if err := l.cfg.Records.Include(ctx, p.cp.Size, p.cp.note, p.included); err != nil {
+	if err := l.cfg.Records.Include(ctx, p.cp.Size, p.cp.note, p.included); err != nil && !l.stored(ctx, p) {
 		return err
 	}
 	l.unsure = nil
 	l.tell(p)
 	return nil
+}
+
+// stored reports whether the records hold the wave. They took it as a whole, so any of its events tells; until it is told here, others may
+// have read its receipts, under a checkpoint that they cannot get from here.
+func (l *Ledger) stored(ctx context.Context, p proven) bool {
+	e, err := l.cfg.Records.Entry(ctx, p.wave[0].LeafHash)
+	return err == nil && bytes.Equal(e.Receipt, p.included[0].Receipt)
 }
 
 // sign makes the checkpoint of the tree as it is now, after proving to itself that it extends the last one signed.
@@ -117,7 +147,7 @@ func (l *Ledger) sign(ctx context.Context) (signed, error) {
 }
 
 // prove makes the receipt of one event, after verifying its inclusion as a stranger would.
-func (l *Ledger) prove(e Entry, statement *custody.Statement, index int64, proof [][]byte, cp signed) (Inclusion, error) {
+func (l *Ledger) prove(e Entry, statement statement, index int64, proof [][]byte, cp signed) (Inclusion, error) {
 	if _, err := tlog.VerifyInclusion(tlog.Hash(e.LeafHash), index, proof, cp.Checkpoint); err != nil {
 		return Inclusion{}, fmt.Errorf("own inclusion proof: %w", err)
 	}
@@ -146,5 +176,6 @@ func (l *Ledger) tell(p proven) {
 			ch <- e // each channel has room for its one answer
 		}
 		delete(l.waiting, e.LeafHash)
+		delete(l.coming, e.LeafHash)
 	}
 }

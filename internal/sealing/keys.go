@@ -78,10 +78,12 @@ func CheckRecipient(s string) error {
 }
 
 func parseRecipient(s string) (*age.HybridRecipient, error) {
-	if _, err := age.ParseX25519Recipient(s); err == nil {
-		return nil, ErrClassicKey
-	}
 	r, err := age.ParseHybridRecipient(s)
+	if err != nil {
+		if _, err := age.ParseX25519Recipient(s); err == nil {
+			return nil, ErrClassicKey
+		}
+	}
 	if err != nil || r.String() != s {
 		return nil, ErrKey // without age's words: they repeat s
 	}

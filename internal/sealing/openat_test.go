@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 	"testing/iotest"
+
+	"strongroom.example/strongroom/internal/ageheader"
 )
 
 func TestOpenAt(t *testing.T) {
@@ -52,6 +55,10 @@ func TestOpenAtReadsLittle(t *testing.T) {
 	}
 	if src.n > 3*ageChunk {
 		t.Errorf("read %d bytes for a range of 100", src.n)
+	}
+	// What a release carries is all that is read of the beginning, so that the last chunk and the range are the only ones to be fetched.
+	if fetched := slices.DeleteFunc(src.ends, func(end int64) bool { return end <= int64(ageheader.Size(1)+ageheader.Payload) }); len(fetched) != 2 {
+		t.Errorf("%d reads beyond what a release carries, want 2", len(fetched))
 	}
 }
 
@@ -110,9 +117,10 @@ func TestOpenAtBrokenSource(t *testing.T) {
 }
 
 type countingReaderAt struct {
-	r   io.ReaderAt
-	n   int
-	err error
+	r    io.ReaderAt
+	n    int
+	ends []int64 // of every read that was asked for
+	err  error
 }
 
 func (c *countingReaderAt) ReadAt(p []byte, off int64) (int, error) {
@@ -121,5 +129,6 @@ func (c *countingReaderAt) ReadAt(p []byte, off int64) (int, error) {
 	}
 	n, err := c.r.ReadAt(p, off)
 	c.n += n
+	c.ends = append(c.ends, off+int64(len(p)))
 	return n, err
 }

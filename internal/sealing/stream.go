@@ -78,19 +78,22 @@ func Decrypt(dst io.Writer, src io.Reader, key ItemKey) (Sealed, error) {
 	return Sealed{plainSum.digest(), cipherSum.digest(), tree.Sum()}, nil
 }
 
-// OpenAt decrypts evidence.age in parts. It reads the header and the end of src,
-// which has size bytes, then for each range only the chunks of 64 KiB that it
-// touches. The result may be read by several goroutines at once. Errors are
-// those of [Decrypt], also while reading.
+// OpenAt decrypts evidence.age in parts. It reads the first bytes of src, which
+// has size bytes, as far as a release carries them, and the last chunk; then for
+// each range only the chunks of 64 KiB that it touches. The result may be read
+// by several goroutines at once. Errors are those of [Decrypt], also while
+// reading.
 //
 // A range proves only that it was encrypted to the item; that it belongs to the
 // deposit, only the whole file's digest or the tree can tell.
 func OpenAt(src io.ReaderAt, size int64, key ItemKey) (*io.SectionReader, error) {
 	src = sourceReaderAt{src}
-	if _, err := ageheader.Check(io.NewSectionReader(src, 0, size), 1); err != nil {
+	var begin bytes.Buffer
+	header, err := ageheader.Check(io.TeeReader(io.NewSectionReader(src, 0, size), &begin), 1)
+	if err != nil {
 		return nil, failure(err)
 	}
-	r, plainSize, err := age.DecryptReaderAt(src, size, key.id)
+	r, plainSize, err := age.DecryptReaderAt(begunReaderAt{src, begin.Bytes(), int64(header)}, size, key.id)
 	if err != nil {
 		return nil, failure(err)
 	}
@@ -159,6 +162,22 @@ func (r sourceReader) Read(p []byte) (int, error) {
 func (r sourceReaderAt) ReadAt(p []byte, off int64) (int, error) {
 	n, err := r.ReaderAt.ReadAt(p, off)
 	return n, fromSource(err)
+}
+
+// A begunReaderAt has the header already, with the nonce behind it. A read that
+// begins in the header ends with what there is: age reads it through a buffer,
+// which asks for more than there is use for and takes what it gets.
+type begunReaderAt struct {
+	io.ReaderAt
+	begin  []byte
+	header int64 // bytes
+}
+
+func (r begunReaderAt) ReadAt(p []byte, off int64) (int, error) {
+	if off < r.header {
+		return copy(p, r.begin[off:]), nil
+	}
+	return r.ReaderAt.ReadAt(p, off)
 }
 
 func (r plainReader) Read(p []byte) (int, error) {

@@ -19,17 +19,9 @@ func (d *DB) Commit(ctx context.Context, c ledger.Commit, judge ledger.Judge) (l
 	entry := newEntry(c)
 	pae := c.Signed.PAEDigest()
 	var result ledger.Entry
-	err := d.submit(ctx, func(ctx context.Context, t *tx) error {
-		known, err := list(ctx, t, scanEntry, selectEntry+` where e.pae_digest = $1`, pae[:])
-		if err != nil {
-			return err
-		}
-		if len(known) == 1 {
-			result = known[0]
-			return nil
-		}
-		result = entry
-		return t.accept(ctx, c, judge, &result)
+	err := d.submit(ctx, func(ctx context.Context, t *tx) (err error) {
+		result, err = t.accept(ctx, c, judge, entry, pae)
+		return err
 	})
 	if err != nil {
 		return ledger.Entry{}, err
@@ -56,51 +48,59 @@ func newEntry(c ledger.Commit) ledger.Entry {
 	return entry
 }
 
-// accept judges the event by the present states and writes it with everything that becomes durable with it.
-func (t *tx) accept(ctx context.Context, c ledger.Commit, judge ledger.Judge, entry *ledger.Entry) error {
+// accept judges the event by the present states and writes it with everything that becomes durable with it. A statement that was accepted
+// before has its place in the stream, so it is looked for where the place is not free.
+func (t *tx) accept(ctx context.Context, c ledger.Commit, judge ledger.Judge, entry ledger.Entry, pae evidence.Hash) (ledger.Entry, error) {
 	event := c.Signed.Event()
-	own, err := statesOf(ctx, t, []evidence.Stream{entry.Stream})
+	own, err := t.statesOf(ctx, []evidence.Stream{entry.Stream})
 	if err != nil {
-		return err
+		return entry, err
 	}
 	before := own[entry.Stream]
-	if next := nextSeq(before); entry.Seq != next {
-		return evidence.Refuse(evidence.Conflict, "position")
+	if entry.Seq != nextSeq(before) {
+		known, err := list(ctx, t, scanEntry, selectEntry+` where e.pae_digest = $1`, pae[:])
+		if err != nil {
+			return entry, err
+		}
+		if len(known) == 0 {
+			return entry, evidence.Refuse(evidence.Conflict, "position")
+		}
+		return known[0], nil
 	}
-	states, err := statesOf(ctx, t, basis(before, event))
+	states, err := t.statesOf(ctx, basis(before, event))
 	if err != nil {
-		return err
+		return entry, err
 	}
 	after, err := judged(judge, states)
 	if err != nil {
-		return err
+		return entry, err
 	}
 	if tip := after.Tip(); tip.Seq != entry.Seq || tip.Leaf != entry.LeafHash {
-		return evidence.Refuse(evidence.Internal, "state_tip")
+		return entry, evidence.Refuse(evidence.Internal, "state_tip")
 	}
-	if err := t.insertEvent(ctx, c.Signed.PAEDigest(), entry); err != nil {
-		return err
+	if err := t.insertEvent(ctx, pae, &entry); err != nil {
+		return entry, err
 	}
 	if err := t.putState(ctx, entry.Stream, after); err != nil {
-		return err
+		return entry, err
 	}
 	if err := t.project(ctx, entry.Order, before, after); err != nil {
-		return err
+		return entry, err
 	}
 	for _, a := range c.Attachments {
 		if err := t.insertAttachment(ctx, entry.Order, a); err != nil {
-			return err
+			return entry, err
 		}
 	}
 	if c.Upload != "" {
 		if err := t.must(ctx, evidence.Refuse(evidence.Conflict, "upload_gone"), `delete from uploads where id = $1`, c.Upload); err != nil {
-			return err
+			return entry, err
 		}
 	}
 	if c.Heads != nil {
-		return t.insertHeads(ctx, c.Heads)
+		return entry, t.insertHeads(ctx, c.Heads)
 	}
-	return nil
+	return entry, nil
 }
 
 // basis lists the streams by which an event is judged: its own, those it must stand on, and those it says it stands on. An event cannot
@@ -158,34 +158,41 @@ func (t *tx) insertEvent(ctx context.Context, pae evidence.Hash, e *ledger.Entry
 
 // putState stores the state, after reading it back: what cannot be read must not be accepted.
 func (t *tx) putState(ctx context.Context, s evidence.Stream, state evidence.State) error {
-	text, err := encodeState(s, state)
+	text, read, err := encodeState(s, state)
 	if err != nil {
 		return internal("state_encoding", err)
 	}
 	_, err = t.exec(ctx, `
 		insert into states (stream_type, stream_id, seq, state) values ($1, $2, $3, $4)
 		on conflict (stream_type, stream_id) do update set seq = excluded.seq, state = excluded.state`,
-		s.Type, s.ID, state.Tip().Seq, text)
-	return err
+		s.Type, s.ID, state.Tip().Seq, string(text))
+	if err != nil {
+		return err
+	}
+	if t.changed == nil {
+		t.changed = make(map[evidence.Stream]evidence.State)
+	}
+	t.changed[s] = read
+	t.decoded.keep(s, text, read)
+	return nil
 }
 
-func encodeState(s evidence.Stream, state evidence.State) (string, error) {
-	text, err := json.Marshal(state)
-	if err != nil {
-		return "", err
+// encodeState returns a state's text, and the state as it is read back.
+func encodeState(s evidence.Stream, state evidence.State) (text []byte, read evidence.State, err error) {
+	if text, err = json.Marshal(state); err != nil {
+		return nil, nil, err
 	}
-	read, err := decodeState(s.Type, text)
-	if err != nil {
-		return "", err
+	if read, err = decodeState(s.Type, text); err != nil {
+		return nil, nil, err
 	}
 	again, err := json.Marshal(read)
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
 	if !bytes.Equal(again, text) {
-		return "", fmt.Errorf("%s state reads back differently", s.Type)
+		return nil, nil, fmt.Errorf("%s state reads back differently", s.Type)
 	}
-	return string(text), nil
+	return text, read, nil
 }
 
 func decodeState(t evidence.StreamType, text []byte) (evidence.State, error) {

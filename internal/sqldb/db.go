@@ -41,6 +41,7 @@ type DB struct {
 	write   handle // one connection, the writer's
 	read    handle
 	writer  *writer
+	decoded *decoded
 }
 
 var (
@@ -134,7 +135,8 @@ func start(ctx context.Context, write, read handle) (*DB, error) {
 		read.db.Close()
 		return nil, err
 	}
-	return &DB{dialect: write.dialect, write: write, read: read, writer: startWriter(write)}, nil
+	known := &decoded{states: make(map[evidence.Stream]decodedState)}
+	return &DB{dialect: write.dialect, write: write, read: read, writer: startWriter(write, known), decoded: known}, nil
 }
 
 // migrate runs the migrations that the database has not seen.

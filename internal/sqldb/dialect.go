@@ -56,7 +56,9 @@ var sqlite = dialect{
 const (
 	sqliteBoth = "_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=journal_mode(wal)&_pragma=recursive_triggers(1)" +
 		"&_pragma=secure_delete(1)&_pragma=synchronous(full)&_pragma=temp_store(memory)&_dqs=0"
-	sqliteWrite = sqliteBoth + "&_txlock=immediate&_pragma=cache_size(-16384)" // KiB: the unique indexes are written at random places
+	// A cache in KiB, because the unique indexes are written at random places; and a log of up to 32 MiB, in which pages that change often
+	// are not each time moved into the file.
+	sqliteWrite = sqliteBoth + "&_txlock=immediate&_pragma=cache_size(-16384)&_pragma=wal_autocheckpoint(8192)"
 	sqliteRead  = sqliteBoth + "&_query_only=1"
 
 	// sqliteID marks the file as ours in its header: "Strm".

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
@@ -83,12 +84,21 @@ func (d *DB) Include(ctx context.Context, size int64, checkpoint []byte, include
 		if err := t.insertCheckpoint(ctx, size, checkpoint); err != nil {
 			return err
 		}
+		var orders []int64
 		for _, in := range included {
-			if err := t.include(ctx, in); err != nil {
+			order, err := t.include(ctx, in)
+			if err != nil {
 				return err
 			}
+			orders = append(orders, order)
 		}
-		return nil
+		if len(orders) == 0 {
+			return nil
+		}
+		_, err := t.exec(ctx, `
+			delete from pending where ord >= $1 and ord <= $2 and exists (select 1 from inclusions i where i.ord = pending.ord)`,
+			slices.Min(orders), slices.Max(orders))
+		return err
 	})
 }
 
@@ -111,26 +121,25 @@ func (t *tx) insertCheckpoint(ctx context.Context, size int64, signed []byte) er
 	return err
 }
 
-func (t *tx) include(ctx context.Context, in ledger.Inclusion) error {
-	order, err := one(ctx, t, "event", scanTo[int64], `select ord from events where leaf_hash = $1`, in.LeafHash[:])
+// include stores where one event is, and returns the event's order.
+func (t *tx) include(ctx context.Context, in ledger.Inclusion) (order int64, err error) {
+	done, err := list(ctx, t, scanTo[int64], `
+		insert into inclusions (idx, receipt, ord) select $1, $2, e.ord from events e where e.leaf_hash = $3
+		on conflict do nothing returning ord`, in.Index, in.Receipt, in.LeafHash[:])
+	if len(done) == 1 || err != nil {
+		return append(done, 0)[0], err
+	}
+	if order, err = one(ctx, t, "event", scanTo[int64], `select ord from events where leaf_hash = $1`, in.LeafHash[:]); err != nil {
+		return 0, err
+	}
+	stored, err := list(ctx, t, scanTo[int64], `select idx from inclusions where ord = $1`, order)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	n, err := t.exec(ctx, `insert into inclusions (ord, idx, receipt) values ($1, $2, $3) on conflict do nothing`, order, in.Index, in.Receipt)
-	if err != nil {
-		return err
+	if len(stored) == 0 || stored[0] != in.Index {
+		return 0, evidence.Refuse(evidence.Internal, "inclusion_differs")
 	}
-	if n == 0 {
-		stored, err := list(ctx, t, scanTo[int64], `select idx from inclusions where ord = $1`, order)
-		if err != nil {
-			return err
-		}
-		if len(stored) == 0 || stored[0] != in.Index {
-			return evidence.Refuse(evidence.Internal, "inclusion_differs")
-		}
-	}
-	_, err = t.exec(ctx, `delete from pending where ord = $1`, order)
-	return err
+	return order, nil
 }
 
 // Checkpoint implements ledger.Records.

@@ -45,12 +45,22 @@ type querier interface {
 }
 
 func (h handle) each(ctx context.Context, f func(scanner) error, query string, args ...any) error {
+	ctx, err := unwatched(ctx)
+	if err != nil {
+		return h.fail(err)
+	}
 	s, err := h.prepare(ctx, query)
 	if err != nil {
 		return h.fail(err)
 	}
 	rows, err := s.QueryContext(ctx, args...)
 	return h.fail(scanAll(rows, err, f))
+}
+
+// unwatched returns a context for a query or two, which are answered sooner than somebody is set to watch over ctx and called back: driver
+// and package sql start a goroutine each to do so.
+func unwatched(ctx context.Context) (context.Context, error) {
+	return context.WithoutCancel(ctx), ctx.Err()
 }
 
 // snapshot is a reading transaction: all its answers are of one moment.
@@ -61,6 +71,10 @@ type snapshot struct {
 
 // view runs f on a snapshot.
 func (h handle) view(ctx context.Context, f func(snapshot) error) error {
+	ctx, err := unwatched(ctx)
+	if err != nil {
+		return h.fail(err)
+	}
 	t, err := h.db.BeginTx(ctx, &sql.TxOptions{Isolation: h.dialect.snapshot, ReadOnly: true})
 	if err != nil {
 		return h.fail(err)
@@ -70,6 +84,10 @@ func (h handle) view(ctx context.Context, f func(snapshot) error) error {
 }
 
 func (s snapshot) each(ctx context.Context, f func(scanner) error, query string, args ...any) error {
+	ctx, err := unwatched(ctx)
+	if err != nil {
+		return s.fail(err)
+	}
 	stmt, err := s.prepare(ctx, query)
 	if err != nil {
 		return s.fail(err)

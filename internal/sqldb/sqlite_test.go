@@ -260,6 +260,9 @@ func TestTwoOpen(t *testing.T) {
 			}
 		}
 		same(t, len(must[[]ledger.Entry](t)(other.Stream(ctx, c, -1, 100))), round+1)
+		for _, d := range []*DB{db, other} {
+			same(t, must[map[evidence.Stream]evidence.State](t)(d.States(ctx, c))[c].Tip(), w.tips[c])
+		}
 	}
 }
 

@@ -1,48 +1,120 @@
 package sqldb
 
 import (
+	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/vault"
 )
 
-// States implements ledger.Records. All states are of one moment.
-func (d *DB) States(ctx context.Context, streams ...evidence.Stream) (states map[evidence.Stream]evidence.State, err error) {
-	err = d.read.view(ctx, func(s snapshot) error {
-		states, err = statesOf(ctx, s, streams)
-		return err
+// States implements ledger.Records. All states are of one moment. They are shared with other callers and must not be changed.
+func (d *DB) States(ctx context.Context, streams ...evidence.Stream) (map[evidence.Stream]evidence.State, error) {
+	if len(streams) <= maxWanted {
+		return statesOf(ctx, d.read, d.decoded, streams)
+	}
+	states := make(map[evidence.Stream]evidence.State, len(streams))
+	err := d.read.view(ctx, func(s snapshot) error {
+		for part := range slices.Chunk(streams, maxWanted) {
+			found, err := statesOf(ctx, s, d.decoded, part)
+			if err != nil {
+				return err
+			}
+			maps.Copy(states, found)
+		}
+		return nil
 	})
 	return states, err
 }
 
-func statesOf(ctx context.Context, q querier, streams []evidence.Stream) (map[evidence.Stream]evidence.State, error) {
+// maxWanted is how many streams one statement asks for. An event stands on fewer.
+const maxWanted = 16
+
+// statesOf reads the states of at most maxWanted streams with one statement.
+func statesOf(ctx context.Context, q querier, known *decoded, streams []evidence.Stream) (map[evidence.Stream]evidence.State, error) {
 	states := make(map[evidence.Stream]evidence.State, len(streams))
-	for _, s := range streams {
-		found, err := list(ctx, q, scanState(s.Type), `select state from states where stream_type = $1 and stream_id = $2`, s.Type, s.ID)
-		if err != nil {
-			return nil, err
-		}
-		if len(found) == 1 {
-			states[s] = found[0]
-		}
+	if len(streams) == 0 {
+		return states, nil
 	}
-	return states, nil
+	args := make([]any, 0, 2*len(streams))
+	for _, s := range streams {
+		args = append(args, s.Type, s.ID)
+	}
+	return states, q.each(ctx, func(row scanner) error {
+		var s evidence.Stream
+		var text sql.RawBytes
+		if err := row.Scan(&s.Type, &s.ID, &text); err != nil {
+			return err
+		}
+		state, err := known.decode(s, text)
+		if err != nil {
+			return damage(err)
+		}
+		states[s] = state
+		return nil
+	}, selectStates[len(streams)-1], args...)
 }
 
-func scanState(t evidence.StreamType) func(scanner) (evidence.State, error) {
-	return func(row scanner) (evidence.State, error) {
-		text, err := scanTo[[]byte](row)
-		if err != nil {
-			return nil, err
-		}
-		state, err := decodeState(t, text)
-		if err != nil {
-			return nil, damage(err)
-		}
-		return state, nil
+// selectStates asks for 1, 2, … maxWanted streams.
+var selectStates = func() (queries []string) {
+	var wanted []string
+	for i := range maxWanted {
+		wanted = append(wanted, fmt.Sprintf("($%d, $%d)", 2*i+1, 2*i+2))
+		queries = append(queries, `with wanted (stream_type, stream_id) as (values `+strings.Join(wanted, ", ")+`)
+			select s.stream_type, s.stream_id, s.state from wanted w
+			join states s on s.stream_type = w.stream_type and s.stream_id = w.stream_id`)
 	}
+	return queries
+}()
+
+// decoded keeps states with the text they were read from: to read it again costs several times what the query does. It holds for as
+// long as the text is the same, whoever wrote it.
+type decoded struct {
+	mu     sync.RWMutex
+	states map[evidence.Stream]decodedState
+}
+
+type decodedState struct {
+	text  []byte
+	state evidence.State
+}
+
+// maxDecoded is how many states are kept, of a few KiB each.
+const maxDecoded = 1024
+
+// decode reads a state. text is not kept.
+func (d *decoded) decode(s evidence.Stream, text []byte) (evidence.State, error) {
+	d.mu.RLock()
+	known, ok := d.states[s]
+	d.mu.RUnlock()
+	if ok && bytes.Equal(known.text, text) {
+		return known.state, nil
+	}
+	state, err := decodeState(s.Type, text)
+	if err == nil {
+		d.keep(s, bytes.Clone(text), state)
+	}
+	return state, err
+}
+
+// keep remembers what text reads as, in place of any other if there are too many.
+func (d *decoded) keep(s evidence.Stream, text []byte, state evidence.State) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, ok := d.states[s]; !ok && len(d.states) >= maxDecoded {
+		for other := range d.states {
+			delete(d.states, other)
+			break
+		}
+	}
+	d.states[s] = decodedState{text, state}
 }
 
 // scanJSON reads a value stored as JSON.

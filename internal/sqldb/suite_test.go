@@ -26,7 +26,7 @@ func suite(t *testing.T, e engine) {
 		"Commit": testCommit, "Judge": testJudge, "Resubmission": testResubmission, "Race": testRace, "Unique": testUnique,
 		"Log": testLog, "Checkpoints": testCheckpoints, "Attachments": testAttachments, "Directory": testDirectory, "Grants": testGrants,
 		"Heads": testHeads, "Uploads": testUploads, "Invitations": testInvitations, "Releases": testReleases, "Sessions": testSessions,
-		"Meta": testMeta, "Restart": testRestart, "AppendOnly": testAppendOnly, "Savepoints": testSavepoints, "Cancelled": testCancelled,
+		"Meta": testMeta, "Restart": testRestart, "AppendOnly": testAppendOnly, "Savepoints": testSavepoints, "Together": testTogether, "Cancelled": testCancelled,
 		"Closed": testClosed,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, e) })
@@ -729,6 +729,43 @@ func testSavepoints(t *testing.T, e engine) {
 			t.Errorf("%s: %q, %v", key, v, err)
 		}
 	}
+}
+
+// Events that share a transaction see what those before them in it became, and nothing of those that were refused after they were written.
+func testTogether(t *testing.T, e engine) {
+	w := newWorld(t, e.create(t))
+	s := evidence.ItemOf(evidence.NewID[evidence.ItemID]())
+	next := func(upload evidence.UploadID) *job {
+		c := ledger.Commit{Signed: w.sign(s), Upload: upload}
+		law := rule(c.Signed, newItem(evidence.ItemID(s.ID), "cas-a"))
+		judge := func(states map[evidence.Stream]evidence.State) (evidence.State, error) {
+			if before := states[s]; nextSeq(before) != c.Signed.Event().Stream.Seq || before != nil && before.Tip().Leaf != c.Signed.Event().Stream.Prev {
+				t.Errorf("event %d is judged by another state", c.Signed.Event().Stream.Seq)
+			}
+			return law(states)
+		}
+		if upload == "" {
+			w.tips[s] = tipOf(c.Signed)
+		}
+		return &job{done: make(chan error, 1), do: func(ctx context.Context, t *tx) error {
+			_, err := t.accept(ctx, c, judge, newEntry(c), c.Signed.PAEDigest())
+			return err
+		}}
+	}
+	gone := evidence.NewID[evidence.UploadID]()
+	jobs := []*job{next(gone), next(""), next(""), next(gone), next(gone), next("")}
+	ok(t, w.db.submit(ctx, func(context.Context, *tx) error { // keeps the writer away until all wait
+		for _, j := range jobs {
+			w.db.writer.queue <- j
+		}
+		return nil
+	}))
+	var got string
+	for _, j := range jobs {
+		got += evidence.ReasonOf(cause(<-j.done)) + " "
+	}
+	same(t, got, "upload_gone ok ok upload_gone upload_gone ok ")
+	same(t, must[map[evidence.Stream]evidence.State](t)(w.db.States(ctx, s))[s].Tip(), w.tips[s])
 }
 
 func cause(err error) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
+	"slices"
 
 	"strongroom.example/strongroom/internal/evidence"
 )
@@ -11,14 +13,17 @@ import (
 // session is the writer's own connection with the statements prepared on it.
 type session struct {
 	handle   handle
+	decoded  *decoded
 	conn     *sql.Conn
 	prepared map[string]*sql.Stmt
+	states   map[evidence.Stream]evidence.State // as they are in the transaction under way, if they were read or written in it; nil: none
 }
 
-// tx is a transaction under way on the session. What its methods return is translated once, when the writer answers.
+// tx is one job of the transaction under way on the session. What its methods return is translated once, when the writer answers.
 type tx struct {
 	*session
-	erased bool // the job destroyed bytes: see dialect.erase
+	erased  bool                               // the job destroyed bytes: see dialect.erase
+	changed map[evidence.Stream]evidence.State // what the job has written, for the session once the job is done
 }
 
 func (s *session) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
@@ -45,6 +50,7 @@ func (s *session) begin(ctx context.Context) (*sql.Tx, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.states = make(map[evidence.Stream]evidence.State)
 	if lock := s.handle.dialect.lockForAppend; lock != "" {
 		if _, err := t.ExecContext(ctx, lock); err != nil {
 			return nil, errors.Join(err, t.Rollback())
@@ -125,7 +131,38 @@ func (t *tx) run(ctx context.Context, do func(context.Context, *tx) error) (refu
 		if _, err := t.exec(ctx, `rollback to job`); err != nil {
 			return nil, err
 		}
+		t.changed = nil
 	}
+	maps.Copy(t.session.states, t.changed)
 	_, err = t.exec(ctx, `release job`)
 	return refusal, err
+}
+
+// statesOf returns the states as the job sees them. Nobody else writes while the transaction lasts, so each is read once for all jobs in it:
+// events that come together stand on the same people and cases.
+func (t *tx) statesOf(ctx context.Context, streams []evidence.Stream) (map[evidence.Stream]evidence.State, error) {
+	states := make(map[evidence.Stream]evidence.State, len(streams))
+	var unread []evidence.Stream
+	for _, s := range streams {
+		state, ok := t.changed[s]
+		if !ok {
+			state, ok = t.session.states[s]
+		}
+		if !ok {
+			unread = append(unread, s)
+		} else if state != nil {
+			states[s] = state
+		}
+	}
+	for part := range slices.Chunk(unread, maxWanted) {
+		found, err := statesOf(ctx, t, t.decoded, part)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range part {
+			t.session.states[s] = found[s]
+		}
+		maps.Copy(states, found)
+	}
+	return states, nil
 }

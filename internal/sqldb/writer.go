@@ -33,9 +33,9 @@ type writer struct {
 	stopped chan struct{} // closed when the goroutine has ended
 }
 
-func startWriter(h handle) *writer {
+func startWriter(h handle, known *decoded) *writer {
 	w := &writer{
-		session: &session{handle: h},
+		session: &session{handle: h, decoded: known},
 		queue:   make(chan *job, maxQueue),
 		quit:    make(chan struct{}),
 		stopped: make(chan struct{}),

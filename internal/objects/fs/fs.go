@@ -53,7 +53,7 @@ func Create(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fail("create", err)
 	}
-	if err := os.Chmod(dir, 0o700); err != nil {
+	if err := os.Chmod(dir, 0o700); err != nil { //#nosec G302 -- a folder
 		return fail("create", err)
 	}
 	if err := os.Mkdir(path.Join(dir, staging), 0o700); err != nil {

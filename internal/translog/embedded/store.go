@@ -12,6 +12,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 	"strongroom.example/strongroom/internal/translog"
 )
 
@@ -84,8 +85,8 @@ func openFile(path string, create bool) (*bolt.DB, error) {
 			if create {
 				return os.OpenFile(name, flag|os.O_EXCL, perm)
 			}
-			if info, err := os.Stat(name); err == nil && info.Size() == 0 {
-				return nil, errors.New("file is empty") // bbolt would make it a new log
+			if err := checkWhole(name); err != nil { // bbolt would make an empty file a new log, and die of a shorter one
+				return nil, err
 			}
 			return os.OpenFile(name, flag&^os.O_CREATE, perm)
 		},
@@ -94,7 +95,7 @@ func openFile(path string, create bool) (*bolt.DB, error) {
 	switch {
 	case err == nil:
 		return db, nil
-	case errors.Is(err, bolt.ErrTimeout):
+	case errors.Is(err, berrors.ErrTimeout):
 		return nil, ErrLocked
 	case errors.As(err, &missing):
 		return nil, fmt.Errorf("embedded: open log: %w", missing.Err)

@@ -51,6 +51,7 @@ create table attachments (
 	body      blob
 );
 create index attachments_ord on attachments (ord);
+create index attachments_sha256 on attachments (sha256);
 
 -- The heads map (FORMATS §7) and the summaries of its buckets.
 create table heads_entries (

@@ -1,0 +1,99 @@
+package daemon
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+
+	"strongroom.example/strongroom/internal/custody"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/ledger"
+)
+
+// replay applies the law again to what was accepted, in the order of acceptance. It believes nothing that is stored: each statement's
+// signature, leaf and place are checked under what the events before it made of the vault.
+type replay struct {
+	origin   string
+	founders []evidence.Founder
+	states   map[evidence.Stream]evidence.State
+	broken   map[evidence.Stream]bool // an event of theirs does not hold, so nothing can be said of what follows
+}
+
+func newReplay(origin string, founders []evidence.Founder) *replay {
+	return &replay{origin, founders, make(map[evidence.Stream]evidence.State), make(map[evidence.Stream]bool)}
+}
+
+// event takes one event's effect. The law says nothing about what stands on broken streams: after is nil then.
+func (r *replay) event(e ledger.Entry) (statement *custody.Statement, before, after evidence.State, err error) {
+	defer func() {
+		if after == nil {
+			r.broken[e.Stream] = true
+		}
+	}()
+	if statement, err = custody.Open(e.Leaf.Extra); err != nil {
+		return nil, nil, nil, err
+	}
+	event := statement.Event()
+	before = r.states[e.Stream]
+	basis := append(evidence.StandsOn(before, event), e.Stream)
+	if slices.ContainsFunc(basis, func(s evidence.Stream) bool { return r.broken[s] }) {
+		return statement, before, nil, nil
+	}
+	spki, err := r.signer(event)
+	if err != nil {
+		return statement, before, nil, err
+	}
+	signed, err := statement.Verify(spki)
+	if err != nil {
+		return statement, before, nil, err
+	}
+	if !bytes.Equal(signed.Leaf(), e.Leaf.Value) || signed.LeafHash() != e.LeafHash {
+		return statement, before, nil, errors.New("its leaf is another's")
+	}
+	facts := evidence.Facts{Origin: r.origin, Founders: r.founders, States: map[evidence.Stream]evidence.State{}}
+	for _, s := range basis {
+		if state, ok := r.states[s]; ok {
+			facts.States[s] = state
+		}
+	}
+	if after, err = evidence.Apply(facts, event, e.LeafHash); err != nil {
+		return statement, before, nil, err
+	}
+	r.states[e.Stream] = after
+	return statement, before, after, nil
+}
+
+func (r *replay) signer(e *evidence.Event) ([]byte, error) {
+	if actor, ok := r.states[evidence.ActorOf(e.Actor.ID)].(*evidence.ActorState); ok {
+		return custody.ParseSPKI(actor.Key)
+	}
+	if d, ok := e.Details.(*evidence.ActorEnrolledDetails); ok {
+		return custody.ParseSPKI(d.Key)
+	}
+	return nil, errors.New("its signer is unknown")
+}
+
+// wanted reports whether an attachment's bytes must exist: an item's envelope while its state names it, a case's while its recipient has
+// one at all.
+func (r *replay) wanted(s evidence.Stream, a ledger.Attachment) bool {
+	switch state := r.states[s].(type) {
+	case *evidence.ItemState:
+		ref, ok := state.Envelope(a.Recipient)
+		return a.Kind != ledger.Envelope || ok && ref.SHA256 == a.SHA256
+	case *evidence.CaseState:
+		return a.Kind != ledger.LabelEnvelope || slices.ContainsFunc(state.LabelKey.Envelopes, func(e evidence.EnvelopeRef) bool { return e.Recipient == a.Recipient })
+	}
+	return true
+}
+
+// stands lists the leaf hashes on which an event stands, as the records keep them.
+func stands(e *evidence.Event) []evidence.Hash {
+	var list []evidence.Hash
+	if !e.Stream.Prev.IsZero() {
+		list = append(list, e.Stream.Prev)
+	}
+	for _, h := range e.ReliedOn {
+		list = append(list, h.Head)
+	}
+	return list
+}

@@ -3,14 +3,12 @@ package main
 import (
 	"errors"
 	"io/fs"
-	"net"
-	"net/url"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/tlog"
 )
 
@@ -40,6 +38,10 @@ trust file; it is never replaced by another one.
 
 Founders run this once the vault is founded. Everybody else gives the same
 options to strongroom enrol. With --server alone, only the address changes.
+
+Give the address as a whole. If it ends in #sha256:…, that is the number of the
+vault's certificate, and this folder talks to no other. Without it, an authority
+that this computer knows must vouch for the certificate.
 
 Signs:     nothing.
 For good:  the folder belongs to this vault. A second vault needs a second
@@ -136,17 +138,14 @@ func (a *app) compare(k client.Folder, trust tlog.Trust, r reach) error {
 	return err
 }
 
-// address accepts https, and http where nobody can listen in.
+// address accepts https alone, with the number of the certificate behind the # if the vault's operator gave one.
 func address(s string) (string, error) {
-	u, err := url.Parse(strings.TrimSuffix(s, "/"))
-	if err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return "", usage("--server is not an address such as https://vault.example")
-	}
-	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	a, err := client.ParseAddress(s)
+	switch {
+	case evidence.ReasonOf(err) == "not_encrypted":
 		return "", decline("not_encrypted")
-	}
-	if u.Scheme != "https" && u.Scheme != "http" {
+	case err != nil:
 		return "", usage("--server is not an address such as https://vault.example")
 	}
-	return u.String(), nil
+	return a.String(), nil
 }

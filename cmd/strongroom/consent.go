@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -155,17 +153,15 @@ func (a *app) answers(given map[string]*string, courts []string) (answers eviden
 
 func (a *app) giveConsent(ctx context.Context, cl *client.Client, p client.Consent, form string, yes bool) error {
 	if form != "" {
-		file, err := os.Open(form)
+		file, err := openSteady(form)
 		if err != nil {
 			return err
 		}
 		defer file.Close()
-		d, err := describe(file, filepath.Base(form))
-		if err != nil {
+		p.Form.Label = "Consent form"
+		if err := file.describe(&p.Form, form); err != nil {
 			return err
 		}
-		d.Label = "Consent form"
-		p.Form = d
 	}
 	rows := append([]row{{"Answers", "Nothing is recorded until you confirm."}}, answerRows(p.Answers)...)
 	rows = append(rows, row{"Until", dateOf(p.Until)}, row{"Later", "Everything can be withdrawn at any time, without a reason. Copies already shared cannot be called back."})

@@ -15,11 +15,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"strongroom.example/strongroom/internal/dossier"
+	"strongroom.example/strongroom/internal/objects/versitygw"
 )
 
 func demoCommand() *cobra.Command {
 	var once bool
-	var keep string
+	var keep, s3 string
 	c := &cobra.Command{
 		Use:   "demo [FILE…]",
 		Short: "Play the whole journey of a piece of evidence, with real keys and a real vault",
@@ -50,7 +51,7 @@ With --keep, DIR holds afterwards:
 			defer stop()
 			// Who reads the output may leave. Then a step fails like any other, and the vault's process is stopped.
 			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-			if err := playDemo(ctx, c.OutOrStdout(), keep, once, files); err != nil {
+			if err := playDemo(ctx, c.OutOrStdout(), keep, s3, once, files); err != nil {
 				return demoEnded(err, keep, ctx.Err() != nil)
 			}
 			return nil
@@ -58,6 +59,7 @@ With --keep, DIR holds afterwards:
 	}
 	c.Flags().BoolVar(&once, "once", false, "end after the journey instead of serving until Ctrl-C")
 	c.Flags().StringVar(&keep, "keep", "", "keep everything in `DIR`, which must not exist or be empty")
+	c.Flags().StringVar(&s3, "s3", "", "keep the objects in an S3 bucket, which `PROGRAM` serves: versitygw")
 	return c
 }
 
@@ -68,6 +70,7 @@ type demo struct {
 	bin    string // folder of this program and its sisters
 	files  []demoFile
 	server *vaultProcess
+	bucket *versitygw.Server // nil without --s3
 	memory *memoryWatch
 	trust  []byte // the trust file
 	number string // its number, as people compare it
@@ -107,7 +110,7 @@ func demoEnded(err error, keep string, stopped bool) error {
 	return p
 }
 
-func playDemo(ctx context.Context, out io.Writer, keep string, once bool, files []string) (err error) {
+func playDemo(ctx context.Context, out io.Writer, keep, s3 string, once bool, files []string) (err error) {
 	limit, err := memoryLimit()
 	if err != nil {
 		return err
@@ -128,12 +131,20 @@ func playDemo(ctx context.Context, out io.Writer, keep string, once bool, files 
 		if d.server != nil {
 			err = errors.Join(err, d.server.stop())
 		}
+		if d.bucket != nil {
+			d.bucket.Kill()
+		}
 		if keep == "" {
 			err = errors.Join(err, os.RemoveAll(d.dir))
 		}
 	}()
 	if err := d.makeSamples(); err != nil {
 		return err
+	}
+	if s3 != "" {
+		if err := d.useBucket(ctx, s3); err != nil {
+			return err
+		}
 	}
 	if err := d.journey(ctx); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/wire"
@@ -89,7 +90,11 @@ func (d *demo) post(ctx context.Context, path, token string, body, answer any) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.server.address+path, bytes.NewReader(text))
+	address, err := client.ParseAddress(d.server.address)
+	if err != nil {
+		return 0, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address.URL()+path, bytes.NewReader(text))
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +104,9 @@ func (d *demo) post(ctx context.Context, path, token string, body, answer any) (
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	way := address.Transport()
+	defer way.CloseIdleConnections()
+	resp, err := way.RoundTrip(req)
 	if err != nil {
 		return 0, err
 	}

@@ -92,6 +92,9 @@ func (d *demo) foundVault(ctx context.Context) (err error) {
 	}
 	d.memory.watch("server", d.server.pid)
 	d.note("The vault is a program of its own: strongroomd, process %d. Its key for recovery is kept apart from it.", d.server.pid)
+	if d.bucket != nil {
+		d.note("It keeps the ciphertext in an S3 bucket with Object Lock. The S3 server is versitygw, process %d.", d.bucket.Process().Pid)
+	}
 	d.note("It enters every act into its record book. Some entries are its own, so the numbers below have gaps.")
 	founders := []*player{d.administrator, d.custodian1}
 	for _, p := range founders {

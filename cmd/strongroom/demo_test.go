@@ -292,20 +292,6 @@ func TestComparison(t *testing.T) {
 	}
 }
 
-func TestSearch(t *testing.T) {
-	word := []byte("AGE-SECRET-KEY-")
-	for _, at := range []int{0, 1, 1<<20 + 64 - 7, 1<<20 + 64, 2<<20 + 64 - 1, 3 << 20} {
-		text := bytes.Repeat([]byte("A"), at)
-		if n, found, err := search(t.Context(), bytes.NewReader(text), word); n != int64(at) || found != nil || err != nil {
-			t.Errorf("%d bytes without it: %d, %q, %v", at, n, found, err)
-		}
-		text = append(append(text, word...), "AAAA"...)
-		if _, found, err := search(t.Context(), bytes.NewReader(text), word); found == nil || err != nil {
-			t.Errorf("not found at %d (%v)", at, err)
-		}
-	}
-}
-
 func TestFlipByte(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "package.zip")
 	f, err := os.Create(path)

@@ -59,7 +59,7 @@ func startVault(ctx context.Context, bin, data, dir string) (*vaultProcess, erro
 	}
 	defer log.Close()
 	addressFile := filepath.Join(dir, "address")
-	p.cmd = exec.Command(filepath.Join(bin, "strongroomd"), "serve", "--data", data, "--listen", "127.0.0.1:0", "--address-file", addressFile)
+	p.cmd = exec.Command(filepath.Join(bin, "strongroomd"), "serve", "--data", data, "--listen", "127.0.0.1:0", "--address-file", addressFile) //#nosec G204 -- the program beside this one
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = ownProcess()
 	if err := p.cmd.Start(); err != nil {
@@ -146,7 +146,7 @@ func (p *vaultProcess) lastWords() string {
 // run runs another program to its end and returns what it wrote and its exit code.
 func (d *demo) run(ctx context.Context, name, memory string, args ...string) (stdout []byte, exit int, err error) {
 	var out, errs bytes.Buffer
-	c := exec.CommandContext(ctx, filepath.Join(d.bin, name), args...)
+	c := exec.CommandContext(ctx, filepath.Join(d.bin, name), args...) //#nosec G204 -- a program beside this one
 	c.Stdout, c.Stderr = &out, &errs
 	c.SysProcAttr = ownProcess()
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }

@@ -69,8 +69,15 @@ func TestFoldersAndKeys(t *testing.T) {
 	w.second.types("", "case", "list").refused(exitRefused, "sign_in")
 	w.admin.as().types("", "actor", "list").ends(0).has("suspended", "stopped for good", "active, founder", "answered; admit it")
 
+	// Somebody else at the vault's address: nothing is sent.
+	bare, _, _ := strings.Cut(w.address, "#")
+	for address, reason := range map[string]string{bare: "certificate", bare + "#sha256:" + strings.Repeat("0a", 32): "other_certificate"} {
+		w.admin.types("", "connect", "--server", address).ends(0)
+		w.admin.types("", "actor", "list").refused(exitRefused, reason)
+	}
+
 	// A vault that is not there.
-	w.admin.types("", "connect", "--server", "http://127.0.0.1:1").ends(0)
+	w.admin.types("", "connect", "--server", "https://127.0.0.1:1").ends(0)
 	w.admin.types("", "actor", "list").refused(exitCannot, "network")
 	if me := w.admin.types("", "whoami").object(); me["reason"] != "network" || me["current"] != false {
 		t.Errorf("whoami without a vault: %v", me)

@@ -209,10 +209,13 @@ func TestBytesOf(t *testing.T) {
 }
 
 func TestAddress(t *testing.T) {
+	number := strings.Repeat("0a", 32)
 	for in, want := range map[string]string{
 		"https://vault.example": "https://vault.example", "https://vault.example/": "https://vault.example",
-		"http://127.0.0.1:8443": "http://127.0.0.1:8443", "http://localhost:1": "http://localhost:1", "http://[::1]:1": "http://[::1]:1",
-		"http://vault.example": "", "vault.example": "", "ftp://vault.example": "", "https://u:p@vault.example": "", "https://vault.example/x": "", "": "",
+		"https://[::1]:1#sha256:" + number: "https://[::1]:1#sha256:" + number, "https://127.0.0.1:1/#sha256:" + number: "https://127.0.0.1:1#sha256:" + number,
+		"https://vault.example#sha256:" + number[1:]: "", "https://vault.example#": "", "https://vault.example#" + number: "", "https://vault.example#sha1:" + number: "",
+		"https://vault.example#sha256:" + strings.ToUpper(number): "", "https://vault.example#sha256:" + number + "#": "",
+		"http://127.0.0.1:8443": "", "http://localhost:1": "", "http://vault.example": "", "https://": "", "https://:443": "", "vault.example": "", "ftp://vault.example": "", "https://u:p@vault.example": "", "https://vault.example/x": "", "": "",
 	} {
 		got, err := address(in)
 		if got != want || (err == nil) != (want != "") {

@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,6 +23,7 @@ type town struct {
 	trust   string
 	address string
 	number  string // of the vault
+	server  *server
 
 	admin, custodian, second, clinician, court *person
 }
@@ -98,43 +101,75 @@ func field(t *testing.T, text, label string) string {
 	return ""
 }
 
+// serve serves the vault until the test ends.
 func (w *town) serve(vault string) {
 	w.t.Helper()
-	c := exec.Command(filepath.Join(bin, "strongroomd"), "serve", "--data", vault, "--listen", "127.0.0.1:0")
-	said, err := c.StderrPipe()
+	w.server = w.start(vault, "127.0.0.1:0")
+	w.address = w.server.address
+	w.t.Cleanup(func() { w.server.stop(syscall.SIGTERM) })
+}
+
+// server is a strongroomd that runs.
+type server struct {
+	*exec.Cmd
+	t       *testing.T
+	address string
+	ended   chan struct{}
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+// said is everything on its standard error so far.
+func (s *server) said() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return bytes.Clone(s.log.Bytes())
+}
+
+// start runs strongroomd; through is what runs it, if it is not run by itself.
+func (w *town) start(vault, listen string, through ...string) *server {
+	w.t.Helper()
+	args := append(through, filepath.Join(bin, "strongroomd"), "serve", "--data", vault, "--listen", listen)
+	s := &server{Cmd: exec.Command(args[0], args[1:]...), t: w.t, ended: make(chan struct{})}
+	said, err := s.StderrPipe()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := c.Start(); err != nil {
+	if err := s.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	var log bytes.Buffer
-	address, ended := make(chan string, 1), make(chan struct{})
+	address := make(chan string, 1)
 	go func() {
-		defer close(ended)
+		defer close(s.ended)
 		for lines := bufio.NewScanner(said); lines.Scan(); {
 			if a, ok := strings.CutPrefix(lines.Text(), "Address"); ok {
 				address <- strings.TrimSpace(a)
 			}
-			log.WriteString(lines.Text() + "\n")
+			s.mu.Lock()
+			s.log.WriteString(lines.Text() + "\n")
+			s.mu.Unlock()
 		}
 	}()
-	w.t.Cleanup(func() {
-		c.Process.Signal(syscall.SIGTERM)
-		<-ended
-		if err := c.Wait(); err != nil {
-			w.t.Errorf("strongroomd: %v", err)
-		}
-		if w.t.Failed() {
-			w.t.Logf("strongroomd said:\n%s", tail(log.String(), 1500))
-		}
-	})
 	select {
-	case w.address = <-address:
-	case <-ended:
-		w.t.Fatalf("strongroomd ended:\n%s", log.String())
+	case s.address = <-address:
+	case <-s.ended:
+		w.t.Fatalf("strongroomd ended:\n%s", s.said())
 	case <-time.After(30 * time.Second):
 		w.t.Fatal("strongroomd does not say its address")
+	}
+	return s
+}
+
+// stop ends it. Only SIGKILL may end it in disorder.
+func (s *server) stop(signal syscall.Signal) {
+	s.Process.Signal(signal)
+	<-s.ended
+	if err := s.Wait(); err != nil && signal != syscall.SIGKILL {
+		s.t.Errorf("strongroomd: %v", err)
+	}
+	if s.t.Failed() {
+		s.t.Logf("strongroomd said:\n%s", tail(string(s.said()), 1500))
 	}
 }
 
@@ -184,14 +219,15 @@ func TestJourney(t *testing.T) {
 	report := w.write("report.txt", strings.Repeat("findings\n", 20_000))
 	note := w.write("note.txt", "")
 	photo := w.write("photo.jpg", "picture")
-	list := decodeOne[[]deposited](t, w.clinician.types("", "deposit", report, note, "--case", in, "--content", "clinical", "--consent", consent).ends(0).out)
+	list := decodeLines[deposited](t, w.clinician.types("", "deposit", report, note, "--case", in, "--content", "clinical", "--consent", consent).ends(0).out)
+	slices.SortFunc(list, func(a, b deposited) int { return int(b.Size - a.Size) }) // they came as they were done
 	if len(list) != 2 || list[0].Result != "recorded" || list[1].Result != "recorded" || list[0].Size != 180_000 || list[0].Item == list[1].Item {
 		t.Fatalf("deposit: %+v", list)
 	}
 	item := string(list[0].Item)
 	refusal := w.clinician.as().types("", "deposit", photo, "--case", in, "--content", "photograph", "--consent", consent).ends(exitRefused)
 	refusal.has("The answer given for this is no", "Reason consent_answer")
-	absent := decodeOne[[]deposited](t, w.clinician.types("", "deposit", w.path("absent"), "--case", in, "--content", "clinical", "--consent", consent).ends(exitCannot).out)
+	absent := decodeLines[deposited](t, w.clinician.types("", "deposit", w.path("absent"), "--case", in, "--content", "clinical", "--consent", consent).ends(exitCannot).out)
 	if len(absent) != 1 || absent[0].Reason != "file" {
 		t.Errorf("a file that is not there: %+v", absent)
 	}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -71,7 +72,17 @@ func (p *person) types(stdin string, args ...string) said {
 
 func runProgram(t *testing.T, stdin, program string, args ...string) said {
 	t.Helper()
-	c := exec.Command(filepath.Join(bin, program), args...)
+	return runCommand(t, stdin, exec.Command(filepath.Join(bin, program), args...))
+}
+
+// runThrough runs a program by another one.
+func runThrough(t *testing.T, through []string, program string, args ...string) said {
+	t.Helper()
+	return runCommand(t, "", exec.Command(through[0], append(append(slices.Clone(through[1:]), program), args...)...))
+}
+
+func runCommand(t *testing.T, stdin string, c *exec.Cmd) said {
+	t.Helper()
 	var out, errs bytes.Buffer
 	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(stdin), &out, &errs
 	c.Env = append(os.Environ(), "STRONGROOM_HOME=", "STRONGROOM_PASSPHRASE_FILE=")
@@ -134,6 +145,17 @@ func decodeOne[T any](t *testing.T, text string) (v T) {
 		t.Fatalf("more than one JSON value:\n%s", text)
 	}
 	return v
+}
+
+// decodeLines reads one JSON object per line.
+func decodeLines[T any](t *testing.T, text string) (list []T) {
+	t.Helper()
+	for line := range strings.SplitSeq(text, "\n") {
+		if line != "" {
+			list = append(list, decodeOne[T](t, line))
+		}
+	}
+	return list
 }
 
 func str(t *testing.T, o map[string]any, name string) string {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"strongroom.example/strongroom/internal/evidence"
@@ -26,14 +27,22 @@ const indent = 11
 // printRows writes rows, each wrapped to the width.
 func printRows(w io.Writer, rows ...row) {
 	for _, r := range rows {
-		label := r.label
-		for _, paragraph := range strings.Split(r.text, "\n") {
+		label, text := r.label, strings.Map(visible, r.text)
+		for _, paragraph := range strings.Split(text, "\n") {
 			for _, line := range wrap(paragraph, width-indent) {
 				fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%-*s%s", indent, label, line), " "))
 				label = ""
 			}
 		}
 	}
+}
+
+// visible keeps what a file's name may hold from moving the cursor or colouring the screen.
+func visible(r rune) rune {
+	if unicode.IsControl(r) && r != '\n' {
+		return unicode.ReplacementChar
+	}
+	return r
 }
 
 // wrap breaks a text between words; a word that is longer than a line stands alone.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"sync"
 
 	"github.com/vbauerster/mpb/v8"
@@ -18,7 +19,8 @@ type gauges struct {
 // longestName is how many characters of a file's name are shown.
 const longestName = 20
 
-var stepWords = map[client.Step]string{client.Sealing: "Sealing", client.Uploading: "Sending", client.Downloading: "Fetching"}
+var stepWords = map[client.Step]string{client.Comparing: "Comparing", client.Sealing: "Sealing", client.Uploading: "Sending",
+	client.Resending: "Sending", client.Downloading: "Fetching"}
 
 func (a *app) gauges(files int) *gauges {
 	if _, person := terminal(a.err); !person || a.json {
@@ -66,6 +68,14 @@ func (g *gauges) file(name string) (client.Progress, func()) {
 			g.count.Increment()
 		}
 	}
+}
+
+// above is where lines go that stay on the screen: w itself, unless the display is on the same one.
+func (g *gauges) above(w io.Writer) io.Writer {
+	if _, screen := terminal(w); g == nil || !screen {
+		return w
+	}
+	return g.pool
 }
 
 // wait ends the display.

@@ -37,10 +37,15 @@ var words = map[string]sentence{
 	"keys_exist":         {"There are keys in this folder already.", "New keys need a new folder: add --home FOLDER."},
 	"number_differs":     {"The vault number is not the one you gave.", "Do not go on. Get the trust file again by another way."},
 	"not_encrypted":      {"The address begins with http://, so others could listen in.", "Ask the administrator for the https:// address."},
+	"certificate":        {"No authority that this computer knows vouches for who answers at the vault's address. Nothing was sent: no sign-in, no file.", "If the vault's address ends in #sha256:…, run strongroom connect with the whole address. Otherwise tell the administrator."},
+	"other_certificate":  {"Who answers at the vault's address has another certificate than this folder expects. Nothing was sent: no sign-in, no file.", "Do not go on. Ask the administrator whether the vault has a new address; if it has, run strongroom connect with it."},
 	"trust_file":         {"This is not a trust file.", "Ask the person who invited you for the vault's trust.json."},
 	"network":            {"The vault cannot be reached.", "Check the network and the address (strongroom whoami), then repeat the command."},
 	"interrupted":        {"It was stopped before it was finished.", "Repeat the command; strongroom deposit --resume goes on with deposits."},
 	"file":               {"A file could not be read or written.", "Check the path and its permissions, then repeat the command."},
+	"file_changed":       {"The file was changed while it was read. Nothing of it was sent.", "Wait until no program writes to it, then repeat the command."},
+	"not_begun":          {"It was not begun: what stopped an earlier file would stop it too.", "Mend what is said above, then repeat the command. What is recorded is not repeated."},
+	"resending":          {"The vault has given up what it had of the file, because it waited too long. The same sealed file is sent again.", ""},
 	"exists":             {"There is a file with this name already, and it is not replaced.", "Choose another name."},
 	"internal":           {"This could not be done.", "Repeat it later. If it stays, tell the administrator the reason."},
 	"ambiguous":          {"More than one id begins like this.", "Type more of it."},
@@ -64,6 +69,7 @@ var words = map[string]sentence{
 	"not_found":             {"It does not exist, or it is not for you to see.", "Check the id. If somebody shared it with you, ask whether that still holds."},
 
 	"content_differs": {"The content is not what its depositor described.", "Keep it unchanged and tell the depositor and the auditor."},
+	"sealed_file":     {"What was sealed on this computer is gone or damaged, so it cannot be sent.", "Deposit the file again. It is sealed anew."},
 	"note":            {"There is no such note.", ""},
 
 	// The vault.
@@ -77,7 +83,8 @@ var words = map[string]sentence{
 	"upload_offset":     {"The upload stands at another place than expected. What arrived is kept.", "Run strongroom deposit --resume."},
 	"upload_incomplete": {"The file was not sent to its end.", "Run strongroom deposit --resume."},
 	"upload_differs":    {"What arrived is not what was signed.", "Deposit the file again."},
-	"upload_quota":      {"Too many uploads are open, or they are too large together.", "Finish those under way with strongroom deposit --resume."},
+	"too_often":         {"More was asked in a short time than the vault takes from one person or place.", "Wait a minute, then repeat the command."},
+	"upload_quota":      {"Too many uploads are open, or they are too large together.", "Finish those under way with strongroom deposit --resume. What nobody finishes ends after some days."},
 	"upload_size":       {"The file is larger than this vault accepts.", "Ask the administrator, or deposit it in parts."},
 	"release_expired":   {"The time to fetch the file has ended.", "Open it again."},
 	"release_over":      {"One opening can be used for a day.", "Open it again; that is a new entry."},
@@ -190,7 +197,7 @@ var words = map[string]sentence{
 	evidence.ReasonEnvelopeExists: {"This person has a key to the item already.", ""},
 	evidence.ReasonEnvelopeNeeded: {"This key belongs to a keyholder, to recovery or to a share in force.", "First change the keyring or stop the share."},
 	evidence.ReasonNotOpened:      {"You have not opened this item.", "Open it first."},
-	evidence.ReasonDamaged:        {"The stored file was found to differ. It is not served.", "Tell the administrator: it must come back from a copy."},
+	evidence.ReasonDamaged:        {"The stored file was found to differ. It is not served.", "Its history, receipts and keys are intact. Tell the administrator: the file is put back from a backup."},
 	evidence.ReasonResult:         {"The result contradicts what was found.", newVersion},
 	evidence.ReasonHold:           {"There is no such legal duty on the item.", lookAgain},
 
@@ -216,6 +223,7 @@ var words = map[string]sentence{
 
 	evidence.ReasonPolicy:   {"The vault's rules do not allow this change here.", "Ask the administrator."},
 	evidence.ReasonProposal: {"There is no such change to confirm.", lookAgain},
+	evidence.ReasonRestored: {"The vault was restored from a backup. Until a custodian confirms that, it lets read, withdraw and end, and nothing else.", "Ask a custodian to confirm the restore: strongroom vault confirm."},
 	evidence.ReasonCovers:   {"The vault's own publication does not add up.", "Tell the administrator and the auditor."},
 }
 
@@ -252,6 +260,7 @@ var lies = map[client.Lie]string{
 	client.OtherEnvelope: "the key you were sent is not the one that was signed for you",
 	client.OtherBytes:    "the file is not the one that was deposited",
 	client.OtherText:     "a description, name or note is not the one that was signed",
+	client.FalseOffset:   "it counts other parts of a file than were sent",
 	client.OtherOffer:    "the invitation or its answer is not what was agreed",
 	client.Malformed:     "it is not in the agreed form",
 }

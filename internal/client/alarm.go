@@ -36,6 +36,7 @@ const (
 	OtherEnvelope Lie = "swapped_envelope"   // an envelope is not the one that the signed events name
 	OtherBytes    Lie = "swapped_ciphertext" // evidence is not what the deposit names
 	OtherText     Lie = "swapped_attachment" // a description, label or note is not the one that the signed events name
+	FalseOffset   Lie = "false_offset"       // an upload is said to be shorter than was acknowledged, or longer than what was sent
 	OtherOffer    Lie = "swapped_offer"      // an invitation or its answer is not what was agreed
 	Malformed     Lie = "malformed_answer"   // the answer is not of the contract
 )

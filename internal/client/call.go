@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -25,8 +26,8 @@ const maxAnswer = 48 << 20
 // when it is durable.
 const answerTime = 5 * time.Minute
 
-func defaultHTTP() *http.Client {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+func defaultHTTP(to Address) *http.Client {
+	transport := to.Transport()
 	transport.ResponseHeaderTimeout = answerTime
 	return &http.Client{
 		Transport:     transport,
@@ -35,7 +36,10 @@ func defaultHTTP() *http.Client {
 }
 
 // Problem is what the vault says to people about a refusal. It is the cause of the *evidence.Error.
-type Problem struct{ wire.Problem }
+type Problem struct {
+	wire.Problem
+	after time.Duration // how long the vault asks to wait, zero if it does not
+}
 
 func (p *Problem) Error() string { return p.Reason }
 
@@ -60,12 +64,32 @@ func refusal(resp *http.Response) error {
 	if !ok {
 		kind = evidence.Internal
 	}
-	var p Problem
+	p := &Problem{after: parseAfter(resp.Header.Get("Retry-After"))}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil || json.Unmarshal(text, &p.Problem) != nil || !isReason(p.Reason) || !isText(p.Title, p.Detail, p.Kept, p.Next) {
-		return evidence.Refuse(kind, "http")
+		p.Problem = wire.Problem{Reason: "http"}
 	}
-	return &evidence.Error{Kind: kind, Reason: p.Reason, Err: &p}
+	return &evidence.Error{Kind: kind, Reason: p.Reason, Err: p}
+}
+
+// longestAfter bounds what the vault can ask for in one go.
+const longestAfter = time.Minute
+
+// parseAfter reads Retry-After in seconds; a date is not used between us.
+func parseAfter(text string) time.Duration {
+	seconds, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, longestAfter)
+}
+
+// retryAfter is how long the vault asked to wait before the same request is sent again, zero if it did not.
+func retryAfter(err error) time.Duration {
+	if p := (*Problem)(nil); errors.As(err, &p) {
+		return p.after
+	}
+	return 0
 }
 
 func isReason(s string) bool {
@@ -88,17 +112,40 @@ func connection(ctx context.Context, err error) bool {
 	return err != nil && LieOf(err) == "" && ctx.Err() == nil
 }
 
-// exchange sends one request and returns the answer if it has one of the wanted statuses. The body is the caller's to close.
+// exchange sends a request and returns the answer if it has one of the wanted statuses. The body is the caller's to close. Where the vault
+// says that it came too often, nothing was done: it is sent again when the vault says so, which others behind the same address do too.
 func (c *Client) exchange(req *http.Request, want ...int) (*http.Response, error) {
-	resp, err := c.cfg.HTTP.Do(req)
-	if err != nil {
-		return nil, err
+	often := patience{next: 500 * time.Millisecond, longest: 8 * time.Second, left: 10}
+	for {
+		resp, err := c.cfg.HTTP.Do(req) //#nosec G704 -- the address is the person's own profile
+		if err != nil {
+			return nil, stranger(err)
+		}
+		if slices.Contains(want, resp.StatusCode) {
+			return resp, nil
+		}
+		err = refusal(resp)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusTooManyRequests || retryAfter(err) == 0 || !rewind(req) {
+			return nil, err
+		}
+		if err := often.wait(req.Context(), c, err); err != nil {
+			return nil, err
+		}
 	}
-	if slices.Contains(want, resp.StatusCode) {
-		return resp, nil
+}
+
+// rewind makes a request ready to be sent again, if it can be.
+func rewind(req *http.Request) bool {
+	if req.Body == nil || req.Body == http.NoBody {
+		return true
 	}
-	defer resp.Body.Close()
-	return nil, refusal(resp)
+	if req.GetBody == nil {
+		return false
+	}
+	body, err := req.GetBody()
+	req.Body = body
+	return err == nil
 }
 
 // decode reads an answer in JSON: whole, known fields only, nothing after it.
@@ -162,11 +209,7 @@ func (c *Client) signedIn(ctx context.Context, req *http.Request, want ...int) (
 		if token, err = c.token(ctx, token); err != nil {
 			return nil, err
 		}
-		if req.GetBody != nil {
-			if req.Body, err = req.GetBody(); err != nil {
-				return nil, err
-			}
-		} else if req.Body != nil && req.Body != http.NoBody {
+		if !rewind(req) {
 			return nil, evidence.Refuse(evidence.Unauthenticated, "session") // the caller sends it again
 		}
 	}

@@ -5,9 +5,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -30,15 +29,18 @@ type Config struct {
 	// Unlock returns the person's age identity. It is asked once, when something is to be opened: it may ask for a passphrase. Roles
 	// without an identity leave it nil.
 	Unlock func() (sealing.Identity, error)
-	HTTP   *http.Client // nil is one with this package's own time limits
-	Tool   evidence.Tool
-	Now    func() time.Time
+	// HTTP is nil for the one that holds to the profile's Address. Who gives another, as tests do, answers for the whole way to the vault:
+	// then alone an address may be http.
+	HTTP *http.Client
+	Tool evidence.Tool
+	Now  func() time.Time
 }
 
 // Client acts for one person in one vault. It is safe for concurrent use, but for AnswerInvitation, which makes it that person's.
 type Client struct {
 	cfg     Config
-	address string
+	profile string // its Address, whole
+	address string // what comes before a request's path
 	trust   tlog.Trust
 	actor   evidence.ActorID
 	pause   func(ctx context.Context, d time.Duration) error // between attempts; tests make it short
@@ -55,6 +57,7 @@ type Client struct {
 	clock  clock
 	known  known
 	memory memory
+	ground ground
 }
 
 // New returns the client of the person whose profile and trust file the keystore holds.
@@ -67,17 +70,20 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	profile.Address = strings.TrimSuffix(profile.Address, "/")
-	address, err := url.Parse(profile.Address)
-	if err != nil || address.Host == "" || address.Scheme != "https" && address.Scheme != "http" ||
-		address.Path != "" || address.RawQuery != "" || address.User != nil {
-		return nil, evidence.Refuse(evidence.Invalid, "address")
+	url := profile.Address
+	address, err := ParseAddress(url)
+	switch {
+	case err == nil:
+		url = address.URL()
+		if cfg.HTTP == nil {
+			cfg.HTTP = defaultHTTP(address)
+		}
+	case cfg.HTTP == nil || evidence.ReasonOf(err) != "not_encrypted":
+		return nil, err
 	}
-	if cfg.HTTP == nil {
-		cfg.HTTP = defaultHTTP()
-	}
-	c := &Client{cfg: cfg, address: profile.Address, trust: trust, actor: profile.Actor, pause: pause}
+	c := &Client{cfg: cfg, profile: profile.Address, address: url, trust: trust, actor: profile.Actor, pause: pause}
 	c.clock.now = cfg.Now
+	c.ground.client = c
 	c.known.receipts = make(map[evidence.Stream][][]byte)
 	return c, c.memory.load(cfg.Keystore, trust)
 }
@@ -165,10 +171,39 @@ func (p *patience) wait(ctx context.Context, c *Client, cause error) error {
 		return cause
 	}
 	p.left--
-	d := p.next/2 + rand.N(p.next)
+	d := retryAfter(cause) + p.next/2 + rand.N(p.next) //#nosec G404 -- spaces attempts, hides nothing
 	p.next = min(2*p.next, p.longest)
 	if err := c.pause(ctx, d); err != nil {
 		return errors.Join(cause, err)
 	}
 	return nil
+}
+
+// patiently repeats what can be repeated, while the way to the vault is what is wrong.
+func (c *Client) patiently(ctx context.Context, do func() error) error {
+	patience := patience{next: 500 * time.Millisecond, longest: 15 * time.Second, left: 10}
+	for {
+		err := do()
+		if !connection(ctx, err) || evidence.ReasonOf(err) == reasonFull || evidence.ReasonOf(err) == "upload_quota" {
+			return err
+		}
+		if err := patience.wait(ctx, c, err); err != nil {
+			return err
+		}
+	}
+}
+
+// lossy repeats a question whose answer got lost on the way. A vault that cannot be reached at all is told at once.
+func lossy[T any](ctx context.Context, c *Client, ask func() (T, error)) (T, error) {
+	patience := patience{next: 250 * time.Millisecond, longest: 2 * time.Second, left: 5}
+	for {
+		answer, err := ask()
+		var dial *net.OpError
+		if evidence.KindOf(err) != evidence.Internal || !connection(ctx, err) || errors.As(err, &dial) && dial.Op == "dial" {
+			return answer, err
+		}
+		if err := patience.wait(ctx, c, err); err != nil {
+			return answer, err
+		}
+	}
 }

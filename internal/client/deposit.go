@@ -39,8 +39,10 @@ type Progress func(step Step, done, total int64)
 type Step string
 
 const (
+	Comparing   Step = "comparing" // with what was deposited before
 	Sealing     Step = "sealing"
 	Uploading   Step = "uploading"
+	Resending   Step = "resending" // once: the vault has nothing left of an upload, which begins again with the same sealed file
 	Downloading Step = "downloading"
 )
 
@@ -61,20 +63,30 @@ func (p Progress) at(step Step) func(done, total int64) {
 //
 // From the end of 3 on ResumeDeposits finishes what was interrupted, with the same ciphertext.
 func (c *Client) Deposit(ctx context.Context, p Deposit) (evidence.ItemID, *Receipt, error) {
-	if (p.Body == nil) != (p.Class == evidence.DescriptionOnly) {
-		return "", nil, evidence.Refuse(evidence.Invalid, evidence.ReasonClass)
-	}
-	d := draft{Item: evidence.NewID[evidence.ItemID](), Case: p.Case, Consent: slices.Sorted(slices.Values(p.Consent)), Form: p.Form, Place: p.Place,
-		Details: evidence.ItemDepositedDetails{Class: p.Class, Content: p.Content, Basis: p.Basis, Source: p.Source}}
-	v, err := c.rehearse(ctx, d, p)
+	d := draft{Item: evidence.NewID[evidence.ItemID]()}
+	release, err := c.hold(ctx, &d, false)
 	if err != nil {
 		return "", nil, err
 	}
-	if err := c.seal(v, &d, p); err != nil {
-		return "", nil, errors.Join(err, c.cfg.Keystore.Remove(draftFile(d.Item)))
+	receipt, err := c.deposit(ctx, &d, p)
+	return d.Item, receipt, errors.Join(err, release())
+}
+
+// deposit is Deposit under the draft's lock. d has its names.
+func (c *Client) deposit(ctx context.Context, d *draft, p Deposit) (*Receipt, error) {
+	if (p.Body == nil) != (p.Class == evidence.DescriptionOnly) {
+		return nil, evidence.Refuse(evidence.Invalid, evidence.ReasonClass)
 	}
-	receipt, err := c.finish(ctx, &d, p.Progress)
-	return d.Item, receipt, err
+	d.Case, d.Consent, d.Form, d.Place = p.Case, slices.Sorted(slices.Values(p.Consent)), p.Form, p.Place
+	d.Details = evidence.ItemDepositedDetails{Class: p.Class, Content: p.Content, Basis: p.Basis, Source: p.Source}
+	v, err := c.rehearse(ctx, *d, p)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.seal(v, d, p); err != nil {
+		return nil, errors.Join(err, c.cfg.Keystore.Remove(d.file()))
+	}
+	return c.finish(ctx, d, p.Progress)
 }
 
 // rehearse asks the law about a deposit whose digests are not known yet.
@@ -94,7 +106,7 @@ func (c *Client) rehearse(ctx context.Context, d draft, p Deposit) (*View, error
 		return nil, err
 	}
 	d.Details.ItemRecipient = key.Recipient()
-	view, _, err := c.prepare(ctx, c.streams(&d), func(v *View) (act, error) {
+	view, _, err := c.prepare(ctx, &c.ground, c.streams(&d), func(v *View) (act, error) {
 		a, in, err := d.act(v)
 		if err != nil {
 			return a, err
@@ -123,7 +135,7 @@ func (c *Client) streams(d *draft) []evidence.Stream {
 // noEvidence is what stands for the file of a description alone (FORMATS §3).
 var noEvidence = evidence.Evidence{SHA256: evidence.SHA256(nil), Tree: evidence.SHA256(nil)}
 
-// seal encrypts everything and writes the draft. When it returns nil, the deposit can be finished without the original.
+// seal encrypts everything. When it returns nil, the deposit can be finished without the original.
 func (c *Client) seal(v *View, d *draft, p Deposit) error {
 	key, err := sealing.NewItemKey()
 	if err != nil {
@@ -140,12 +152,13 @@ func (c *Client) seal(v *View, d *draft, p Deposit) error {
 	d.Details.ItemRecipient, d.Details.Evidence = key.Recipient(), noEvidence
 	p.Description.Size, p.Description.SHA256 = 0, evidence.SHA256(nil)
 	if p.Body != nil {
-		sealed, err := c.encrypt(d.Item, key, p)
+		sealed, err := c.encrypt(d, key, p)
 		if err != nil {
 			return err
 		}
 		d.Details.Evidence = evidence.Evidence{SHA256: sealed.Ciphertext.SHA256, Size: sealed.Ciphertext.Size, Tree: sealed.Tree}
 		p.Description.Size, p.Description.SHA256 = sealed.Plaintext.Size, sealed.Plaintext.SHA256
+		d.Content = contentOf(d.Mark, sealed.Plaintext.SHA256)
 	}
 	if err := d.sealTexts(p, in.LabelKey.Recipient); err != nil {
 		return err
@@ -160,15 +173,12 @@ func (c *Client) seal(v *View, d *draft, p Deposit) error {
 			return err
 		}
 	}
-	if d.Own, err = sealing.WriteEnvelope(key, self.Recipient); err != nil {
-		return err
-	}
-	// Commit point of this device: the sealed file was kept before.
-	return writeDoc(c.cfg.Keystore, draftDoc(d.Item), d)
+	d.Own, err = sealing.WriteEnvelope(key, self.Recipient)
+	return err
 }
 
-func (c *Client) encrypt(id evidence.ItemID, key sealing.ItemKey, p Deposit) (sealing.Sealed, error) {
-	file, err := c.cfg.Keystore.Create(draftFile(id))
+func (c *Client) encrypt(d *draft, key sealing.ItemKey, p Deposit) (sealing.Sealed, error) {
+	file, err := c.cfg.Keystore.Create(d.file())
 	if err != nil {
 		return sealing.Sealed{}, err
 	}

@@ -2,11 +2,15 @@ package client
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/sealing"
@@ -27,10 +31,53 @@ type draft struct {
 	Envelopes map[evidence.Hash][]byte      `json:"envelopes"` // by fingerprint: the keyring's when it was sealed
 	Own       []byte                        `json:"own"`       // for this person: only a changed keyring needs it
 	Upload    evidence.UploadID             `json:"upload,omitempty"`
+	Mark      evidence.Hash                 `json:"mark,omitzero"`    // of a DepositOnce
+	Content   evidence.Hash                 `json:"content,omitzero"` // see contentOf
+
+	kept bool // on this device
 }
 
-func draftDoc(id evidence.ItemID) string  { return path.Join(depositsDir, string(id)+".json") }
-func draftFile(id evidence.ItemID) string { return path.Join(depositsDir, string(id)+".age") }
+// name is what a draft's documents are called. Those of one mark stand together.
+func (d *draft) name() string {
+	if d.Mark.IsZero() {
+		return string(d.Item)
+	}
+	return d.Mark.String() + "-" + string(d.Item)
+}
+
+func (d *draft) doc() string  { return path.Join(depositsDir, d.name()+".json") }
+func (d *draft) file() string { return path.Join(depositsDir, d.name()+".age") }
+
+// lock is the name that whoever works on the draft holds. It is one for all of the same mark.
+func (d *draft) lock() string {
+	if d.Mark.IsZero() {
+		return path.Join(depositsDir, string(d.Item)+".lock")
+	}
+	return path.Join(depositsDir, d.Mark.String()+".lock")
+}
+
+// hold takes the draft's lock. While another has it, it waits for as long as that lasts, or refuses.
+func (c *Client) hold(ctx context.Context, d *draft, wait bool) (release func() error, err error) {
+	for {
+		release, ok, err := c.cfg.Keystore.Lock(d.lock())
+		if ok || err != nil {
+			return release, err
+		}
+		if !wait {
+			return nil, evidence.Refuse(evidence.Conflict, reasonBusy)
+		}
+		if err := c.pause(ctx, 100*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// keep makes the draft durable. Commit point of this device: the sealed file was kept before.
+func (c *Client) keep(d *draft) error {
+	err := writeDoc(c.cfg.Keystore, d.doc(), d)
+	d.kept = d.kept || err == nil
+	return err
+}
 
 // reader is who gets an envelope.
 type reader struct {
@@ -38,8 +85,19 @@ type reader struct {
 	recipient   string
 }
 
+// readers are those of the cases in one view: reading long keys takes time, and a view serves many deposits.
+type readers struct {
+	sync.Mutex
+	of map[evidence.CaseID][]reader
+}
+
 // readersOf lists exactly the keyring and recovery, by fingerprint.
 func readersOf(v *View, in *evidence.CaseState) ([]reader, error) {
+	v.readers.Lock()
+	defer v.readers.Unlock()
+	if list, ok := v.readers.of[in.ID]; ok {
+		return list, nil
+	}
 	to, err := recovery(v, in)
 	if err != nil {
 		return nil, err
@@ -53,6 +111,10 @@ func readersOf(v *View, in *evidence.CaseState) ([]reader, error) {
 		list = append(list, reader{k.Fingerprint, r})
 	}
 	slices.SortFunc(list, func(a, b reader) int { return a.fingerprint.Compare(b.fingerprint) })
+	if v.readers.of == nil {
+		v.readers.of = make(map[evidence.CaseID][]reader)
+	}
+	v.readers.of[in.ID] = list
 	return list, nil
 }
 
@@ -77,29 +139,89 @@ func (d *draft) act(v *View) (act, *evidence.CaseState, error) {
 
 // finish uploads, submits and tidies up. It begins where an earlier attempt ended.
 func (c *Client) finish(ctx context.Context, d *draft, progress Progress) (*Receipt, error) {
-	if err := c.bringUp(ctx, d, progress); err != nil {
+	for again := true; ; again = false {
+		if err := c.bringUp(ctx, d, progress); err != nil {
+			return nil, err
+		}
+		receipt, err := c.performOn(ctx, &c.ground, c.streams(d), func(v *View) (act, error) {
+			a, in, err := d.act(v)
+			if err != nil {
+				return a, err
+			}
+			return a, c.envelopesFor(v, d, in, &a)
+		})
+		if err == nil {
+			return receipt, c.settle(d, receipt)
+		}
+		switch evidence.ReasonOf(err) {
+		case evidence.ReasonPosition: // it was accepted before: by another process, or in an attempt whose answer was lost
+			if done, looked := c.accepted(ctx, d); evidence.KindOf(looked) != evidence.NotFound {
+				return done, looked
+			}
+		case "upload", "upload_incomplete", "upload_differs": // it expired by now, or is not what was sent
+			if again {
+				if err := c.startOver(ctx, d, progress); err != nil {
+					return nil, err
+				}
+				continue
+			}
+		}
 		return nil, err
 	}
-	receipt, err := c.perform(ctx, c.streams(d), func(v *View) (act, error) {
-		a, in, err := d.act(v)
-		if err != nil {
-			return a, err
-		}
-		return a, c.envelopesFor(v, d, in, &a)
-	})
-	if evidence.ReasonOf(err) == evidence.ReasonPosition { // another process of this person was faster
-		if done, looked := c.accepted(ctx, d); looked == nil {
-			return done, nil
-		}
-	}
+}
+
+// startOver gives up what the vault has, so that the same sealed file is sent again, if it is still what was sealed.
+func (c *Client) startOver(ctx context.Context, d *draft, progress Progress) error {
+	file, err := c.cfg.Keystore.Open(d.file())
 	if err != nil {
-		return nil, err
+		return c.lost(ctx, d, err)
 	}
-	return receipt, c.forget(d)
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.NewSectionReader(file, 0, file.Size())); err != nil {
+		return err
+	}
+	if evidence.Hash(sum.Sum(nil)) != d.Details.Evidence.SHA256 {
+		return c.lost(ctx, d, errDamaged)
+	}
+	if err := c.dropUpload(ctx, d.Upload); err != nil {
+		return err
+	}
+	d.Upload = ""
+	progress.at(Resending)(0, file.Size())
+	return nil
+}
+
+// lost gives up a draft whose sealed file is gone or damaged. Nothing is sealed with its key again: the original is deposited anew, with a
+// new one. What the vault has expires, if it cannot be told now.
+func (c *Client) lost(ctx context.Context, d *draft, cause error) error {
+	if !errors.Is(cause, fs.ErrNotExist) && !errors.Is(cause, errDamaged) {
+		return cause
+	}
+	if d.Upload != "" {
+		if err := c.dropUpload(ctx, d.Upload); err != nil && !connection(ctx, err) {
+			return err
+		}
+	}
+	if err := c.forget(d); err != nil {
+		return err
+	}
+	return evidence.Fail(evidence.Gone, reasonSealedFile, cause)
+}
+
+// reasonSealedFile says that what was sealed for a deposit is gone from this device, or damaged.
+const reasonSealedFile = "sealed_file"
+
+// settle notes what became of a draft and removes it.
+func (c *Client) settle(d *draft, r *Receipt) error {
+	if err := c.remember(d, r); err != nil {
+		return err
+	}
+	return c.forget(d)
 }
 
 func (c *Client) forget(d *draft) error {
-	return errors.Join(c.cfg.Keystore.Remove(draftDoc(d.Item)), c.cfg.Keystore.Remove(draftFile(d.Item)))
+	return errors.Join(c.cfg.Keystore.Remove(d.doc()), c.cfg.Keystore.Remove(d.file()))
 }
 
 // envelopesFor attaches an envelope for each entry of the keyring as it is now. Those written when the item was sealed serve, unless the
@@ -132,35 +254,62 @@ func (c *Client) envelopesFor(v *View, d *draft, in *evidence.CaseState, a *act)
 	return nil
 }
 
-// bringUp makes the whole ciphertext durable in the vault.
+// bringUp makes the draft durable here, and then the whole ciphertext in the vault.
 func (c *Client) bringUp(ctx context.Context, d *draft, progress Progress) error {
 	if d.Details.Class == evidence.DescriptionOnly {
-		return nil
+		if d.kept {
+			return nil
+		}
+		return c.keep(d)
 	}
-	file, err := c.cfg.Keystore.Open(draftFile(d.Item))
+	file, err := c.cfg.Keystore.Open(d.file())
 	if err != nil {
-		return err
+		return c.lost(ctx, d, err)
 	}
 	defer file.Close()
 	if file.Size() != d.Details.Evidence.Size {
-		return errDamaged
+		return c.lost(ctx, d, errDamaged)
 	}
 	for range 3 { // an upload that has expired begins again
+		at := int64(-1)
 		if d.Upload == "" {
-			if d.Upload, err = c.createUpload(ctx, file.Size()); err != nil {
-				return err
-			}
-			if err := writeDoc(c.cfg.Keystore, draftDoc(d.Item), d); err != nil {
+			if at, err = c.begin(ctx, d, file); err != nil {
 				return err
 			}
 		}
-		err = c.upload(ctx, d.Upload, file, file.Size(), progress.at(Uploading))
+		err = c.upload(ctx, d.Upload, at, file, file.Size(), progress.at(Uploading))
 		if !errors.Is(err, errNoUpload) {
 			return err
 		}
 		d.Upload = ""
+		progress.at(Resending)(0, file.Size())
 	}
 	return err
+}
+
+// begin gives the draft an upload, and a small file all of it at once. If the vault cannot be reached, the draft is kept without one
+// first, and nothing comes along any more: on a bad line that could be sent often for nothing.
+func (c *Client) begin(ctx context.Context, d *draft, file File) (at int64, err error) {
+	n := file.Size()
+	if n > along || d.kept {
+		n = 0
+	}
+	d.Upload, at, err = c.createUpload(ctx, file.Size(), file, n)
+	if err != nil && !d.kept {
+		if err := c.keep(d); err != nil {
+			return 0, err
+		}
+	}
+	if n > 0 && evidence.KindOf(err) == evidence.Conflict || connection(ctx, err) {
+		err = c.patiently(ctx, func() (err error) {
+			d.Upload, at, err = c.createUpload(ctx, file.Size(), nil, 0)
+			return err
+		})
+	}
+	if err != nil {
+		return 0, err
+	}
+	return at, c.keep(d)
 }
 
 // Resumed is what became of an interrupted deposit.
@@ -181,18 +330,37 @@ func (c *Client) ResumeDeposits(ctx context.Context, progress Progress) ([]Resum
 		if !strings.HasSuffix(name, ".json") {
 			continue
 		}
-		var d draft
-		err := readDoc(c.cfg.Keystore, name, &d)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // another process has finished it
+		if r, ok := c.resumeDoc(ctx, name, progress); ok {
+			list = append(list, r)
 		}
-		r := Resumed{Item: d.Item, Err: err}
-		if err == nil {
-			r.Receipt, r.Err = c.resume(ctx, &d, progress)
-		}
-		list = append(list, r)
 	}
 	return list, nil
+}
+
+// resumeDoc finishes one draft; ok is false if another process has.
+func (c *Client) resumeDoc(ctx context.Context, name string, progress Progress) (r Resumed, ok bool) {
+	d, err := c.draftAt(name)
+	if err == nil {
+		var release func() error
+		if release, err = c.hold(ctx, &d, false); err == nil {
+			defer release()
+			d, err = c.draftAt(name) // it may have been finished before it was held
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, false
+	}
+	r = Resumed{Item: d.Item, Err: err}
+	if err == nil {
+		r.Receipt, r.Err = c.resume(ctx, &d, progress)
+	}
+	return r, true
+}
+
+func (c *Client) draftAt(name string) (draft, error) {
+	d := draft{kept: true}
+	err := readDoc(c.cfg.Keystore, name, &d)
+	return d, err
 }
 
 // resume finishes a draft, which may have been accepted just before the interruption.
@@ -204,14 +372,21 @@ func (c *Client) resume(ctx context.Context, d *draft, progress Progress) (*Rece
 	return receipt, err
 }
 
-// accepted returns the receipt of a deposit that is in the vault, and tidies up: NotFound if it is not.
+// accepted returns the receipt of a deposit that is in the vault, and tidies up: NotFound if it is not, Pending if it is not in the log.
 func (c *Client) accepted(ctx context.Context, d *draft) (*Receipt, error) {
 	stream := evidence.ItemOf(d.Item)
-	v, err := c.Look(ctx, stream)
+	var v *View
+	err := c.patiently(ctx, func() (err error) {
+		v, err = c.Look(ctx, stream)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	e, err := v.Event(stream, 0)
+	if evidence.KindOf(err) == evidence.NotFound { // the stream is there, its first event not yet
+		return nil, evidence.Refuse(evidence.Pending, "proof_pending")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -222,5 +397,5 @@ func (c *Client) accepted(ctx context.Context, d *draft) (*Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return receipt, c.forget(d)
+	return receipt, c.settle(d, receipt)
 }

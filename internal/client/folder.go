@@ -18,6 +18,7 @@ type Folder string
 
 const (
 	partSuffix = ".part"
+	lockSuffix = ".lock"
 	// abandoned is how long a file that nobody kept may lie there: its maker was killed.
 	abandoned = 7 * 24 * time.Hour
 	maxDoc    = 64 << 20
@@ -38,13 +39,13 @@ func OpenFolder(dir string) (Folder, error) {
 		if err != nil || time.Since(info.ModTime()) < abandoned {
 			return ignoreAbsent(err)
 		}
-		return ignoreAbsent(os.Remove(name))
+		return ignoreAbsent(os.Remove(name)) //#nosec G122 -- a folder that is closed to others
 	})
 }
 
 func isScratch(name string) bool {
 	switch level := filepath.Base(filepath.Dir(name)); {
-	case strings.HasSuffix(name, partSuffix), level == exportsDir:
+	case strings.HasSuffix(name, partSuffix), strings.HasSuffix(name, lockSuffix), level == exportsDir:
 		return true
 	case level == depositsDir && strings.HasSuffix(name, ".age"):
 		_, err := os.Lstat(strings.TrimSuffix(name, ".age") + ".json")
@@ -184,11 +185,37 @@ func (f Folder) List(level string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if !e.IsDir() && !strings.HasSuffix(e.Name(), partSuffix) {
+		if !e.IsDir() && !strings.HasSuffix(e.Name(), partSuffix) && !strings.HasSuffix(e.Name(), lockSuffix) {
 			names = append(names, path.Join(level, e.Name()))
 		}
 	}
 	return names, nil
+}
+
+// Lock holds a lock of the operating system on a file of that name, which is removed with it.
+func (f Folder) Lock(name string) (release func() error, ok bool, err error) {
+	at, err := f.path(name)
+	if err != nil || !strings.HasSuffix(name, lockSuffix) {
+		return nil, false, errors.Join(err, fs.ErrInvalid)
+	}
+	if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+		return nil, false, err
+	}
+	for {
+		file, ok, err := openLocked(at)
+		if err != nil || !ok {
+			return nil, false, err
+		}
+		// Who had it before removed the file: then this lock is on a file that nobody else finds.
+		mine, err := file.Stat()
+		there, gone := os.Stat(at)
+		if err == nil && gone == nil && os.SameFile(mine, there) {
+			return func() error { return removeLocked(file, at) }, true, nil
+		}
+		if err := errors.Join(err, file.Close()); err != nil {
+			return nil, false, err
+		}
+	}
 }
 
 // SaveAs gives what write wrote the name file, once write has returned nil: durably and at once, or not at all. An existing file is not

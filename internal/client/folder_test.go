@@ -2,11 +2,14 @@ package client
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,20 +121,100 @@ func TestIdentityIsLocked(t *testing.T) {
 // What one process learned, another one of the same person does not take back; and nothing is forgotten because a file is damaged.
 func TestMemoryOnlyGrows(t *testing.T) {
 	f := must(OpenFolder(t.TempDir()))(t)
-	var one, two memory
-	one.keystore, two.keystore = f, f
+	open := func() *memory {
+		m := &memory{}
+		check(t, m.load(f, first.trust))
+		return m
+	}
+	one, two := open(), open()
 	key := "item/x"
-	check(t, one.learn(seen{Covers: 7, Heads: map[string]head{key: {Seq: 3, Leaf: evidence.Hash{3}, Index: 6}}}))
-	check(t, two.learn(seen{Covers: 5, Heads: map[string]head{key: {Seq: 2, Leaf: evidence.Hash{2}, Index: 4}, "case/y": {Seq: 1}}}))
-	s := must(one.read())(t)
-	if s.Covers != 7 || s.Heads[key].Seq != 3 || s.Heads["case/y"].Seq != 1 {
-		t.Errorf("%+v", s)
+	learned := func(covers int64, key string, h head) seen {
+		s := seen{Covers: covers}
+		s.put(key, h)
+		return s
+	}
+	check(t, one.learn(learned(7, key, head{3, evidence.Hash{3}, 6})))
+	check(t, two.learn(learned(5, key, head{2, evidence.Hash{2}, 4})))
+	check(t, two.learn(learned(5, "case/y", head{Seq: 1})))
+	s := open().snapshot()
+	x, _ := s.head(key)
+	if y, ok := s.head("case/y"); s.Covers != 7 || x.Seq != 3 || y.Seq != 1 || !ok {
+		t.Errorf("%d, %+v, %+v", s.Covers, x, y)
+	}
+	// Many at once, each durable when it is told so.
+	var all sync.WaitGroup
+	for i := range 100 {
+		all.Go(func() {
+			key := fmt.Sprintf("item/%d", i)
+			if err := one.learn(learned(int64(i), key, head{Seq: 4, Index: int64(i)})); err != nil {
+				t.Error(err)
+			}
+			other := &memory{keystore: f}
+			if on, err := other.readShelf(int(shelfOf(key))); err != nil || on[key].Seq != 4 {
+				t.Errorf("not durable: %v, %v", on[key], err)
+			}
+		})
+	}
+	all.Wait()
+
+	check(t, f.Write(shelfDoc(int(shelfOf(key))), []byte("{")))
+	if err := one.learn(learned(0, key, head{Seq: 9})); !errors.Is(err, errDamaged) {
+		t.Errorf("learned over a damaged document: %v", err)
+	}
+	if err := new(memory).load(f, first.trust); !errors.Is(err, errDamaged) {
+		t.Errorf("a damaged document of heads: %v", err)
 	}
 	check(t, f.Write(memoryDoc, []byte("{")))
-	if _, err := one.read(); !errors.Is(err, errDamaged) {
+	if err := new(memory).load(f, first.trust); !errors.Is(err, errDamaged) {
 		t.Errorf("damaged: %v", err)
 	}
-	if err := one.learn(seen{Covers: 9}); !errors.Is(err, errDamaged) {
+	if err := one.learn(seen{Covers: 900}); !errors.Is(err, errDamaged) {
 		t.Errorf("learned over a damaged document: %v", err)
+	}
+}
+
+// A name is one process's until it lets go or ends.
+func TestFolderLock(t *testing.T) {
+	f := must(OpenFolder(t.TempDir()))(t)
+	release, ok, err := f.Lock("deposits/a.lock")
+	if err != nil || !ok {
+		t.Fatalf("%t, %v", ok, err)
+	}
+	if _, ok, err := f.Lock("deposits/a.lock"); ok || err != nil {
+		t.Errorf("taken twice: %t, %v", ok, err)
+	}
+	other, ok, err := f.Lock("deposits/b.lock")
+	if err != nil || !ok {
+		t.Fatalf("another name: %t, %v", ok, err)
+	}
+	check(t, other())
+	check(t, release())
+	if names := must(f.List("deposits"))(t); len(names) > 0 {
+		t.Errorf("left: %v", names)
+	}
+	var holders, most, taken atomic.Int32
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 200 {
+				release, ok, err := f.Lock("deposits/a.lock")
+				if err != nil {
+					t.Error(err)
+				}
+				if !ok {
+					continue
+				}
+				most.Store(max(most.Load(), holders.Add(1)))
+				taken.Add(1)
+				holders.Add(-1)
+				if err := release(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if most.Load() != 1 || taken.Load() < 8 {
+		t.Errorf("%d at once, %d times taken", most.Load(), taken.Load())
 	}
 }

@@ -192,7 +192,7 @@ func (c *Client) addEnvelope(ctx context.Context, opened *access, cause evidence
 	stream := evidence.ItemOf(id)
 	return c.perform(ctx, []evidence.Stream{stream}, func(v *View) (a act, err error) {
 		d := &evidence.ItemEnvelopeAddedDetails{Cause: cause, Grant: grant}
-		item := opened.item
+		var item *evidence.ItemState
 		a.stream = stream
 		if grant != "" {
 			item, _, a.event, err = v.onGrant(id, grant, evidence.ItemEnvelopeAdded, d)

@@ -26,8 +26,11 @@ type Keystore interface {
 	Open(name string) (File, error)
 	// Remove removes a document or a file. What is absent is removed already.
 	Remove(name string) error
-	// List returns the names below a level, in order.
+	// List returns the names below a level, in order, without those of locks.
 	List(level string) ([]string, error)
+	// Lock takes a name, which ends in ".lock", for the caller alone among all processes of the device. It does not wait: ok is false
+	// while another has it. A process that ends lets go, however it ends.
+	Lock(name string) (release func() error, ok bool, err error)
 }
 
 // NewFile is a file that is being written.
@@ -51,13 +54,15 @@ const (
 	memoryDoc   = "memory.json"
 	offersDoc   = "offers.json" // made by this person
 	answerDoc   = "answer.json" // to the newest invitation of this person
-	depositsDir = "deposits"
-	exportsDir  = "exports" // ciphertext on its way into a package
+	headsDir    = "heads"       // of what was seen, beside memoryDoc
+	depositsDir = "deposits"    // under way
+	doneDir     = "deposited"   // what became of them
+	exportsDir  = "exports"     // ciphertext on its way into a package
 )
 
 // Profile says who this person is, and where the vault answers.
 type Profile struct {
-	Address string           `json:"address"` // https://host[:port], without a path
+	Address string           `json:"address"` // as ParseAddress reads it
 	Actor   evidence.ActorID `json:"actor"`
 }
 

@@ -32,6 +32,7 @@ type View struct {
 
 	facts   evidence.Facts
 	excerpt dossier.Excerpt
+	readers readers
 }
 
 // state returns a stream's present state.
@@ -79,6 +80,7 @@ func (c *Client) Look(ctx context.Context, streams ...evidence.Stream) (*View, e
 	streams = append(slices.Clone(streams), evidence.PolicyOf(c.trust.Vault()))
 	fetched := make(map[evidence.Stream][][]byte)
 	for attempt := 0; ; attempt++ {
+		had := events(fetched)
 		if err := c.gather(ctx, streams, fetched); err != nil {
 			return nil, err
 		}
@@ -88,8 +90,9 @@ func (c *Client) Look(ctx context.Context, streams ...evidence.Stream) (*View, e
 		}
 		history, found := dossier.Replay(c.trust, excerpt)
 		if len(found) > 0 {
-			// Streams are fetched one after the other: one may have grown, on new heads of others, in between.
-			if attempt < 3 && grew(found) {
+			// Streams are fetched one after the other: one may have grown, on new heads of others, in between. In a busy vault that
+			// happens again and again, but then each time there is more to fetch.
+			if (attempt < 3 || attempt < 50 && events(fetched) > had) && grew(found) {
 				if err := c.pause(ctx, 200*time.Millisecond); err != nil {
 					return nil, err
 				}
@@ -104,8 +107,15 @@ func (c *Client) Look(ctx context.Context, streams ...evidence.Stream) (*View, e
 			return nil, err
 		}
 		c.known.keep(fetched)
-		return &View{history, evidence.At(c.clock.time()), history.Facts(), excerpt}, nil
+		return &View{History: history, Time: evidence.At(c.clock.time()), facts: history.Facts(), excerpt: excerpt}, nil
 	}
+}
+
+func events(fetched map[evidence.Stream][][]byte) (n int) {
+	for _, receipts := range fetched {
+		n += len(receipts)
+	}
+	return n
 }
 
 // grew reports whether all that is wrong is that something is not there yet.
@@ -195,8 +205,10 @@ func (c *Client) fetch(ctx context.Context, s evidence.Stream, receipts [][]byte
 	limit := int32(eventsOfPage)
 	for {
 		after := int64(len(receipts)) - 1
-		req, err := wire.NewListEventsRequest(c.address, wire.StreamType(s.Type), s.ID, &wire.ListEventsParams{After: &after, Limit: &limit})
-		page, err := ask[wire.EventList](ctx, c, req, err, http.StatusOK)
+		page, err := lossy(ctx, c, func() (wire.EventList, error) {
+			req, err := wire.NewListEventsRequest(c.address, wire.StreamType(s.Type), s.ID, &wire.ListEventsParams{After: &after, Limit: &limit})
+			return ask[wire.EventList](ctx, c, req, err, http.StatusOK)
+		})
 		if evidence.KindOf(err) == evidence.NotFound {
 			return nil, &absent{s, err}
 		}
@@ -264,8 +276,10 @@ func (c *Client) excerpt(ctx context.Context, before seen, fetched map[evidence.
 func (c *Client) complete(ctx context.Context, request wire.CompleteRequest) (wire.Completeness, error) {
 	patience := patience{next: 250 * time.Millisecond, longest: 5 * time.Second, left: 12}
 	for {
-		req, err := wire.NewProveCompleteRequest(c.address, request)
-		answer, err := ask[wire.Completeness](ctx, c, req, err, http.StatusOK)
+		answer, err := lossy(ctx, c, func() (wire.Completeness, error) {
+			req, err := wire.NewProveCompleteRequest(c.address, request)
+			return ask[wire.Completeness](ctx, c, req, err, http.StatusOK)
+		})
 		if evidence.KindOf(err) != evidence.Pending {
 			return answer, err
 		}
@@ -306,11 +320,11 @@ func (c *Client) agree(ctx context.Context, before seen, h *dossier.History, x d
 	if _, err := c.follow(ctx, receiptNote(x.Heads)); err != nil {
 		return err
 	}
-	more := seen{Covers: covers, Heads: make(map[string]head)}
+	more := seen{Covers: covers}
 	for _, s := range h.Streams() {
 		if n := h.Len(s); n > 0 {
 			leaf, index := h.Leaf(s, n-1)
-			more.Heads[headKey(s)] = head{n - 1, leaf, index}
+			more.put(headKey(s), head{n - 1, leaf, index})
 		}
 	}
 	return c.memory.learn(more)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -21,17 +23,34 @@ type memory struct {
 	keystore Keystore
 	keys     tlog.LogKeys
 
-	mu   sync.Mutex
-	seen seen
+	mu      sync.Mutex
+	seen    seen      // durable
+	waiting *learning // not yet
+
+	writing sync.Mutex // held while documents are replaced; never asked for under mu
 }
 
+// learning is what several goroutines make durable at once.
+type learning struct {
+	more seen
+	done bool
+	err  error
+}
+
+// seen is what was seen, or a part of it.
 type seen struct {
-	Checkpoint []byte          `json:"checkpoint,omitempty"` // the signed note
-	Covers     int64           `json:"covers"`
-	Heads      map[string]head `json:"heads"` // by type/id
+	Checkpoint []byte `json:"checkpoint,omitempty"` // the signed note
+	Covers     int64  `json:"covers"`
 
 	parsed tlog.Checkpoint // of Checkpoint
+	heads  [shelves]shelf
 }
+
+// shelves is over how many documents the heads are spread, so that one more deposit costs the same after ten thousand as after ten.
+const shelves = 256
+
+// shelf holds some streams' last events by headKey. It is replaced, never changed.
+type shelf map[string]head
 
 type head struct {
 	Seq   int64         `json:"seq"`
@@ -41,20 +60,51 @@ type head struct {
 
 func headKey(s evidence.Stream) string { return string(s.Type) + "/" + s.ID }
 
+func shelfOf(key string) byte { return evidence.SHA256([]byte(key))[0] }
+
+func shelfDoc(i int) string { return fmt.Sprintf("%s/%02x.json", headsDir, i) }
+
+func (s *seen) head(key string) (head, bool) {
+	h, ok := s.heads[shelfOf(key)][key]
+	return h, ok
+}
+
+// put adds a head that is newer than what is there.
+func (s *seen) put(key string, h head) (changed bool) {
+	on := &s.heads[shelfOf(key)]
+	if old, ok := (*on)[key]; ok && h.Seq <= old.Seq {
+		return false
+	}
+	next := make(shelf, len(*on)+1)
+	maps.Copy(next, *on)
+	next[key] = h
+	*on = next
+	return true
+}
+
 func (m *memory) load(k Keystore, trust tlog.Trust) (err error) {
 	m.keystore, m.keys = k, trust.LogKeys()
-	m.seen, err = m.read()
-	return err
+	if m.seen, err = m.read(); err != nil {
+		return err
+	}
+	names, err := k.List(headsDir)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	for i := range shelves {
+		if m.seen.heads[i], err = m.readShelf(i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // read never takes a damaged document for an empty one: what was seen is not forgotten silently.
-func (m *memory) read() (seen, error) {
-	s := seen{Heads: make(map[string]head)}
+func (m *memory) read() (s seen, err error) {
 	if err := readDoc(m.keystore, memoryDoc, &s); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return s, err
 	}
 	if len(s.Checkpoint) > 0 {
-		var err error
 		if s.parsed, err = tlog.OpenCheckpoint(s.Checkpoint, m.keys); err != nil {
 			return s, errDamaged
 		}
@@ -62,21 +112,80 @@ func (m *memory) read() (seen, error) {
 	return s, nil
 }
 
-// learn makes what was verified durable. Another process of the same person may have learned more in the meantime: the greater counts.
+func (m *memory) readShelf(i int) (s shelf, err error) {
+	if err := readDoc(m.keystore, shelfDoc(i), &s); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return s, nil
+}
+
+// learn makes what was verified durable. What several learn at the same time is written once.
 func (m *memory) learn(more seen) error {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	now, err := m.read()
+	if now := m.seen; !now.add(more) {
+		m.mu.Unlock()
+		return nil
+	}
+	if m.waiting == nil {
+		m.waiting = new(learning)
+	}
+	mine := m.waiting
+	mine.more.add(more)
+	m.mu.Unlock()
+
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	if !mine.done {
+		m.mu.Lock()
+		m.waiting = nil // whoever comes now waits for the next time
+		m.mu.Unlock()
+		mine.err, mine.done = m.store(mine.more), true
+	}
+	return mine.err
+}
+
+// store replaces the documents that more changes. Another process of the same person may have learned more in the meantime: the greater
+// counts. Heads come last: a checkpoint without them only shows more than they need.
+func (m *memory) store(more seen) error {
+	m.mu.Lock()
+	now := m.seen
+	m.mu.Unlock()
+	there, err := m.read()
 	if err != nil {
 		return err
 	}
-	changed := now.add(m.seen)
-	changed = now.add(more) || changed
-	m.seen = now
-	if !changed {
-		return nil
+	now.add(there)
+	if now.add(seen{Checkpoint: more.Checkpoint, parsed: more.parsed, Covers: more.Covers}) {
+		if err := writeDoc(m.keystore, memoryDoc, now); err != nil {
+			return err
+		}
 	}
-	return writeDoc(m.keystore, memoryDoc, now)
+	for i, news := range more.heads {
+		if len(news) == 0 {
+			continue
+		}
+		there, err := m.readShelf(i)
+		if err != nil {
+			return err
+		}
+		for key, h := range there {
+			now.put(key, h)
+		}
+		changed := false
+		for key, h := range news {
+			changed = now.put(key, h) || changed
+		}
+		if !changed {
+			continue
+		}
+		if err := writeDoc(m.keystore, shelfDoc(i), now.heads[i]); err != nil {
+			return err
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seen = now
+	return nil
 }
 
 func (s *seen) add(more seen) (changed bool) {
@@ -86,9 +195,9 @@ func (s *seen) add(more seen) (changed bool) {
 	if more.Covers > s.Covers {
 		s.Covers, changed = more.Covers, true
 	}
-	for key, h := range more.Heads {
-		if old, ok := s.Heads[key]; !ok || h.Seq > old.Seq {
-			s.Heads[key], changed = h, true
+	for _, on := range more.heads {
+		for key, h := range on {
+			changed = s.put(key, h) || changed
 		}
 	}
 	return changed
@@ -99,14 +208,15 @@ func (s *seen) add(more seen) (changed bool) {
 func (m *memory) snapshot() seen {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.seen // learn replaces it, and never changes it
+	return m.seen
 }
 
 // floor is an index below which everything seen of the streams lies: a publication that covers more shows all of it.
 func (s seen) floor(streams []evidence.Stream) int64 {
 	floor := max(0, s.Covers-1)
 	for _, stream := range streams {
-		floor = max(floor, s.Heads[headKey(stream)].Index)
+		h, _ := s.head(headKey(stream))
+		floor = max(floor, h.Index)
 	}
 	return floor
 }
@@ -114,7 +224,7 @@ func (s seen) floor(streams []evidence.Stream) int64 {
 // contradicted finds what in a verified history excludes what was seen.
 func (s seen) contradicted(h *dossier.History) error {
 	for _, stream := range h.Streams() {
-		last, ok := s.Heads[headKey(stream)]
+		last, ok := s.head(headKey(stream))
 		if !ok {
 			continue
 		}
@@ -133,24 +243,30 @@ func (s seen) contradicted(h *dossier.History) error {
 
 // follow verifies a signed checkpoint and that it belongs to the one history seen so far, and remembers the larger one.
 func (c *Client) follow(ctx context.Context, note []byte) (tlog.Checkpoint, error) {
+	more, err := c.followed(ctx, note)
+	if err != nil {
+		return more.parsed, err
+	}
+	return more.parsed, c.memory.learn(more)
+}
+
+// followed is follow, but for the remembering.
+func (c *Client) followed(ctx context.Context, note []byte) (seen, error) {
 	cp, err := tlog.OpenCheckpoint(note, c.trust.LogKeys())
 	if err != nil {
-		return cp, alarm(logLie(err), evidence.Stream{}, err)
+		return seen{}, alarm(logLie(err), evidence.Stream{}, err)
 	}
 	old := c.memory.snapshot().parsed
 	switch {
 	case old == (tlog.Checkpoint{}), cp == old:
 	case cp.Size == old.Size:
-		return cp, alarm(Forked, evidence.Stream{}, nil)
+		return seen{}, alarm(Forked, evidence.Stream{}, nil)
 	case cp.Size > old.Size:
 		err = c.consistent(ctx, old, cp)
 	default:
 		err = c.consistent(ctx, cp, old)
 	}
-	if err != nil || cp.Size <= old.Size {
-		return cp, err
-	}
-	return cp, c.memory.learn(seen{Checkpoint: note, parsed: cp})
+	return seen{Checkpoint: note, parsed: cp}, err
 }
 
 // consistent asks for the proof that one log grew from older to newer.
@@ -158,8 +274,10 @@ func (c *Client) consistent(ctx context.Context, older, newer tlog.Checkpoint) e
 	if older.Size == 0 {
 		return nil
 	}
-	req, err := wire.NewGetConsistencyRequest(c.address, &wire.GetConsistencyParams{From: older.Size, To: newer.Size})
-	answer, err := public[wire.ConsistencyProof](ctx, c, req, err, http.StatusOK)
+	answer, err := lossy(ctx, c, func() (wire.ConsistencyProof, error) {
+		req, err := wire.NewGetConsistencyRequest(c.address, &wire.GetConsistencyParams{From: older.Size, To: newer.Size})
+		return public[wire.ConsistencyProof](ctx, c, req, err, http.StatusOK)
+	})
 	if evidence.KindOf(err) == evidence.Invalid || evidence.KindOf(err) == evidence.NotFound {
 		return alarm(Forked, evidence.Stream{}, err) // it signed both sizes and cannot say how one became the other
 	}
@@ -184,7 +302,7 @@ func (c *Client) newest(ctx context.Context) error {
 	const attempts = 4
 	for attempt := range attempts {
 		before := c.memory.snapshot().parsed
-		note, err := c.getCheckpoint(ctx)
+		note, err := lossy(ctx, c, func() ([]byte, error) { return c.getCheckpoint(ctx) })
 		if err != nil {
 			return err
 		}

@@ -101,7 +101,7 @@ func (c *Client) AnswerInvitation(ctx context.Context, secret string) (evidence.
 		return evidence.Hash{}, alarm(OtherOffer, evidence.Stream{}, errors.New("the vault read other keys"))
 	}
 	c.actor = actor
-	return fingerprint, WriteProfile(c.cfg.Keystore, Profile{Address: c.address, Actor: actor})
+	return fingerprint, WriteProfile(c.cfg.Keystore, Profile{Address: c.profile, Actor: actor})
 }
 
 // prove fills in the proof that their holder wants these keys. It is kept, so that an answer that got lost can be given again: no two

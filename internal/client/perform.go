@@ -50,10 +50,31 @@ const attempts = 12
 //
 // compose is called again on every attempt and must not change what it is given.
 func (c *Client) perform(ctx context.Context, streams []evidence.Stream, compose func(*View) (act, error)) (*Receipt, error) {
+	return c.performOn(ctx, afresh{c}, streams, compose)
+}
+
+// looker is where an act's view comes from.
+type looker interface {
+	look(ctx context.Context, streams ...evidence.Stream) (*View, error)
+	// outdated says that the state has moved on since a view of it, or may have. It reports whether the view was an older one, so that
+	// looking again may show more.
+	outdated(v *View) (older bool)
+}
+
+// afresh looks every time.
+type afresh struct{ *Client }
+
+func (a afresh) look(ctx context.Context, streams ...evidence.Stream) (*View, error) {
+	return a.Look(ctx, streams...)
+}
+
+func (afresh) outdated(*View) bool { return false }
+
+func (c *Client) performOn(ctx context.Context, from looker, streams []evidence.Stream, compose func(*View) (act, error)) (*Receipt, error) {
 	streams = append(slices.Clone(streams), evidence.ActorOf(c.actor))
 	patience := patience{next: 100 * time.Millisecond, longest: 2 * time.Second, left: attempts - 1}
 	for {
-		view, a, err := c.prepare(ctx, streams, compose)
+		view, a, err := c.prepare(ctx, from, streams, compose)
 		if err != nil {
 			return nil, err
 		}
@@ -63,6 +84,7 @@ func (c *Client) perform(ctx context.Context, streams []evidence.Stream, compose
 		}
 		answer, err := c.submit(ctx, signed, a)
 		if moved(err) {
+			from.outdated(view)
 			if err := patience.wait(ctx, c, err); err != nil {
 				return nil, err
 			}
@@ -85,20 +107,29 @@ func moved(err error) bool {
 	return false
 }
 
-// prepare looks until everything is seen that the act stands on, completes the event and asks the law.
-func (c *Client) prepare(ctx context.Context, streams []evidence.Stream, compose func(*View) (act, error)) (*View, act, error) {
+// prepare makes an act and asks the law. What refuses it on an older view may have ended since: then it looks once more.
+func (c *Client) prepare(ctx context.Context, from looker, streams []evidence.Stream, compose func(*View) (act, error)) (*View, act, error) {
+	view, a, err := c.prepareOn(ctx, from, streams, compose)
+	if err != nil && view != nil && from.outdated(view) {
+		return c.prepareOn(ctx, from, streams, compose)
+	}
+	return view, a, err
+}
+
+// prepareOn looks until everything is seen that the act stands on, completes the event and asks the law.
+func (c *Client) prepareOn(ctx context.Context, from looker, streams []evidence.Stream, compose func(*View) (act, error)) (*View, act, error) {
 	for {
-		view, err := c.Look(ctx, streams...)
+		view, err := from.look(ctx, streams...)
 		if err != nil {
 			return nil, act{}, err
 		}
 		a, err := compose(view)
 		if err != nil {
-			return nil, a, err
+			return view, a, err
 		}
 		own := view.facts.States[a.stream]
 		if err := c.fill(view, &a); err != nil {
-			return nil, a, err
+			return view, a, err
 		}
 		unseen := slices.DeleteFunc(evidence.StandsOn(own, a.event), func(s evidence.Stream) bool { return view.facts.States[s] != nil })
 		if len(unseen) > 0 {
@@ -153,7 +184,7 @@ func (c *Client) submit(ctx context.Context, signed *custody.Signed, a act) (wir
 			return wire.Included{}, err
 		}
 		answer, err := c.outcome(ctx, req, http.StatusCreated)
-		if !connection(ctx, err) {
+		if !connection(ctx, err) || evidence.ReasonOf(err) == reasonFull {
 			return answer, err
 		}
 		if err := patience.wait(ctx, c, err); err != nil {
@@ -203,11 +234,17 @@ func (c *Client) accept(ctx context.Context, v *View, signed *custody.Signed, an
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.follow(ctx, receiptNote(r.Bundle)); err != nil {
+	var more seen
+	err = c.patiently(ctx, func() (err error) {
+		more, err = c.followed(ctx, receiptNote(r.Bundle))
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	s := r.Event.Stream
-	return r, c.memory.learn(seen{Heads: map[string]head{headKey(s.Stream()): {s.Seq, r.Leaf, r.Index()}}})
+	more.put(headKey(s.Stream()), head{s.Seq, r.Leaf, r.Index()})
+	return r, c.memory.learn(more)
 }
 
 // checkReceipt demands a receipt for exactly this statement, signature and key, in the pinned log, after everything the act stands on.

@@ -117,7 +117,7 @@ func TestKilledDepositsResume(t *testing.T) {
 		if offset == 0 || offset >= left.Details.Evidence.Size {
 			t.Errorf("%d bytes of 12 MiB are durable after 9 MiB were sent", offset)
 		}
-		file := must(w.clinician.folder.Open(draftFile(left.Item)))(t)
+		file := must(w.clinician.folder.Open(left.file()))(t)
 		sum := new(sealing.TreeHasher)
 		must(io.Copy(sum, io.NewSectionReader(file, 0, file.Size())))(t)
 		check(t, file.Close())
@@ -157,7 +157,7 @@ func TestKilledDepositsResume(t *testing.T) {
 	})
 	t.Run("the draft is damaged", func(t *testing.T) {
 		left := w.killed(&killer{at: isPatch, after: 1 << 20}, w.photo(in, consent, bytes.NewReader(original)))
-		check(t, w.clinician.folder.Write(draftFile(left.Item), random(100)))
+		check(t, w.clinician.folder.Write(left.file(), random(100)))
 		done := must(w.clinician.ResumeDeposits(ctx, nil))(t)
 		if len(done) != 1 || !errors.Is(done[0].Err, errDamaged) {
 			t.Errorf("%+v", done)
@@ -185,11 +185,11 @@ func TestDraftsHoldNoPlaintext(t *testing.T) {
 	d.Label, d.Description.Name, d.Notes = "canary-label", "canary-name", map[string]string{"reason": "canary-note"}
 	d.Description.Form = []byte(`{"text":"canary-form"}`)
 	left := w.killed(k, d)
-	text := must(w.clinician.folder.Read(draftDoc(left.Item)))(t)
+	text := must(w.clinician.folder.Read(left.doc()))(t)
 	for _, f := range left.Files { // base64 in the document
 		text = append(text, f.Body...)
 	}
-	file := must(w.clinician.folder.Read(draftFile(left.Item)))(t)
+	file := must(w.clinician.folder.Read(left.file()))(t)
 	for _, secret := range secrets {
 		for name, b := range map[string][]byte{"draft": text, "file": file, "requests": sent.Bytes()} {
 			if bytes.Contains(b, []byte(secret)) {

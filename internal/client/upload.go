@@ -16,29 +16,48 @@ const (
 	uploadsPath = "/v1/uploads/"
 	// partSize is what one PATCH carries, a multiple of the tree's block (FORMATS §8): four minutes at 1 Mbit/s.
 	partSize = 32 << 20
+	// along is how large a file may be to come along when its upload is created, which saves a round trip. Of a larger one, what arrives
+	// before the connection breaks would be lost.
+	along = 4 << 20
+
+	uploadType = "application/offset+octet-stream"
 )
 
 // errNoUpload means that the vault does not have the upload, or no longer.
 var errNoUpload = errors.New("no such upload")
 
-// createUpload begins an upload of size bytes (tus 1.0, creation).
-func (c *Client) createUpload(ctx context.Context, size int64) (evidence.UploadID, error) {
+// createUpload begins an upload of size bytes (tus 1.0, creation) and returns how many of them are durable: none, if nothing comes along.
+func (c *Client) createUpload(ctx context.Context, size int64, first io.ReaderAt, n int64) (evidence.UploadID, int64, error) {
 	req, err := http.NewRequest(http.MethodPost, c.address+uploadsPath, nil)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	req.Header.Set("Tus-Resumable", "1.0.0")
 	req.Header.Set("Upload-Length", strconv.FormatInt(size, 10))
+	if n > 0 { // tus 1.0, creation-with-upload
+		req.Header.Set("Content-Type", uploadType)
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(first, 0, n)), nil }
+		req.Body, _ = req.GetBody()
+		req.ContentLength = n
+	}
 	resp, err := c.signedIn(ctx, req, http.StatusCreated)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	resp.Body.Close()
-	id, ok := strings.CutPrefix(resp.Header.Get("Location"), uploadsPath)
+	text, ok := strings.CutPrefix(resp.Header.Get("Location"), uploadsPath)
 	if !ok {
-		return "", alarm(Malformed, evidence.Stream{}, errors.New("an upload at another place"))
+		return "", 0, alarm(Malformed, evidence.Stream{}, errors.New("an upload at another place"))
 	}
-	return evidence.ParseID[evidence.UploadID](id)
+	id, err := evidence.ParseID[evidence.UploadID](text)
+	if err != nil || n == 0 {
+		return id, 0, err
+	}
+	offset, err := headerSize(resp, "Upload-Offset", size)
+	if err == nil && offset > n {
+		err = alarm(FalseOffset, evidence.Stream{}, errOffset)
+	}
+	return id, offset, err
 }
 
 // uploadOffset asks how many bytes are durable (tus 1.0, HEAD).
@@ -89,7 +108,7 @@ func (c *Client) append(ctx context.Context, id evidence.UploadID, src io.Reader
 	req.GetBody, req.ContentLength = body, n
 	req.Header.Set("Tus-Resumable", "1.0.0")
 	req.Header.Set("Upload-Offset", strconv.FormatInt(offset, 10))
-	req.Header.Set("Content-Type", "application/offset+octet-stream")
+	req.Header.Set("Content-Type", uploadType)
 	resp, err := c.signedIn(ctx, req, http.StatusNoContent)
 	if err != nil {
 		return 0, err
@@ -112,35 +131,127 @@ func (r *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// sending is one upload, as far as this process knows it.
+type sending struct {
+	*Client
+	id   evidence.UploadID
+	src  io.ReaderAt
+	size int64
+
+	durable int64 // the most that the vault has acknowledged
+	sent    int64 // the most that can have arrived there
+}
+
 // upload brings up what is missing of src. Where to go on is asked of the vault, never assumed: it alone knows what is durable. A broken
-// connection is mended for as long as there is progress now and then.
-func (c *Client) upload(ctx context.Context, id evidence.UploadID, src io.ReaderAt, size int64, progress func(done, total int64)) error {
-	fresh := patience{next: 500 * time.Millisecond, longest: 30 * time.Second, left: 20}
-	patience, furthest := fresh, int64(0)
+// connection is mended for as long as there is progress now and then. at is how far the upload is, if this process began it; -1 if an
+// earlier one may have sent some of it.
+func (c *Client) upload(ctx context.Context, id evidence.UploadID, at int64, src io.ReaderAt, size int64, progress func(done, total int64)) error {
+	s := &sending{Client: c, id: id, src: src, size: size, durable: at, sent: at}
+	if at < 0 {
+		s.durable, s.sent = 0, size
+	}
+	return s.run(ctx, at < 0, progress)
+}
+
+func (s *sending) run(ctx context.Context, ask bool, progress func(done, total int64)) error {
+	full := patience{next: 500 * time.Millisecond, longest: 30 * time.Second, left: 20}
+	patience, furthest := full, int64(0)
 	for {
-		offset, err := c.uploadOffset(ctx, id, size)
+		offset, err := s.durable, error(nil)
+		if ask {
+			offset, err = s.ask(ctx)
+		}
+		ask = true
 		for err == nil {
 			if offset > furthest {
-				furthest, patience = offset, fresh
+				furthest, patience = offset, full
 			}
-			progress(offset, size)
-			if offset == size {
+			progress(offset, s.size)
+			if offset == s.size {
 				return nil
 			}
-			var next int64
-			next, err = c.append(ctx, id, src, offset, min(partSize, size-offset), size, func(at int64) { progress(at, size) })
-			if err == nil && next <= offset {
-				err = evidence.Refuse(evidence.Conflict, "upload_offset")
-			}
-			offset = next
+			offset, err = s.part(ctx, offset, func(at int64) { progress(at, s.size) })
 		}
-		again := connection(ctx, err) || evidence.KindOf(err) == evidence.Conflict || evidence.KindOf(err) == evidence.Held ||
-			evidence.ReasonOf(err) == "session"
-		if !again || errors.Is(err, errNoUpload) {
+		if !s.again(ctx, err) {
 			return err
 		}
-		if err := patience.wait(ctx, c, err); err != nil {
+		if err := patience.wait(ctx, s.Client, err); err != nil {
 			return err
 		}
 	}
+}
+
+// again reports whether what is wrong may pass by itself.
+func (s *sending) again(ctx context.Context, err error) bool {
+	switch evidence.ReasonOf(err) {
+	case reasonFull:
+		return false
+	case "session":
+		return true
+	case reasonBusy:
+		return evidence.KindOf(err) == evidence.Conflict && !errors.Is(err, errOther)
+	}
+	if errors.Is(err, errNoUpload) {
+		return false
+	}
+	kind := evidence.KindOf(err)
+	return connection(ctx, err) || kind == evidence.Conflict || kind == evidence.Held
+}
+
+// What the vault says of an upload that this package has to tell from the rest.
+const (
+	reasonBusy = "upload_busy" // somebody else sends to it
+	reasonFull = "store_full"  // the vault has no room
+)
+
+// errOther is the cause of reasonBusy when this side finds it out.
+var errOther = errors.New("more has arrived than was sent from here")
+
+var errOffset = errors.New("the vault acknowledges other bytes of an upload than were sent")
+
+// ask asks how much is durable. What was acknowledged stays so, and nothing arrives that was not sent.
+func (s *sending) ask(ctx context.Context) (int64, error) {
+	offset, err := s.uploadOffset(ctx, s.id, s.size)
+	switch {
+	case err != nil:
+		return 0, err
+	case offset < s.durable:
+		return 0, alarm(FalseOffset, evidence.Stream{}, errOffset)
+	case offset > s.sent:
+		return 0, evidence.Fail(evidence.Conflict, reasonBusy, errOther)
+	}
+	s.durable = offset
+	return offset, nil
+}
+
+// part sends one and returns where the next begins. The vault may keep less than a whole part, but not more.
+func (s *sending) part(ctx context.Context, offset int64, progress func(int64)) (int64, error) {
+	n := min(partSize, s.size-offset)
+	s.sent = max(s.sent, offset+n)
+	next, err := s.append(ctx, s.id, s.src, offset, n, s.size, progress)
+	switch {
+	case err != nil:
+		return 0, err
+	case next <= offset, next > offset+n:
+		return 0, alarm(FalseOffset, evidence.Stream{}, errOffset)
+	}
+	s.durable = next
+	return next, nil
+}
+
+// dropUpload gives up an upload (tus 1.0, termination). That it is gone already is no error.
+func (c *Client) dropUpload(ctx context.Context, id evidence.UploadID) error {
+	req, err := http.NewRequest(http.MethodDelete, c.address+uploadsPath+string(id), nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Tus-Resumable", "1.0.0")
+	resp, err := c.signedIn(ctx, req, http.StatusNoContent)
+	if kind := evidence.KindOf(err); kind == evidence.NotFound || kind == evidence.Gone {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
 }

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ var tool = evidence.Tool{Name: "strongroom", Version: "test"}
 type world struct {
 	testing.TB
 	server *httptest.Server
+	stop   func()
 	dir    string // the vault's folder, people's beside it
 	trust  tlog.Trust
 	org    evidence.OrgID
@@ -112,6 +114,12 @@ func (w *world) found() {
 // newWorld opens a copy of the first one.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldWith(t, options)
+}
+
+// newWorldWith opens it with a clock and limits of its own.
+func newWorldWith(t *testing.T, options daemon.Options) *world {
+	t.Helper()
 	t.Parallel() // most of the time is spent waiting for disks
 	dir := t.TempDir()
 	check(t, os.CopyFS(dir, os.DirFS(filepath.Dir(first.dir))))
@@ -124,10 +132,11 @@ func newWorld(t *testing.T) *world {
 	w := &world{TB: t, dir: filepath.Join(dir, "vault"), trust: first.trust, org: first.org}
 	d := must(daemon.Open(t.Context(), w.dir, options))(t)
 	w.server = httptest.NewServer(d.Handler())
-	t.Cleanup(func() {
+	w.stop = sync.OnceFunc(func() {
 		w.server.Close()
 		check(t, d.Close())
 	})
+	t.Cleanup(w.stop)
 	join := func(p *person) *person {
 		folder := must(OpenFolder(filepath.Join(dir, filepath.Base(string(p.folder)))))(t)
 		return w.connect(&person{key: p.key, identity: p.identity, folder: folder})

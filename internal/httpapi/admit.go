@@ -16,10 +16,14 @@ import (
 // requestTime bounds a request whose body is JSON: 12 MiB take two minutes at 1 Mbit/s, and the longest wait for the log is shorter.
 const requestTime = 4 * time.Minute
 
+// publicTime bounds a request of who is not signed in: 64 KiB take it at 9 kbit/s.
+const publicTime = time.Minute
+
 // session is who a request comes from.
 type session struct {
 	auth.Session
 	token string
+	asked time.Time // when it was looked up
 }
 
 type sessionKey struct{}
@@ -36,22 +40,33 @@ func callerOf(ctx context.Context) vault.Caller {
 	return vault.Caller{Actor: s.Actor, Role: s.Role, KeyID: s.KeyID}
 }
 
-// admit lets a request through to its handler: first the session, then the role, then the contract, so that who is not signed in can make
-// the vault read no more than a header.
-func admit(k *contract, a *auth.Auth) gin.HandlerFunc {
+// admit lets a request through to its handler: first the limits of its address, then the session, the role, the limits of the actor, and
+// then the contract, so that who is not signed in can make the vault read no more than a header.
+func admit(k *contract, a *auth.Auth, limits *limiter) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		op := k.operation(c)
 		ctx := c.Request.Context()
 		if !op.streams {
-			timed, cancel := context.WithTimeout(ctx, requestTime)
+			limit := requestTime
+			if auth.Public(op.action) {
+				limit = publicTime
+			}
+			timed, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()
 			ctx = timed
-			deadline(c.Writer, requestTime)
+			deadline(c.Writer, limit)
+		}
+		if err := limits.address(c.Request, op.action); err != nil {
+			refuse(c, err)
+			return
 		}
 		if !auth.Public(op.action) {
-			s, err := signedIn(ctx, c.Request, a)
+			s, err := signedIn(ctx, c.Request, a, limits.now())
 			if err == nil && !auth.Allowed(s.Role, op.action) {
 				err = evidence.Refuse(evidence.Forbidden, evidence.ReasonRole)
+			}
+			if err == nil {
+				err = limits.actor(s.Actor, op.action)
 			}
 			if err != nil {
 				refuse(c, err)
@@ -68,13 +83,13 @@ func admit(k *contract, a *auth.Auth) gin.HandlerFunc {
 	}
 }
 
-func signedIn(ctx context.Context, r *http.Request, a *auth.Auth) (session, error) {
+func signedIn(ctx context.Context, r *http.Request, a *auth.Auth, now time.Time) (session, error) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok || len(token) > 64 {
 		return session{}, evidence.Refuse(evidence.Unauthenticated, "session")
 	}
 	s, err := a.Session(ctx, token)
-	return session{s, token}, err
+	return session{s, token, now}, err
 }
 
 // deadline moves the time at which the connection is given up. A server that knows no deadlines (a test's recorder) does without.

@@ -16,7 +16,8 @@ import (
 const stallTime = time.Minute
 
 type content struct {
-	vault *vault.Vault
+	vault   *vault.Vault
+	watches watches
 }
 
 func (s content) GetEvidence(ctx context.Context, r GetEvidenceRequestObject) (GetEvidenceResponseObject, error) {
@@ -24,10 +25,12 @@ func (s content) GetEvidence(ctx context.Context, r GetEvidenceRequestObject) (G
 	if err != nil {
 		return nil, err
 	}
-	object, digest, err := s.vault.Evidence(ctx, callerOf(ctx), leaf)
+	by := callerOf(ctx)
+	object, digest, err := s.vault.Evidence(ctx, by, leaf)
 	if err != nil {
 		return nil, err
 	}
+	watch := s.watches.session(ctx, func() error { return s.vault.StillAllowed(ctx, by, leaf) })
 	asked := make(http.Header)
 	if r.Params.Range != nil {
 		asked.Set("Range", *r.Params.Range)
@@ -35,7 +38,7 @@ func (s content) GetEvidence(ctx context.Context, r GetEvidenceRequestObject) (G
 	if r.Params.IfRange != nil {
 		asked.Set("If-Range", *r.Params.IfRange)
 	}
-	return ciphertext{ctx, asked, object, digest}, nil
+	return ciphertext{ctx, asked, object, digest, watch}, nil
 }
 
 // ciphertext is the answer that sends an object, or the asked range of it.
@@ -44,6 +47,7 @@ type ciphertext struct {
 	asked  http.Header // the conditions of the contract, and no others
 	object objects.Object
 	digest evidence.Hash
+	watch  *watch
 }
 
 func (f ciphertext) VisitGetEvidenceResponse(w http.ResponseWriter) error {
@@ -52,7 +56,11 @@ func (f ciphertext) VisitGetEvidenceResponse(w http.ResponseWriter) error {
 	w.Header().Set("ETag", `"`+f.digest.String()+`"`)
 	r := (&http.Request{Method: http.MethodGet, Header: f.asked}).WithContext(f.ctx)
 	quiet := &silenced{ResponseWriter: w}
-	http.ServeContent(patient{quiet}, r, "", time.Time{}, f.object)
+	out := &patient{silenced: quiet, watch: f.watch}
+	http.ServeContent(out, r, "", time.Time{}, f.object)
+	if out.ended != nil {
+		return out.ended // the answer is shorter than it said, so that nobody takes it for whole
+	}
 	switch quiet.status {
 	case 0:
 		return nil
@@ -63,10 +71,18 @@ func (f ciphertext) VisitGetEvidenceResponse(w http.ResponseWriter) error {
 	return evidence.Refuse(evidence.Internal, "evidence")
 }
 
-// patient gives each write its own time, so that a slow line may take a day for a large file and a dead one ends.
-type patient struct{ *silenced }
+// patient gives each write its own time, so that a slow line may take a day for a large file and a dead one ends. It ends with the right
+// to the file.
+type patient struct {
+	*silenced
+	watch *watch
+	ended error
+}
 
-func (w patient) Write(b []byte) (int, error) {
+func (w *patient) Write(b []byte) (int, error) {
+	if w.ended = w.watch.check(); w.ended != nil {
+		return 0, w.ended
+	}
 	deadline(w.silenced, stallTime)
 	return w.silenced.Write(b)
 }

@@ -38,6 +38,7 @@ type operation struct {
 	route   *routers.Route
 	action  auth.Action
 	body    string          // media type, "" for none
+	bare    bool            // or none at all
 	streams bool            // the body, in or out, may be as large as evidence
 	query   map[string]bool // parameters
 }
@@ -68,6 +69,7 @@ func loadContract() (*contract, error) {
 				op.query[p.Value.Name] = p.Value.In == openapi3.ParameterInQuery
 			}
 			if o.RequestBody != nil {
+				op.bare = !o.RequestBody.Value.Required
 				for mediaType := range o.RequestBody.Value.Content {
 					op.body = mediaType
 				}
@@ -173,7 +175,7 @@ func checkQuery(raw string, known map[string]bool) error {
 // readBody reads a JSON body whole, if it is small enough, and checks what a decoder would let pass. Uploads are left to be read.
 func readBody(c *gin.Context, op *operation) error {
 	r := c.Request
-	if op.body == "" {
+	if op.body == "" || op.bare && r.ContentLength == 0 && r.Header.Get("Content-Type") == "" {
 		if r.ContentLength != 0 {
 			return departs(wire.FieldError{In: wire.FieldErrorInBody, Pointer: "", Reason: "unknown_field"})
 		}

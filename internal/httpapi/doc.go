@@ -5,7 +5,8 @@
 // exists that the contract does not name and the role table (package auth) does not decide on.
 //
 // It never repeats a submitted value, in no answer and in no log line, never logs ids, tokens or bodies, and answers what does not exist
-// and what may not be seen with the same bytes. It trusts no forwarding header and keeps nothing between requests.
+// and what may not be seen with the same bytes. It trusts no forwarding header, but of proxies it was told to trust, and keeps
+// nothing between requests but how many came from where.
 package httpapi
 
 //go:generate go tool -modfile=../../scripts/tools.mod oapi-codegen -config server.yaml ../../api/openapi.yaml

@@ -145,7 +145,7 @@ func TestFaults(t *testing.T) {
 		"a panic":  func(context.Context) error { panic("disk on fire") },
 	} {
 		logs := &logBuffer{}
-		edge := must(httpapi.New(httpapi.Config{Vault: w.vault, Auth: w.auth, Ready: ready, Logger: newLogger(logs)}))
+		edge := must(httpapi.New(httpapi.Config{Vault: w.vault, Auth: w.auth, Ready: ready, Logger: newLogger(logs), Now: w.now}))
 		recorder := httptest.NewRecorder()
 		edge.ServeHTTP(recorder, httptest.NewRequest("GET", "/readyz", nil))
 		if recorder.Code != 500 || reason(t, recorder.Body.Bytes()) != "internal" || strings.Contains(recorder.Body.String(), "fire") {

@@ -84,6 +84,12 @@ func secure(c *gin.Context) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY") // for browsers that do not know frame-ancestors
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	if c.Request.TLS != nil {
+		h.Set("Strict-Transport-Security", "max-age=63072000")
+	}
 }
 
 // sameOrigin refuses what a browser sends from another site's page.

@@ -88,12 +88,15 @@ func refuse(c *gin.Context, err error) {
 	switch p.Status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", "Bearer")
-	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "2")
 	}
-	body, err := json.Marshal(p)
-	if err != nil {
-		panic("httpapi: a problem does not encode: " + err.Error()) // every field is a plain type
+	if wait := after(0); errors.As(err, &wait) {
+		h.Set("Retry-After", strconv.Itoa(wait.seconds()))
+	}
+	body, fault := json.Marshal(p)
+	if fault != nil {
+		panic("httpapi: a problem does not encode: " + fault.Error()) // every field is a plain type
 	}
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -21,16 +23,23 @@ type Config struct {
 	// Ready reports whether what the vault stands on answers, its records above all.
 	Ready  func(context.Context) error
 	Logger *slog.Logger
+	Now    func() time.Time // of limits and watches; nil is time.Now
+	// TrustedProxies are believed about the address that a request comes from (X-Forwarded-For). Without any, nobody is.
+	TrustedProxies []netip.Prefix
 }
 
 // New returns the handler of everything in the contract. TLS, the time to read a header, and whatever else is served on the same address
 // are the server's business.
 func New(cfg Config) (http.Handler, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	k, err := loadContract()
 	if err != nil {
 		return nil, err
 	}
-	uploads, err := newUploads(cfg.Vault)
+	watches := watches{cfg.Auth, cfg.Now}
+	uploads, err := newUploads(cfg.Vault, watches)
 	if err != nil {
 		return nil, err
 	}
@@ -46,10 +55,10 @@ func New(cfg Config) (http.Handler, error) {
 	engine.NoRoute(func(c *gin.Context) { refuse(c, evidence.Refuse(evidence.NotFound, "route")) })
 	engine.NoMethod(func(c *gin.Context) { refuse(c, &notOurs{status: http.StatusMethodNotAllowed, reason: reasonMethod}) })
 
-	routes := engine.Group("", admit(k, cfg.Auth))
+	routes := engine.Group("", admit(k, cfg.Auth, newLimiter(cfg.Now, cfg.TrustedProxies)))
 	handlers := api{
 		probes{cfg.Ready}, logReads{cfg.Vault, cfg.TrustFingerprint}, sessions{cfg.Auth}, invitations{cfg.Vault},
-		events{cfg.Vault}, content{cfg.Vault}, lists{cfg.Vault},
+		events{cfg.Vault}, content{cfg.Vault, watches}, lists{cfg.Vault},
 	}
 	malformed := func(c *gin.Context, _ error) { refuse(c, departs()) }
 	strict := NewStrictHandlerWithOptions(handlers, []StrictMiddlewareFunc{detached}, StrictGinServerOptions{

@@ -72,6 +72,9 @@ var reasonTexts = map[string]text{
 	reasonCrossOrigin: {title: "Refused", detail: "The request came from a page of another site.", next: "Open the vault's own page and try there."},
 	reasonRange:       {title: "Outside the file", detail: "The range lies outside the file.", next: "Ask for a range inside the length that the answer's header states."},
 
+	reasonOften: {title: "Too often", detail: "More requests came in a short time than one person, or one place, may send.", kept: keptRequest,
+		next: "Wait as long as the answer's header says, then send the request again."},
+
 	"sign_in": {title: "Sign-in failed", detail: "The sign-in was not accepted.", kept: keptRequest,
 		next: "Check that this device's key is the current one and its clock is right, then ask for a new challenge."},
 	"upload_offset": {title: "The upload is at another place", detail: "The part does not begin where the upload ends.",
@@ -98,7 +101,8 @@ var reasonTexts = map[string]text{
 	evidence.ReasonConsentWithdrawn: {detail: "The consent was withdrawn.", next: "Decide with a second custodian: destroy the item, or state the legal duty to hold it."},
 	evidence.ReasonConsentExpired:   {detail: "The consent has ended or has not begun.", next: "Ask the person concerned, or stop here."},
 	evidence.ReasonFrozen:           {detail: "The consent that keeps this item was withdrawn, narrowed or has ended.", next: "Decide with a second custodian: destroy the item, or state the legal duty to hold it."},
-	evidence.ReasonDamaged:          {detail: "The stored file was found to differ. It is not served.", next: "Tell the administrator: the file must be restored from a copy."},
+	evidence.ReasonDamaged:          {detail: "The stored file was found to differ. It is not served.", next: "The item's history, receipts and envelopes are intact. Tell the administrator: the file is put back from a backup, then scrubbed."},
+	evidence.ReasonRestored:         {detail: "The vault was restored from a backup and waits for a custodian's confirmation. It lets read, withdraw and end, and nothing else.", next: "Ask a custodian to confirm the restore: strongroom vault confirm."},
 	evidence.ReasonGrantOver:        {detail: "The grant was refused, revoked or has expired.", next: "Ask for a new grant."},
 	evidence.ReasonGrantPending:     {detail: "The grant has not been approved yet.", next: "Wait for the approval."},
 	evidence.ReasonNotYet:           {detail: "The grant has not begun, or its cooling-off has not ended.", next: "Wait until it begins."},

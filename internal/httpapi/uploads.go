@@ -18,14 +18,15 @@ import (
 
 const uploadsPath = "/v1/uploads/"
 
-// uploads speaks tus 1.0 (creation, termination, expiration): the protocol is tusd's, the bytes and whose they are the vault's.
+// uploads speaks tus 1.0 (creation, creation-with-upload, termination, expiration): the protocol is tusd's, the bytes and whose they are the vault's.
 type uploads struct {
-	vault *vault.Vault
-	tus   *handler.UnroutedHandler
+	vault   *vault.Vault
+	watches watches
+	tus     *handler.UnroutedHandler
 }
 
-func newUploads(v *vault.Vault) (*uploads, error) {
-	u := &uploads{vault: v}
+func newUploads(v *vault.Vault, w watches) (*uploads, error) {
+	u := &uploads{vault: v, watches: w}
 	parts := handler.NewStoreComposer()
 	parts.UseCore(u)
 	parts.UseTerminater(u)
@@ -56,6 +57,7 @@ func (u *uploads) register(routes gin.IRoutes) {
 // exchange is one tus request: what the store must know of it, and what it did.
 type exchange struct {
 	by     vault.Caller
+	watch  *watch
 	err    error         // what the vault refused or failed at
 	upload *vault.Upload // once known
 
@@ -122,14 +124,20 @@ func (u *uploads) serve(tus http.HandlerFunc) gin.HandlerFunc {
 		deadline(c.Writer, time.Minute) // tusd moves it with every read
 		c.Header("Tus-Resumable", "1.0.0")
 		ctx := c.Request.Context()
-		x := &exchange{by: callerOf(ctx), reading: make(chan struct{}), over: make(chan struct{})}
+		x := &exchange{by: callerOf(ctx), watch: u.watches.session(ctx), reading: make(chan struct{}), over: make(chan struct{})}
 		defer x.finish()
 		w := &tusWriter{silenced{ResponseWriter: c.Writer}, x, c.Request.Method}
 		byID.ServeHTTP(w, c.Request.WithContext(context.WithValue(ctx, exchangeKey{}, x)))
 		if w.status == 0 {
 			return
 		}
-		if c.Request.Method == http.MethodPatch {
+		if c.Request.Method == http.MethodPost && x.upload != nil {
+			// What came along did not arrive, and who sent it never learns what the upload is called.
+			if err := u.vault.DropUpload(context.WithoutCancel(ctx), x.by, x.upload.ID); err != nil && x.err == nil {
+				x.err = err
+			}
+		}
+		if c.Request.Method != http.MethodHead {
 			c.Header("Connection", "close") // what is left of the part is not read, and tusd may still be ending the connection's reads
 		}
 		refuse(c, x.refusal(w.status))
@@ -231,7 +239,7 @@ func (u *upload) GetInfo(context.Context) (handler.FileInfo, error) {
 // WriteChunk implements handler.Upload. What it returns is durable, also beside an error.
 func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
 	close(u.exchange.reading)
-	n, err := u.vault.AppendUpload(ctx, u.exchange.by, u.upload.ID, offset, src)
+	n, err := u.vault.AppendUpload(ctx, u.exchange.by, u.upload.ID, offset, watchedReader{src, u.exchange.watch})
 	if err != nil {
 		return n, u.exchange.fail(err)
 	}

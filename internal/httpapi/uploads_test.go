@@ -108,8 +108,9 @@ func TestUploadRefusals(t *testing.T) {
 		"too large":              {"POST", "/v1/uploads/", []func(*http.Request){tus("Upload-Length", "8796093022209")}, 400, "contract"},
 		"over the quota":         {"POST", "/v1/uploads/", []func(*http.Request){tus("Upload-Length", "8796093022208")}, 429, "upload_quota"},
 		"metadata":               {"POST", "/v1/uploads/", []func(*http.Request){tus("Upload-Length", "5", "Upload-Metadata", "filename bmFtZQ==")}, 422, "upload_metadata"},
-		"creation with a body":   {"POST", "/v1/uploads/", []func(*http.Request){tus("Upload-Length", "5"), octets, body(5, false)}, 400, "contract"},
-		"the same, chunked":      {"POST", "/v1/uploads/", []func(*http.Request){tus("Upload-Length", "5"), octets, body(5, true)}, 400, "contract"},
+		"created with too much":  {"POST", "/v1/uploads/", []func(*http.Request){tus("Upload-Length", "5"), octets, body(6, false)}, 413, "upload_size"},
+		"the same, chunked":      {"POST", "/v1/uploads/", []func(*http.Request){tus("Upload-Length", "5"), octets, body(7, true)}, 413, "upload_size"},
+		"created with a form":    {"POST", "/v1/uploads/", []func(*http.Request){tus("Upload-Length", "5"), body(5, false)}, 415, "content_type"},
 		"no version":             {"POST", "/v1/uploads/", []func(*http.Request){func(r *http.Request) { r.Header.Set("Upload-Length", "5") }}, 400, "contract"},
 		"another version":        {"DELETE", path, []func(*http.Request){func(r *http.Request) { r.Header.Set("Tus-Resumable", "0.2.2") }}, 400, "contract"},
 		"another type":           {"PATCH", path, []func(*http.Request){tus("Upload-Offset", "0"), body(5, false)}, 415, "content_type"},
@@ -163,5 +164,72 @@ func TestUploadRace(t *testing.T) {
 	b := must(io.ReadAll(r))
 	if confirmed.Load() > 1 || len(bytes.Trim(b[:at], string(b[:1]))) != 0 || len(b) != size {
 		t.Errorf("%d writers were confirmed up to %d of %d bytes, which are one sender's: %t", confirmed.Load(), at, len(b), len(bytes.Trim(b[:at], string(b[:1]))) == 0)
+	}
+}
+
+// An upload may bring its first bytes along when it is created. If they do not arrive there is no upload, for nobody knows its name.
+func TestUploadCreatedWithBytes(t *testing.T) {
+	w := newWorld(t)
+	w.limits.Uploads = 3
+	w.restart()
+	w.enrol("clinician", ev.Clinician)
+	file := bytes.Repeat([]byte("ciphertext "), 10_000)
+	create := func(n int, body io.Reader, length int64) *http.Response {
+		t.Helper()
+		resp, _ := w.request("clinician", "POST", "/v1/uploads/", nil, tus("Upload-Length", itoa(n)), func(r *http.Request) {
+			r.Header.Set("Content-Type", "application/offset+octet-stream")
+			r.Body, r.ContentLength = io.NopCloser(body), length
+		})
+		return resp
+	}
+	for name, n := range map[string]int{"whole": len(file), "the beginning": 70_000} {
+		for _, length := range []int64{int64(n), -1} {
+			resp := create(len(file), bytes.NewReader(file[:n]), length)
+			id := ev.UploadID(strings.TrimPrefix(resp.Header.Get("Location"), "/v1/uploads/"))
+			if resp.StatusCode != 201 || resp.Header.Get("Upload-Offset") != itoa(n) || w.offset("clinician", id) != itoa(n) {
+				t.Fatalf("%s (%d): %d, at %s", name, length, resp.StatusCode, resp.Header.Get("Upload-Offset"))
+			}
+			if n < len(file) {
+				if resp, body := w.patch("clinician", id, n, file[n:]); resp.StatusCode != 204 {
+					t.Fatalf("the rest: %d %s", resp.StatusCode, body)
+				}
+			}
+			r, err := w.store.StageOpen(t.Context(), string(id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := must(io.ReadAll(r)); !bytes.Equal(got, file) {
+				t.Errorf("%s: the staged bytes are others than those sent", name)
+			}
+			r.Close()
+			if resp, _ := w.request("clinician", "DELETE", "/v1/uploads/"+string(id), nil, tus()); resp.StatusCode != 204 {
+				t.Errorf("drop: %d", resp.StatusCode)
+			}
+		}
+	}
+	for range 2 * w.limits.Uploads { // more than the quota would bear if they stayed
+		conn, err := net.Dial("tcp", strings.TrimPrefix(w.server.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "POST /v1/uploads/ HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nTus-Resumable: 1.0.0\r\nUpload-Length: %d\r\n"+
+			"Content-Type: application/offset+octet-stream\r\nContent-Length: %d\r\n\r\n", origin, w.token("clinician"), len(file), len(file))
+		conn.Write(file[:50_000])
+		conn.(*net.TCPConn).CloseWrite()
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || resp.StatusCode != 409 || resp.Header.Get("Location") != "" {
+			t.Fatalf("cut short: %v %v", resp, err)
+		}
+		conn.Close()
+		if resp := create(5, bytes.NewReader(file[:9]), 9); resp.StatusCode != 413 {
+			t.Fatalf("too long: %d", resp.StatusCode)
+		}
+	}
+	if count, _, err := w.db.Uploads(t.Context(), w.people["clinician"].id, time.Now()); err != nil || count != 0 {
+		t.Errorf("%d uploads are left, %v", count, err)
+	}
+	staged := 0
+	if err := w.store.StageList(t.Context(), func(string, time.Time) error { staged++; return nil }); err != nil || staged != 0 {
+		t.Errorf("%d are staged, %v", staged, err)
 	}
 }

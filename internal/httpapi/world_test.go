@@ -170,6 +170,7 @@ func (w *world) start() {
 	w.edge = must(httpapi.New(httpapi.Config{
 		Vault: w.vault, Auth: w.auth, TrustFingerprint: ev.SHA256([]byte("trust")), Logger: w.logger(),
 		Ready: func(ctx context.Context) error { _, err := w.db.Checkpoint(ctx); return err },
+		Now:   w.now,
 	}))
 	w.server = httptest.NewServer(w.edge)
 	w.client = &http.Client{Transport: contracttest.Checked{T: w.t, Next: http.DefaultTransport}}
@@ -233,7 +234,9 @@ func (w *world) sign(by string, s ev.Stream, k ev.Kind, d ev.Details, set ...fun
 	for _, state := range states {
 		e.Time = max(e.Time, state.Tip().Time)
 	}
-	e.Subject = e.Subjects(own)
+	if e.Subject == nil {
+		e.Subject = e.Subjects(own)
+	}
 	e.ReliedOn = ev.ReliedOn(ev.Facts{Origin: origin, Founders: w.founders, States: states}, e)
 	return must(custody.Sign(e, p.key.SPKI(), p.key))
 }
@@ -394,7 +397,6 @@ type deposited struct {
 	key        sealing.ItemKey
 	plain      []byte
 	ciphertext []byte
-	note       ev.Hash
 	label      ev.Hash
 }
 

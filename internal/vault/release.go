@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	"strongroom.example/strongroom/internal/ageheader"
@@ -44,7 +45,7 @@ func (v *Vault) open(ctx context.Context, by Caller, entry ledger.Entry, e *evid
 	if !entry.Included() {
 		return Opening{}, evidence.Refuse(evidence.Pending, "pending")
 	}
-	item, err := v.stillAllowed(ctx, e)
+	item, actor, err := v.allowed(ctx, e)
 	if err != nil {
 		return Opening{}, err
 	}
@@ -53,17 +54,17 @@ func (v *Vault) open(ctx context.Context, by Caller, entry ledger.Entry, e *evid
 	if !now.Before(end) {
 		return Opening{}, evidence.Refuse(evidence.Gone, "release_over")
 	}
-	stream := evidence.ItemOf(item.ID)
-	fingerprint, err := v.fingerprint(ctx, by)
+	stream, fingerprint := evidence.ItemOf(item.ID), actor.Fingerprint()
+	ref, ok := item.Envelope(fingerprint)
+	if !ok {
+		return Opening{}, evidence.Refuse(evidence.NotFound, evidence.ReasonEnvelope)
+	}
+	envelope, err := v.cfg.Records.StreamAttachment(ctx, stream, ref.SHA256)
+	if evidence.KindOf(err) == evidence.Gone { // destroyed just now
+		err = evidence.Refuse(evidence.NotFound, evidence.ReasonEnvelope)
+	}
 	if err != nil {
 		return Opening{}, err
-	}
-	envelope, err := v.cfg.Records.Envelope(ctx, stream, fingerprint)
-	if err != nil {
-		return Opening{}, err
-	}
-	if ref, ok := item.Envelope(fingerprint); !ok || ref.SHA256 != envelope.SHA256 {
-		return Opening{}, evidence.Refuse(evidence.NotFound, evidence.ReasonEnvelope) // another took its place just now
 	}
 	if err := intact(envelope); err != nil {
 		return Opening{}, err
@@ -92,20 +93,33 @@ func earlier(a, b time.Time) time.Time {
 
 // stillAllowed asks the law whether the access event allows serving content now: people, consent, grant and item as they are now.
 func (v *Vault) stillAllowed(ctx context.Context, e *evidence.Event) (*evidence.ItemState, error) {
+	item, _, err := v.allowed(ctx, e)
+	return item, err
+}
+
+// allowed is stillAllowed with the signer as it is now. What the event stood on is read together; that is nearly always all it takes.
+func (v *Vault) allowed(ctx context.Context, e *evidence.Event) (*evidence.ItemState, *evidence.ActorState, error) {
 	stream := e.Stream.Stream()
-	item, err := state[*evidence.ItemState](ctx, v, stream)
-	if err != nil {
-		return nil, err
+	streams := []evidence.Stream{stream}
+	for _, head := range e.ReliedOn {
+		streams = append(streams, head.Stream())
 	}
-	states, err := v.cfg.Records.States(ctx, append(evidence.StandsOn(item, e), stream)...)
-	if err != nil {
-		return nil, err
+	for {
+		states, err := v.cfg.Records.States(ctx, streams...)
+		if err != nil {
+			return nil, nil, err
+		}
+		item, ok := states[stream].(*evidence.ItemState)
+		actor, known := states[evidence.ActorOf(e.Actor.ID)].(*evidence.ActorState)
+		if !ok || !known {
+			return nil, nil, errHidden
+		}
+		more := slices.DeleteFunc(evidence.StandsOn(item, e), func(s evidence.Stream) bool { return slices.Contains(streams, s) })
+		if len(more) == 0 {
+			return item, actor, item.Release(v.facts(states), e, v.now())
+		}
+		streams = append(streams, more...)
 	}
-	item, ok := states[stream].(*evidence.ItemState)
-	if !ok {
-		return nil, errHidden
-	}
-	return item, item.Release(v.facts(states), e, v.now())
 }
 
 // description returns the newest description of an item: its event is the deposit or a later amendment.
@@ -134,7 +148,7 @@ func (v *Vault) header(ctx context.Context, item *evidence.ItemState) ([]byte, e
 		return nil, storeError(err)
 	}
 	defer o.Close()
-	header := make([]byte, min(item.Evidence.Size, int64(ageheader.Size(1))))
+	header := make([]byte, min(item.Evidence.Size, int64(ageheader.Size(1)+ageheader.Payload))) // with the nonce
 	if _, err := io.ReadFull(o, header); err != nil {
 		return nil, storeError(err)
 	}
@@ -161,6 +175,17 @@ func (v *Vault) released(ctx context.Context, by Caller, access evidence.Hash) (
 	return item, e, err
 }
 
+// StillAllowed asks the law again while evidence is being sent on an access event of the caller: whatever takes the right away ends what is
+// under way. That a release expires does not: it bounds when a request may begin.
+func (v *Vault) StillAllowed(ctx context.Context, by Caller, access evidence.Hash) error {
+	_, e, err := v.own(ctx, by, access)
+	if err != nil {
+		return err
+	}
+	_, err = v.stillAllowed(ctx, e)
+	return err
+}
+
 // Evidence opens evidence.age on the strength of a released access event. The caller closes it.
 func (v *Vault) Evidence(ctx context.Context, by Caller, access evidence.Hash) (objects.Object, evidence.Hash, error) {
 	item, _, err := v.released(ctx, by, access)
@@ -173,6 +198,10 @@ func (v *Vault) Evidence(ctx context.Context, by Caller, access evidence.Hash) (
 	o, err := v.cfg.Objects.Open(ctx, objects.Digest(item.Evidence.SHA256))
 	if err != nil {
 		return nil, evidence.Hash{}, storeError(err)
+	}
+	if o.Size() != item.Evidence.Size {
+		o.Close()
+		return nil, evidence.Hash{}, evidence.Refuse(evidence.Held, evidence.ReasonDamaged)
 	}
 	return o, item.Evidence.SHA256, nil
 }

@@ -3,6 +3,9 @@ package vault_test
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -481,6 +484,32 @@ func (r flippedRecords) Envelope(ctx context.Context, s ev.Stream, recipient ev.
 	return flip(r.Records.Envelope(ctx, s, recipient))
 }
 
+func (r flippedRecords) StreamAttachment(ctx context.Context, s ev.Stream, digest ev.Hash) (ledger.Attachment, error) {
+	return flip(r.Records.StreamAttachment(ctx, s, digest))
+}
+
 func (r flippedRecords) Attachment(ctx context.Context, event, digest ev.Hash) (ledger.Attachment, error) {
 	return flip(r.Records.Attachment(ctx, event, digest))
+}
+
+// A file that lost its end is not served as if it were shorter.
+func TestTruncatedFileIsNotServed(t *testing.T) {
+	w := newWorld(t)
+	c := w.consented()
+	by, access := w.people["custodian"].caller(), w.submit("custodian", w.signOpen("custodian", c.item.id), "").LeafHash
+	allServed(t, w.fetch(by, access, c.item.id))
+	digest := w.itemState(c.item.id).Evidence.SHA256.String()
+	cut := 0
+	must(0, filepath.WalkDir(w.path("objects"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == digest {
+			cut++
+			err = errors.Join(os.Chmod(path, 0o600), os.Truncate(path, 100))
+		}
+		return err
+	}))
+	if cut != 1 {
+		t.Fatalf("%d files were cut", cut)
+	}
+	_, _, err := w.Evidence(ctx(), by, access)
+	refused(t, err, ev.Held, ev.ReasonDamaged)
 }

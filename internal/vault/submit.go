@@ -29,9 +29,9 @@ type Outcome struct {
 // Submit takes a signed event:
 //
 //  1. the statement is read, its signature checked under the key of the actor who is signed in, its time by the vault's clock;
-//  2. the law is asked, so that nothing refused costs anything;
+//  2. where something must be made ready for it, the law is asked, so that nothing refused costs anything;
 //  3. what the event names is compared with what came along or was uploaded; evidence becomes a permanent object;
-//  4. the law is asked again in the transaction that commits the event. Commit point: it is accepted now, whatever happens;
+//  4. the law is asked in the transaction that commits the event. Commit point: it is accepted now, whatever happens;
 //  5. the log takes it; the answer carries the receipt, or none if the log needs longer than the limit.
 //
 // A statement submitted again, with the same signature or another, is answered with its first outcome.
@@ -40,16 +40,43 @@ func (v *Vault) Submit(ctx context.Context, by Caller, s Submission) (Outcome, e
 	if err != nil {
 		return Outcome{}, err
 	}
-	entry, known, err := v.known(ctx, signed)
-	if err == nil && !known {
-		if err = evidence.CheckClock(signed.Event(), v.cfg.Now()); err == nil {
-			entry, err = v.accept(ctx, signed, s)
-		}
-	}
+	entry, err := v.acceptOnce(ctx, signed, s)
 	if err != nil {
-		return Outcome{}, err
+		return Outcome{}, v.hide(ctx, by, signed.Event(), err)
 	}
 	return v.await(ctx, by, entry.LeafHash, signed.Event())
+}
+
+// hide turns a refusal into errHidden if the event stands on a stream that the caller may not see, or that does not exist: the reason would
+// tell one from the other. An event for another vault stands on nothing here.
+func (v *Vault) hide(ctx context.Context, by Caller, e *evidence.Event, refused error) error {
+	if evidence.KindOf(refused) == evidence.Internal || e.Vault != v.cfg.Origin {
+		return refused
+	}
+	own := e.Stream.Stream()
+	states, err := v.cfg.Records.States(ctx, own)
+	if err != nil {
+		return err
+	}
+	streams := namedBy(states[own], e)
+	if e.Stream.Seq > 0 || states[own] != nil { // what an event begins need not be there
+		streams = append(streams, own)
+	}
+	for _, s := range streams {
+		if err := v.readable(ctx, by, s); err != nil {
+			return err
+		}
+	}
+	return refused
+}
+
+// namedBy lists all streams that the event stands on, and that it says it does.
+func namedBy(own evidence.State, e *evidence.Event) []evidence.Stream {
+	streams := evidence.StandsOn(own, e)
+	for _, head := range e.ReliedOn {
+		streams = append(streams, head.Stream())
+	}
+	return streams
 }
 
 // verify reads a statement and checks that the caller signed it.
@@ -66,6 +93,36 @@ func (v *Vault) verify(ctx context.Context, by Caller, dsse []byte) (*custody.Si
 		return nil, err
 	}
 	return statement.Verify(spki)
+}
+
+// acceptOnce commits an event, or finds what it was accepted as before. Most events come ready: the transaction that commits them asks the
+// law and knows them again.
+func (v *Vault) acceptOnce(ctx context.Context, signed *custody.Signed, s Submission) (ledger.Entry, error) {
+	e := signed.Event()
+	clock := evidence.CheckClock(e, v.cfg.Now())
+	if clock == nil && s.Upload == "" && !prepared(e.Kind) && checkAttachments(e, s.Attachments) == nil {
+		return v.commit(ctx, ledger.Commit{Signed: signed, Attachments: s.Attachments}, v.judge(signed))
+	}
+	entry, known, err := v.known(ctx, signed)
+	if err != nil || known {
+		return entry, err
+	}
+	if clock != nil {
+		return entry, clock
+	}
+	entry, err = v.accept(ctx, signed, s)
+	if err != nil && evidence.KindOf(err) != evidence.Internal {
+		// It may have been refused because the same statement, sent before and still on its way, was accepted in between.
+		if before, known, looked := v.known(ctx, signed); looked == nil && known {
+			return before, nil
+		}
+	}
+	return entry, err
+}
+
+// prepared reports whether the vault looks beyond the records for an event of this kind: for its evidence, or for the invitation.
+func prepared(k evidence.Kind) bool {
+	return k == evidence.ItemDeposited || k == evidence.ActorEnrolled || k == evidence.ActorKeyRotated
 }
 
 // known finds the accepted event of the same statement: it stands at the same place of its stream.
@@ -121,11 +178,7 @@ func (v *Vault) present(ctx context.Context, e *evidence.Event) (map[evidence.St
 	if err != nil {
 		return nil, err
 	}
-	streams := append(evidence.StandsOn(own[stream], e), stream)
-	for _, head := range e.ReliedOn {
-		streams = append(streams, head.Stream())
-	}
-	return v.cfg.Records.States(ctx, streams...)
+	return v.cfg.Records.States(ctx, append(namedBy(own[stream], e), stream)...)
 }
 
 // judge is the law, and that the signature is by the signer's key in force.
@@ -222,10 +275,11 @@ func (v *Vault) makePermanent(ctx context.Context, owner evidence.ActorID, id ev
 		return err
 	}
 	sums, err := v.cfg.Objects.StageSums(ctx, string(id))
-	if errors.Is(err, objects.ErrNotFound) { // made an object before a crash, or before a refusal: it is read again
-		sums, err = v.cfg.Objects.Verify(ctx, objects.Digest(want.SHA256))
-	} else if err == nil {
+	if err == nil {
 		err = v.checkHeader(ctx, id)
+	}
+	if errors.Is(err, objects.ErrNotFound) { // made an object: before a crash or a refusal, or just now by the same event, sent twice
+		sums, err = v.cfg.Objects.Verify(ctx, objects.Digest(want.SHA256))
 	}
 	switch {
 	case errors.Is(err, objects.ErrOffset), errors.Is(err, objects.ErrNotFound):
@@ -268,7 +322,7 @@ func storeError(err error) error {
 	case evidence.KindOf(err) != evidence.Internal:
 		return err // a refusal of our own
 	case errors.Is(err, objects.ErrFull):
-		return evidence.Fail(evidence.Internal, "store_full", err)
+		return evidence.Fail(evidence.Pending, "store_full", err) // said to whoever sends: it goes on once there is room
 	case errors.Is(err, objects.ErrDigest):
 		return evidence.Fail(evidence.Invalid, "upload_differs", err)
 	case errors.Is(err, objects.ErrDamaged):

@@ -8,6 +8,7 @@ import (
 
 	"filippo.io/age"
 
+	"strongroom.example/strongroom/internal/ageheader"
 	"strongroom.example/strongroom/internal/custody"
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
@@ -35,6 +36,9 @@ func TestDepositAndOpen(t *testing.T) {
 	file := must(io.ReadAll(object))
 	if !bytes.Equal(file, c.item.ciphertext) || digest != ev.SHA256(file) || !bytes.HasPrefix(file, o.Opening.Header) || o.Opening.Size != int64(len(file)) {
 		t.Error("the file that was opened is another")
+	}
+	if nonce := 16; len(o.Opening.Header) < ageheader.Size(1)+nonce {
+		t.Error("a range cannot be read without asking for the nonce first")
 	}
 	if _, err := sealing.OpenDescription(o.Opening.Description, key); err != nil {
 		t.Errorf("description: %v", err)

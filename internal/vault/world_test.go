@@ -19,6 +19,7 @@ import (
 	"strongroom.example/strongroom/internal/custody"
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/objects"
 	"strongroom.example/strongroom/internal/objects/fs"
 	"strongroom.example/strongroom/internal/sealing"
 	"strongroom.example/strongroom/internal/sqldb"
@@ -40,6 +41,7 @@ type world struct {
 	drift    atomic.Int64 // of the vault's clock, nanoseconds
 	records  func(vault.Records) vault.Records
 	wrapTree func(ledger.Tree) ledger.Tree
+	objects  func(objects.Store) objects.Store
 
 	db     *sqldb.DB
 	tree   *embedded.Log
@@ -119,12 +121,15 @@ func (w *world) start() {
 	public := must(x509.ParsePKIXPublicKey(w.logKey.SPKI())).(*ecdsa.PublicKey)
 	v := w.people["vault"]
 	author := ledger.Author{ID: v.id, SPKI: v.key.SPKI(), Signer: v.key, Tool: ev.Tool{Name: "strongroomd", Version: "1"}}
-	records, tree := vault.Records(w.db), ledger.Tree(w.tree)
+	records, tree, store := vault.Records(w.db), ledger.Tree(w.tree), objects.Store(w.store)
 	if w.records != nil {
 		records = w.records(records)
 	}
 	if w.wrapTree != nil {
 		tree = w.wrapTree(tree)
+	}
+	if w.objects != nil {
+		store = w.objects(store)
 	}
 	w.ledger = must(ledger.Open(ctx(), ledger.Config{
 		Origin: origin, Founders: w.founders, Records: records, Tree: tree,
@@ -135,7 +140,7 @@ func (w *world) start() {
 	limits := vault.DefaultLimits
 	limits.Uploads, limits.UploadBytes, limits.Answer = 16, 1<<30, 3*time.Second
 	w.Vault = vault.New(vault.Config{
-		Origin: origin, Founders: w.founders, Records: records, Objects: w.store, Ledger: w.ledger, Author: author, Now: w.now,
+		Origin: origin, Founders: w.founders, Records: records, Objects: store, Ledger: w.ledger, Author: author, Now: w.now,
 		Logger: quiet(), Limits: limits,
 	})
 }

@@ -1,0 +1,183 @@
+package httpapi
+
+import (
+	"math"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"strongroom.example/strongroom/internal/auth"
+	"strongroom.example/strongroom/internal/evidence"
+)
+
+// pace is how often one caller may ask: burst requests at once, then so many a second.
+type pace struct {
+	perSecond rate.Limit
+	burst     int
+}
+
+// The limits. Each request here makes the vault write durably, or check a signature, before it knows what for; the embedded records take
+// some 1,500 writes a second in all. Who comes too often loses nothing but the time that Retry-After says.
+//
+// Nothing is counted by the actor whom a sign-in only claims: anybody could lock anybody out. Signatures and secrets of 128 bits are not
+// guessed, so that limits need not be low. Signed events are not counted: each is signed by who would be answerable for the flood. Bytes
+// of uploads are bounded by the quota (vault.Limits).
+var (
+	// By address, because nobody is known yet. A hospital of two thousand is one address: 250 people may sign in within the same second,
+	// two requests each, and 12 a second from then on. That is a fiftieth of what the records can write.
+	signInLimit = pace{perSecond: 25, burst: 500}
+	// By address: an enrolment asks three times. A hundred people may enrol in the same minute of a training.
+	enrolLimit = pace{perSecond: 5, burst: 300}
+	// By actor: an administrator may invite a department in one go.
+	inviteLimit = pace{perSecond: 1, burst: 200}
+	// By actor: a file costs two writes here, its creation and its bytes. 10,000 small files in a row go through at 200 a second, beyond
+	// what sealing them in a client and logging their deposits allow; at the limit they would merely be spaced.
+	uploadLimit = pace{perSecond: 400, burst: 4000}
+)
+
+// maxBuckets bounds each table, to about 3 MB. Callers who find no room share one bucket: a flood from everywhere is limited as a whole,
+// and who was there before is not part of it.
+const maxBuckets = 1 << 14
+
+// limiter counts requests. What is in no table is not limited.
+type limiter struct {
+	now       func() time.Time
+	proxies   []netip.Prefix
+	byAddress map[auth.Action]*buckets[netip.Prefix]
+	byActor   map[auth.Action]*buckets[evidence.ActorID]
+}
+
+func newLimiter(now func() time.Time, proxies []netip.Prefix) *limiter {
+	signIn, enrol := newBuckets[netip.Prefix](signInLimit), newBuckets[netip.Prefix](enrolLimit)
+	invite, upload := newBuckets[evidence.ActorID](inviteLimit), newBuckets[evidence.ActorID](uploadLimit)
+	return &limiter{now, proxies,
+		map[auth.Action]*buckets[netip.Prefix]{
+			"createChallenge": signIn, "signIn": signIn, "getInvitationTerms": enrol, "answerInvitation": enrol,
+		},
+		map[auth.Action]*buckets[evidence.ActorID]{
+			"createInvitation": invite, "createUpload": upload, "appendUpload": upload, "dropUpload": upload,
+		},
+	}
+}
+
+// reasonOften is the refusal of a request that comes too soon. Its cause is an after.
+const reasonOften = "too_often"
+
+// after is how long to wait.
+type after time.Duration
+
+func (a after) Error() string { return "too soon by " + time.Duration(a).String() }
+
+// seconds is for Retry-After: whole, and not too few.
+func (a after) seconds() int { return int(math.Ceil(time.Duration(a).Seconds())) }
+
+func (l *limiter) address(r *http.Request, action auth.Action) error {
+	if b := l.byAddress[action]; b != nil {
+		return often(b.take(network(clientAddress(r, l.proxies)), l.now()))
+	}
+	return nil
+}
+
+func (l *limiter) actor(id evidence.ActorID, action auth.Action) error {
+	if b := l.byActor[action]; b != nil {
+		return often(b.take(id, l.now()))
+	}
+	return nil
+}
+
+func often(wait time.Duration) error {
+	if wait <= 0 {
+		return nil
+	}
+	return evidence.Fail(evidence.TooMany, reasonOften, after(wait))
+}
+
+// clientAddress is where a request comes from: the other end of the connection or, if that is a trusted proxy, the last address in
+// X-Forwarded-For that is not one. What a client wrote there itself stands before that and counts for nothing.
+func clientAddress(r *http.Request, proxies []netip.Prefix) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	at := plain(peer.Addr())
+	// A proxy may add a line of its own instead of going on in the client's: all lines count, in their order.
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, text := range slices.Backward(hops) {
+		hop, err := netip.ParseAddr(strings.TrimSpace(text))
+		if err != nil || !slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(at) }) {
+			break
+		}
+		at = plain(hop)
+	}
+	return at
+}
+
+func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+
+// network is what counts as one address: of IPv6 a /64, which is the least that one customer gets.
+func network(a netip.Addr) netip.Prefix {
+	bits := 64
+	if a.Is4() {
+		bits = 32
+	}
+	p, _ := a.Prefix(bits) // the zero address has the zero prefix
+	return p
+}
+
+// buckets are one limit's token buckets by caller.
+type buckets[K comparable] struct {
+	pace
+
+	mu     sync.Mutex
+	known  map[K]*rate.Limiter
+	shared *rate.Limiter
+	swept  time.Time
+}
+
+func newBuckets[K comparable](p pace) *buckets[K] {
+	return &buckets[K]{pace: p, known: make(map[K]*rate.Limiter), shared: rate.NewLimiter(p.perSecond, p.burst)}
+}
+
+// take takes a token from k's bucket, or returns how long it takes until there is one.
+func (b *buckets[K]) take(k K, now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	bucket := b.of(k, now)
+	if bucket.AllowN(now, 1) {
+		return 0
+	}
+	missing := 1 - bucket.TokensAt(now)
+	return time.Duration(missing / float64(b.perSecond) * float64(time.Second))
+}
+
+func (b *buckets[K]) of(k K, now time.Time) *rate.Limiter {
+	if bucket := b.known[k]; bucket != nil {
+		return bucket
+	}
+	b.sweep(now)
+	if len(b.known) >= maxBuckets {
+		return b.shared
+	}
+	bucket := rate.NewLimiter(b.perSecond, b.burst)
+	b.known[k] = bucket
+	return bucket
+}
+
+// sweep forgets full buckets, which are as good as new ones, once in the time in which every bucket fills.
+func (b *buckets[K]) sweep(now time.Time) {
+	fill := time.Duration(float64(b.burst) / float64(b.perSecond) * float64(time.Second))
+	if since := now.Sub(b.swept); since >= 0 && since < fill {
+		return
+	}
+	b.swept = now
+	for k, bucket := range b.known {
+		if bucket.TokensAt(now) >= float64(b.burst) {
+			delete(b.known, k)
+		}
+	}
+}

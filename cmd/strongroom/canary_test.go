@@ -1,0 +1,530 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf16"
+)
+
+// mark begins every confidential text of the journey; planted every text that is sent in clear on purpose.
+const (
+	mark    = "kanarienvogel"
+	planted = "zeisigpflanze"
+)
+
+// secret makes a text that is found by its beginning, whatever follows.
+func secret(field string) string { return mark + " " + field + " ж" }
+
+// addText looks for a text in every form in which a program may hold or write it. What is compressed or encrypted is not found.
+func (s *sieve) addText(name, text string) {
+	s.addBytes(name, []byte(text))
+	var little, big, escaped, percent []byte
+	for _, u := range utf16.Encode([]rune(text)) {
+		little, big = append(little, byte(u), byte(u>>8)), append(big, byte(u>>8), byte(u))
+		escaped = fmt.Appendf(escaped, `\u%04x`, u)
+	}
+	for _, b := range []byte(text) {
+		percent = fmt.Appendf(percent, "%%%02X", b)
+	}
+	s.add(name+" in UTF-16LE", little)
+	s.add(name+" in UTF-16BE", big)
+	s.add(name+" escaped as in JSON", escaped)
+	s.add(name+" percent-encoded", percent)
+	s.add(name+" percent-encoded in lower case", bytes.ToLower(percent))
+}
+
+// addBytes looks for bytes as they are, in hexadecimal, and in base64 once and twice, which is how statements travel.
+func (s *sieve) addBytes(name string, text []byte) {
+	s.add(name, text)
+	s.add(name+" in hex", []byte(hex.EncodeToString(text)))
+	s.add(name+" in upper-case hex", []byte(strings.ToUpper(hex.EncodeToString(text))))
+	for before := range 3 {
+		once := inBase64(base64.RawStdEncoding, text, before)
+		s.add(fmt.Sprintf("%s in base64 (%d)", name, before), once)
+		s.add(fmt.Sprintf("%s in base64url (%d)", name, before), inBase64(base64.RawURLEncoding, text, before))
+		for outside := range 3 {
+			s.add(fmt.Sprintf("%s in base64 twice (%d, %d)", name, before, outside), inBase64(base64.RawStdEncoding, once, outside))
+		}
+	}
+}
+
+// inBase64 is what nothing but text decides of its encoding, if so many bytes stand before it in a group of three.
+func inBase64(e *base64.Encoding, text []byte, before int) []byte {
+	whole := e.AppendEncode(nil, append(make([]byte, before), text...))
+	return whole[(8*before+5)/6 : 8*(before+len(text))/6]
+}
+
+// addKey looks for a private key's number in two halves: encoded texts are broken into lines.
+func (s *sieve) addKey(name string, number []byte) {
+	half := len(number) / 2
+	s.addBytes(name+", first half", number[:half])
+	s.addBytes(name+", second half", number[half:])
+}
+
+func (s *sieve) in(t *testing.T, r io.Reader) (names []string) {
+	t.Helper()
+	if _, err := s.search(t.Context(), r, func(name string) { names = append(names, name) }); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Every form is found at any place, also across the pieces in which it is read, and nothing else is.
+func TestSieve(t *testing.T) {
+	var s sieve
+	s.addText("text", mark)
+	s.addKey("key", bytes.Repeat([]byte{7, 99, 201}, 11)[:32])
+	forms := 0
+	for _, words := range s.words {
+		for _, w := range words {
+			forms++
+			for _, at := range []int{0, 1, 7, 1 << 20, 1<<20 + s.longest - 1, 1<<20 + s.longest, 2<<20 + 5} {
+				hay := append(bytes.Repeat([]byte("."), at), w.text...)
+				if got := s.in(t, bytes.NewReader(hay)); !slices.Contains(got, w.name) {
+					t.Fatalf("%s at %d: found %v", w.name, at, got)
+				}
+				if got := s.in(t, bytes.NewReader(hay[:len(hay)-1])); slices.Contains(got, w.name) {
+					t.Fatalf("%s at %d, cut short: found %v", w.name, at, got)
+				}
+			}
+		}
+	}
+	if forms != 5+3*18 {
+		t.Errorf("%d forms", forms)
+	}
+	// As programs write it, in the middle of something.
+	for _, text := range []string{
+		base64.StdEncoding.EncodeToString([]byte("a" + mark + "b")), base64.URLEncoding.EncodeToString([]byte("ab" + mark)), fmt.Sprintf("%x", "?"+mark),
+		base64.StdEncoding.EncodeToString([]byte("abc" + mark + "bc")),
+		base64.StdEncoding.EncodeToString([]byte("?" + base64.StdEncoding.EncodeToString([]byte("ab"+mark+"c")) + "?")),
+	} {
+		if len(s.in(t, strings.NewReader("{"+text+"}"))) == 0 {
+			t.Errorf("not found in %s", text)
+		}
+	}
+}
+
+// tap stands before the vault with the vault's own certificate, and keeps every byte inside TLS as the vault receives and sends it.
+type tap struct {
+	net.Listener
+	mu    sync.Mutex
+	bytes bytes.Buffer
+}
+
+func (w *town) tap() *tap {
+	w.t.Helper()
+	pair, err := tls.LoadX509KeyPair(w.path("vault/tls/certificate.pem"), w.path("vault/tls/key.pem"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS13})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { l.Close() })
+	tapped := &tap{Listener: l}
+	to, number, _ := strings.Cut(strings.TrimPrefix(w.address, "https://"), "#")
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go tapped.carry(conn, to)
+		}
+	}()
+	w.address = "https://" + l.Addr().String() + "#" + number
+	return tapped
+}
+
+func (p *tap) carry(conn net.Conn, to string) {
+	defer conn.Close()
+	vault, err := tls.Dial("tcp", to, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+	if err != nil {
+		return
+	}
+	defer vault.Close()
+	go func() {
+		p.pass(conn, vault)
+		conn.Close()
+	}()
+	p.pass(vault, conn)
+}
+
+// pass copies one direction of a connection and keeps it in one piece.
+func (p *tap) pass(dst io.Writer, src io.Reader) {
+	var kept bytes.Buffer
+	io.Copy(dst, io.TeeReader(src, &kept))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bytes.Write(kept.Bytes())
+	p.bytes.WriteByte(0)
+}
+
+func (p *tap) seen() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return bytes.Clone(p.bytes.Bytes())
+}
+
+// saveMemory writes what a running process has in its memory to a file: every region that can be read.
+func saveMemory(t *testing.T, pid int, file string) {
+	t.Helper()
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
+	if err != nil {
+		t.Fatalf("the memory of an own child cannot be read: %v", err)
+	}
+	defer mem.Close()
+	image, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(maps)) {
+		var from, to int64
+		var rights string
+		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &rights); err != nil || rights[0] != 'r' {
+			continue
+		}
+		io.Copy(image, io.NewSectionReader(mem, from, to-from)) // the kernel's own pages cannot be read
+	}
+	if err := image.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// plainKeys looks for the private keys in a person's folder, as text and as numbers.
+func (s *sieve) plainKeys(t *testing.T, p *person) {
+	t.Helper()
+	name := filepath.Base(p.home)
+	text, err := os.ReadFile(filepath.Join(p.home, signingFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := key.(*ecdsa.PrivateKey).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addKey("the signing key of "+name, number)
+	text, err = os.ReadFile(filepath.Join(p.home, identityFile))
+	if os.IsNotExist(err) {
+		return // an administrator opens nothing
+	}
+	line := regexp.MustCompile(`AGE-SECRET-KEY-PQ-1([A-Z0-9]+)`).FindSubmatch(text)
+	if err != nil || line == nil {
+		t.Fatalf("no age identity: %v", err)
+	}
+	s.addText("the identity of "+name, string(line[1][:40]))
+	s.addKey("the identity of "+name, bech32(t, string(line[1])))
+}
+
+// bech32 decodes the data of a bech32 text, without its checksum.
+func bech32(t *testing.T, text string) (data []byte) {
+	t.Helper()
+	bits, n := 0, 0
+	for _, c := range strings.ToLower(text[:len(text)-6]) {
+		v := strings.IndexRune("qpzry9x8gf2tvdw0s3jn54khce6mua7l", c)
+		if v < 0 {
+			t.Fatal("not bech32")
+		}
+		if bits, n = bits<<5|v, n+5; n >= 8 {
+			data, n = append(data, byte(bits>>(n-8))), n-8
+		}
+	}
+	return data
+}
+
+// places are everything that the vault and its operator have.
+type places struct {
+	t     *testing.T
+	w     *town
+	tap   *tap
+	looks int // at the memory
+}
+
+// look calls found for every place in which a word is, and returns how many bytes each place has.
+func (p *places) look(s *sieve, found func(place, name string)) map[string]int64 {
+	p.t.Helper()
+	sizes := make(map[string]int64)
+	in := func(place string, r io.Reader) {
+		n, err := s.search(p.t.Context(), r, func(name string) { found(place, name) })
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		sizes[place] += n
+	}
+	in("traffic", bytes.NewReader(p.tap.seen()))
+	in("log", bytes.NewReader(p.w.server.said()))
+	for _, folder := range []string{"vault", "backup", "memory"} {
+		err := filepath.WalkDir(p.w.path(folder), func(path string, entry os.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			f, err := os.Open(path)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			rest, err := filepath.Rel(p.w.path(folder), path)
+			place := folder + "/" + strings.Split(rest, string(filepath.Separator))[0]
+			if folder == "memory" {
+				place = folder
+			}
+			in(place, f)
+			return err
+		})
+		if err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	return sizes
+}
+
+// remember keeps the vault's present memory, to be searched.
+func (p *places) remember() {
+	p.t.Helper()
+	p.looks++
+	if err := os.MkdirAll(p.w.path("memory"), 0o700); err != nil {
+		p.t.Fatal(err)
+	}
+	saveMemory(p.t, p.w.server.Process.Pid, p.w.path(fmt.Sprintf("memory/%d", p.looks)))
+}
+
+// TestCanary goes through a whole journey with a text of its own in every confidential field, and then looks for those texts, for the
+// people's keys and for the passphrase in everything that the vault has or had: its folder (records with their write-ahead log, log,
+// objects, keys), a backup, what it said, what came and went inside TLS, and its memory while it ran (invariant 1).
+//
+// Session tokens and invitation codes are secrets of another kind: the vault must be given them. They are in traffic and memory, and must
+// not be kept: neither in its folder, nor in a backup, nor in what it says.
+func TestCanary(t *testing.T) {
+	w := foundTown(t)
+	if _, err := os.Stat("/proc/self/mem"); err != nil {
+		t.Skip("the memory of a process can be read on Linux only")
+	}
+	p := &places{t: t, w: w, tap: w.tap()}
+	for _, person := range []*person{w.admin, w.custodian, w.second, w.clinician, w.court} {
+		person.types("", "connect", "--server", w.address).ends(0)
+	}
+	investigator := w.newPerson("investigator")
+	w.enrol(investigator, "investigator", w.admin, w.custodian)
+	item := w.confidentialJourney(p, investigator)
+
+	var secrets sieve
+	secrets.addText("a confidential text", mark)
+	secrets.addText("the passphrase", "five quiet words in spring")
+	secrets.addText("an age key", "AGE-SECRET-KEY-PQ-1")
+	for _, person := range []*person{w.admin, w.second, w.clinician, w.court, investigator} {
+		secrets.plainKeys(t, person)
+	}
+	secrets.addText("what was deposited", string(must(os.ReadFile(item))[200_000:200_040])) // far behind its beginning
+	sizes := p.look(&secrets, func(place, name string) { t.Errorf("%s holds %s", place, name) })
+	for _, place := range []string{"memory", "traffic", "log", "vault/records.db", "vault/log.db", "vault/objects", "vault/keys", "backup/snapshots", "backup/objects"} {
+		if sizes[place] == 0 {
+			t.Errorf("nothing was searched in %s", place)
+		}
+	}
+	t.Logf("searched, in bytes: %v", sizes)
+	w.givenSecrets(p)
+	w.plant(p)
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// confidentialJourney fills every confidential field, and returns the file that was deposited.
+func (w *town) confidentialJourney(p *places, investigator *person) (file string) {
+	t := w.t
+	text := func(field string) string { return w.write(strings.ReplaceAll(field, " ", "-")+".txt", secret(field)) }
+	rights := ":deposit,open,approve,manage"
+	in := str(t, w.custodian.types("", "case", "open", "--member", "me"+rights, "--member", w.second.id+rights, "--member", w.clinician.id+":deposit,open",
+		"--keyholder", "me", "--keyholder", w.second.id).object(), "case")
+	w.custodian.types("", "case", "add-member", in, investigator.id+":deposit,open", "--until", "365d", "--name-file", text("name of a member")).object()
+	consent := str(t, w.clinician.types("record\n", "consent", "give", "--case", in, "--form", text("consent form"), "--until", "365d", "--examination", "yes",
+		"--storage", "yes", "--photographs", "yes", "--court", "NL:information,photographs").object(), "consent")
+
+	var content strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&content, "%s %d\n", secret("content"), i)
+	}
+	file = w.write(mark+" name of a file.jpg", content.String())
+	first := byResult(t, w.clinician.types("", "deposit", file, "--case", in, "--content", "clinical", "--consent", consent, "--label", secret("label"),
+		"--schema", "clinical-record/1", "--record", w.write("record.json", `{"finding":"`+secret("record")+`"}`),
+		"--acquisition", w.write("acquisition.json", `{"device":"`+secret("acquisition")+`"}`)).ends(0).out, map[string]int{"recorded": 1})[file]
+	identity := text("identity")
+	byResult(t, w.clinician.types("", "deposit", identity, "--case", in, "--class", "identity", "--content", "identity", "--consent", consent).ends(0).out,
+		map[string]int{"recorded": 1})
+	order := text("copied messages")
+	byResult(t, investigator.types("", "deposit", order, "--case", in, "--content", "digital", "--basis", "court_order", "--authority", text("authority")).ends(0).out,
+		map[string]int{"recorded": 1})
+	p.remember()
+	item := string(first.Item)
+	w.second.types("", "verify-item", item, "--reason-file", text("reason to verify")).object()
+	w.second.types("", "open", item, "--purpose", "investigation", "--to", w.path("opened"), "--reason-file", text("reason to open")).object()
+	w.same("opened", file)
+	w.clinician.types("seal\n", "seal", item).object()
+	propose := []string{"grant", "propose", item, "--to", w.court.id, "--jurisdiction", "NL", "--legal-basis", "mla_request", "--until", "90d",
+		"--reason-file", text("note to the recipient")}
+	refused := str(t, w.custodian.types("", propose...).object(), "grant")
+	w.second.types("", "grant", "refuse", refused, "--reason-file", text("reason to refuse")).object()
+	grant := str(t, w.custodian.types("", propose...).object(), "grant")
+	w.second.types("approve\n", "grant", "approve", grant).object()
+	w.court.types("", "grant", "redeem", grant, "--to", w.path("received")).object()
+	w.same("received", file)
+	w.court.types("", "grant", "acknowledge", grant, "--copy", w.path("received")).object()
+	w.court.types("", "grant", "export", grant, "--to", w.path("package.zip")).object()
+	p.remember()
+	w.clinician.types("withdraw\n", "consent", "withdraw", consent, "--reason-file", text("reason to withdraw")).object()
+	runProgram(t, "", "strongroomd", "backup", "--data", w.path("vault"), "--to", w.path("backup")).ends(0)
+	p.remember()
+	return file
+}
+
+// givenSecrets are those that the vault is told: it may hold them while it needs them, and keeps none.
+func (w *town) givenSecrets(p *places) {
+	t := w.t
+	var given sieve
+	tokens := make(map[string]bool)
+	for _, m := range regexp.MustCompile(`Bearer ([A-Za-z0-9_-]{43})\r\n`).FindAllSubmatch(p.tap.seen(), -1) {
+		tokens[string(m[1])] = true
+	}
+	for token := range tokens {
+		given.addText("a session token", token)
+		given.addBytes("a session token's number", must(base64.RawURLEncoding.DecodeString(token)))
+	}
+	codes := regexp.MustCompile(`"secret":"([^"]{20,})"`).FindAllSubmatch(p.tap.seen(), -1)
+	for _, m := range codes {
+		given.addText("an invitation's code", string(m[1]))
+	}
+	if len(tokens) < 10 || len(codes) < 2 {
+		t.Errorf("%d tokens and %d codes were seen", len(tokens), len(codes))
+	}
+	inTraffic := false
+	p.look(&given, func(place, name string) {
+		switch place {
+		case "memory":
+		case "traffic":
+			inTraffic = true
+		default:
+			t.Errorf("%s keeps %s", place, name)
+		}
+	})
+	if !inTraffic {
+		t.Error("the search does not find what is known to be in the traffic")
+	}
+}
+
+// plant puts a text into every place on purpose, by ways that are open to who signs in: the search that found nothing else finds it.
+func (w *town) plant(p *places) {
+	t := w.t
+	// A schema is a public name: it stands in the event, so in the records, in the log and in a backup.
+	_, with := w.caseOf()
+	byResult(t, w.deposits(append([]string{w.write("clear.txt", "x"), "--schema", planted + "/1"}, with...)...).ends(0).out, map[string]int{"recorded": 1})
+	runProgram(t, "", "strongroomd", "backup", "--data", w.path("vault"), "--to", w.path("backup")).ends(0)
+
+	// An upload in clear, as a client that does not encrypt would send it.
+	last := regexp.MustCompile(`Bearer ([A-Za-z0-9_-]{43})\r\n`).FindAllSubmatch(p.tap.seen(), -1)
+	token := "Bearer " + string(last[len(last)-1][1])
+	host := strings.Split(strings.TrimPrefix(w.address, "https://"), "#")[0]
+	through := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	defer through.CloseIdleConnections()
+	ask := func(method, path string, body string, header ...string) *http.Response {
+		req := must(http.NewRequest(method, "https://"+host+path, strings.NewReader(body)))
+		req.Header.Set("Authorization", token)
+		req.Header.Set("Tus-Resumable", "1.0.0")
+		for i := 0; i < len(header); i += 2 {
+			req.Header.Set(header[i], header[i+1])
+		}
+		resp := must(through.Do(req))
+		resp.Body.Close()
+		return resp
+	}
+	clear := strings.Repeat("A photograph in clear: "+planted+". ", 100)
+	made := ask("POST", "/v1/uploads/", "", "Upload-Length", fmt.Sprint(len(clear)))
+	if sent := ask("PATCH", made.Header.Get("Location"), clear, "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream"); sent.StatusCode != 204 {
+		t.Fatalf("an upload in clear: %d, %d", made.StatusCode, sent.StatusCode)
+	}
+	// A request that is not whole yet stands in the vault's memory.
+	conn := must(tls.Dial("tcp", host, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}))
+	fmt.Fprintf(conn, "GET /v1/vault HTTP/1.1\r\nHost: vault\r\nX-Note: in hex %x\r\n", planted)
+	through.CloseIdleConnections()
+	if err := os.RemoveAll(p.w.path("memory")); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		time.Sleep(200 * time.Millisecond) // it is on its way
+		p.remember()
+	}
+	fmt.Fprint(conn, "\r\n")
+	if _, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
+		t.Error(err)
+	}
+	conn.Close()
+	p.tap.settle(t, []byte(hex.EncodeToString([]byte(planted))))
+
+	var seeds sieve
+	seeds.addText("the planted text", planted)
+	seeds.add("a line of the log", []byte("Serving  "))
+	found := map[string]map[string]bool{"vault/records.db": {}}
+	p.look(&seeds, func(place, name string) {
+		if found[place] == nil {
+			found[place] = make(map[string]bool)
+		}
+		found[place][name] = true
+	})
+	for place, name := range map[string]string{
+		"memory": "the planted text in hex", "traffic": "the planted text in base64 twice", "log": "a line of the log", "vault/objects": "the planted text",
+		"vault/log.db": "the planted text", "vault/records.db": "the planted text", "backup/snapshots": "the planted text",
+	} {
+		if place == "vault/records.db" { // it may not have come further than the write-ahead log
+			maps.Copy(found[place], found["vault/records.db-wal"])
+		}
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(found[place])), func(n string) bool { return strings.HasPrefix(n, name) }) {
+			t.Errorf("%s is not found in %s: the search is blind there", name, place)
+		}
+	}
+	t.Logf("found what was planted in: %v", found)
+}
+
+// settle waits until a connection that has ended was written down.
+func (p *tap) settle(t *testing.T, text []byte) {
+	t.Helper()
+	for range 200 {
+		if bytes.Contains(p.seen(), text) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Error("the tap has not seen what was sent")
+}

@@ -2,19 +2,17 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
+	"sync"
 	"time"
 
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/keys"
+	"strongroom.example/strongroom/internal/program"
 	"strongroom.example/strongroom/internal/sealing"
 )
 
@@ -23,6 +21,9 @@ const (
 	signingFile  = "signing.pem"
 	identityFile = "identity.age"
 )
+
+// tool is this program, as events name it.
+var tool = sync.OnceValue(func() evidence.Tool { return program.Tool("strongroom") })
 
 // keystore opens the person's folder, making it if there is none.
 func (a *app) keystore() (client.Folder, error) {
@@ -133,35 +134,4 @@ func (a *app) client(k client.Folder, signer client.Signer) (*client.Client, err
 		return nil, decline("no_vault")
 	}
 	return c, err
-}
-
-// tool is this program, as events name it.
-func tool() evidence.Tool {
-	return evidence.Tool{Name: "strongroom", Version: version(), Build: build()}
-}
-
-// version is the module's version, "devel" when built from a work tree.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
-}
-
-// build is the SHA-256 of this program's file, or "" if it cannot be read.
-func build() string {
-	path, err := os.Executable()
-	if err != nil {
-		return ""
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return ""
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }

@@ -2,21 +2,19 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"strongroom.example/strongroom/internal/daemon"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/program"
 	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/vault"
 )
@@ -50,37 +48,11 @@ func (p *place) options() daemon.Options {
 	return daemon.Options{
 		PassphraseFile: p.passphrase,
 		ConfigFile:     p.config,
-		Tool:           evidence.Tool{Name: "strongroomd", Version: version(), Build: build()},
+		Tool:           program.Tool("strongroomd"),
 		Limits:         vault.DefaultLimits,
 		Now:            time.Now,
 		Logger:         slog.New(slog.NewJSONHandler(os.Stderr, nil)),
 	}
-}
-
-// version is the module's version, "devel" when built from a work tree.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
-}
-
-// build is the SHA-256 of this program's file, or "" if it cannot be read.
-func build() string {
-	path, err := os.Executable()
-	if err != nil {
-		return ""
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return ""
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 func initCommand() *cobra.Command {
@@ -132,7 +104,8 @@ func create(ctx context.Context, out io.Writer, p place, origin string) error {
 }
 
 func found(ctx context.Context, out io.Writer, p place, files []string, recovery string, wait time.Duration) error {
-	founding := daemon.Founding{Recovery: recovery, Policy: daemon.DefaultPolicy, Version: version(), Build: build()}
+	tool := p.options().Tool
+	founding := daemon.Founding{Recovery: recovery, Policy: daemon.DefaultPolicy, Version: tool.Version, Build: tool.Build}
 	if wait > 0 {
 		s := max(int64(wait.Seconds()), 1)
 		founding.Policy = evidence.VaultPolicy{

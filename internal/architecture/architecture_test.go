@@ -72,6 +72,7 @@ var mayImport = []struct {
 	{"objects/fs", []string{"objects"}, "adapters know their port only"},
 	{"objects/s3", []string{"objects"}, "adapters know their port only"},
 	{"config", nil, "what an operator wrote, not what is made of it"},
+	{"program", []string{"evidence"}, "a name, a version, a digest"},
 	{"translog", []string{"tlog"}, "adapters know their port only"},
 	{"translog/embedded", []string{"tlog", "translog"}, "adapters know their port only"},
 	{"vault", []string{"evidence", "custody", "tlog", "ledger", "heads", "ageheader", "objects"}, "the server is blind: no sealing, no client"},

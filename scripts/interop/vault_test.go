@@ -76,7 +76,7 @@ func start(t *testing.T) *running {
 	o := daemon.Options{
 		Tool: ev.Tool{Name: "strongroomd", Version: "interop"}, Limits: vault.DefaultLimits, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 	}
-	r := &running{t: t, origin: must(daemon.Create(ctx, dir, "", "", time.Now())), recovery: must(sealing.NewIdentity()), people: map[string]*person{}}
+	r := &running{t: t, origin: must(daemon.Create(ctx, dir, "", o)), recovery: must(sealing.NewIdentity()), people: map[string]*person{}}
 	founding := daemon.Founding{Recovery: r.recovery.Recipient(), Policy: daemon.DefaultPolicy, Version: "interop"}
 	for name, role := range map[string]ev.Role{"administrator": ev.Administrator, "custodian": ev.Custodian} {
 		p := r.meet(name, role)

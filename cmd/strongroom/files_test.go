@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -237,20 +238,26 @@ func (w *town) manyFilesKilled() {
 	args := append([]string{"deposit", dir}, with...)
 	random := rand.New(rand.NewPCG(3, 4))
 	kills, stops, last := 0, 0, ""
+	sent := func() int { return bytes.Count(w.server.said(), []byte(`"route":"POST /v1/events"`)) }
 	for round := 0; ; round++ {
+		// After a number of events, not of seconds: on any machine there is work left.
+		strike := sent() + random.IntN(12)
 		c, out := w.second.start(args...)
 		ended := make(chan error, 1)
 		go func() { ended <- c.Wait() }()
 		signal := []os.Signal{os.Kill, os.Interrupt}[round%2]
-		if round > 30 {
-			signal = syscall.Signal(0) // until it is done
-		}
 		var err error
-		select {
-		case err = <-ended:
-		case <-time.After(time.Duration(300+random.IntN(1200)) * time.Millisecond):
-			c.Process.Signal(signal)
-			err = <-ended
+		for wait := time.Duration(random.IntN(200)) * time.Millisecond; ; {
+			select {
+			case err = <-ended:
+			case <-time.After(wait):
+				if wait = 5 * time.Millisecond; sent() >= strike {
+					c.Process.Signal(signal)
+					strike = math.MaxInt // once: a second one does not ask
+				}
+				continue
+			}
+			break
 		}
 		if err == nil {
 			last = out.String()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"strconv"
 
 	"strongroom.example/strongroom/internal/evidence"
@@ -44,9 +43,37 @@ type frame struct {
 func DSSE(statement []byte, s Signature) []byte { return writeDSSE(PayloadType, statement, s) }
 
 func writeDSSE(payloadType string, payload []byte, s Signature) []byte {
-	b64 := base64.StdEncoding.EncodeToString
-	return fmt.Appendf(nil, `{"payload":"%s","payloadType":"%s","signatures":[{"keyid":"%s","sig":"%s"}]}`,
-		b64(payload), payloadType, s.KeyID, b64(s.DER))
+	b64 := base64.StdEncoding
+	b := make([]byte, 0, b64.EncodedLen(len(payload))+maxFrame)
+	b = append(b, `{"payload":"`...)
+	b = b64.AppendEncode(b, payload)
+	b = append(b, `","payloadType":"`...)
+	b = append(b, payloadType...)
+	b = append(b, `","signatures":[{"keyid":"`...)
+	b = append(b, s.KeyID.String()...)
+	b = append(b, `","sig":"`...)
+	b = b64.AppendEncode(b, s.DER)
+	return append(b, `"}]}`...)
+}
+
+// exactDSSE is readDSSE for what is written exactly as writeDSSE does, which nearly everything is. What is not, anyDSSE judges. A fuzz test holds
+// the two against each other.
+func exactDSSE(b []byte, payloadType string, max int) (payload []byte, s Signature, ok bool) {
+	rest, ok1 := bytes.CutPrefix(b, []byte(`{"payload":"`))
+	encoded, rest, ok2 := bytes.Cut(rest, []byte(`","payloadType":"`+payloadType+`","signatures":[{"keyid":"`))
+	keyID, rest, ok3 := bytes.Cut(rest, []byte(`","sig":"`))
+	sig, ok4 := bytes.CutSuffix(rest, []byte(`"}]}`))
+	if !ok1 || !ok2 || !ok3 || !ok4 {
+		return nil, s, false
+	}
+	payload, err1 := base64.StdEncoding.AppendDecode(nil, encoded)
+	der, err2 := base64.StdEncoding.AppendDecode(nil, sig)
+	id, err3 := evidence.ParseHash(string(keyID))
+	if err1 != nil || err2 != nil || err3 != nil || len(payload) > max {
+		return nil, s, false
+	}
+	s = Signature{id, der}
+	return payload, s, bytes.Equal(writeDSSE(payloadType, payload, s), b)
 }
 
 // readDSSE takes a DSSE form apart, strictly. The payload is at most max bytes and not yet parsed.
@@ -54,6 +81,14 @@ func readDSSE(b []byte, payloadType string, max int) (payload []byte, s Signatur
 	if len(b) > base64.StdEncoding.EncodedLen(max)+maxFrame {
 		return nil, s, evidence.Refuse(evidence.Invalid, "size")
 	}
+	if payload, s, ok := exactDSSE(b, payloadType, max); ok {
+		return payload, s, nil
+	}
+	return anyDSSE(b, payloadType, max)
+}
+
+// anyDSSE is readDSSE for every spelling.
+func anyDSSE(b []byte, payloadType string, max int) (payload []byte, s Signature, err error) {
 	var f frame
 	if err := json.Unmarshal(b, &f); err != nil {
 		return nil, s, evidence.Fail(evidence.Invalid, "dsse", err)

@@ -21,7 +21,13 @@ import (
 // ASCII, and negative numbers, are turned away.
 func Exact[T any](b []byte, v *T) bool {
 	c := cursor{rest: b}
-	return c.value(shapeOf(reflect.TypeFor[T]()), reflect.ValueOf(v).Elem()) && len(c.rest) == 0
+	return c.value(byName.of(reflect.TypeFor[T]()), reflect.ValueOf(v).Elem()) && len(c.rest) == 0
+}
+
+// Declared is Exact for members in the order in which the type of *v declares them, as package encoding/json writes them.
+func Declared(b []byte, v any) bool {
+	c, to := cursor{rest: b}, reflect.ValueOf(v).Elem()
+	return c.value(asDeclared.of(to.Type()), to) && len(c.rest) == 0
 }
 
 // exactStatement is readStatement for what Exact can read: an event of a known kind.
@@ -35,8 +41,8 @@ func exactStatement(payload []byte) (*evidence.Event, bool) {
 	}
 	e := new(evidence.Event)
 	c := cursor{rest: payload, details: details}
-	ok := c.literal(`{"_type":"`+statementType+`","predicate":`) && c.value(shapeOf(reflect.TypeFor[evidence.Event]()), reflect.ValueOf(e).Elem()) &&
-		c.literal(`,"predicateType":"`+PredicateType+`","subject":`) && c.value(shapeOf(reflect.TypeFor[[]evidence.Subject]()), reflect.ValueOf(&e.Subject).Elem()) &&
+	ok := c.literal(`{"_type":"`+statementType+`","predicate":`) && c.value(byName.of(reflect.TypeFor[evidence.Event]()), reflect.ValueOf(e).Elem()) &&
+		c.literal(`,"predicateType":"`+PredicateType+`","subject":`) && c.value(byName.of(reflect.TypeFor[[]evidence.Subject]()), reflect.ValueOf(&e.Subject).Elem()) &&
 		c.literal(`}`) && len(c.rest) == 0
 	return e, ok && e.Kind == evidence.Kind(kind)
 }
@@ -45,7 +51,7 @@ func exactStatement(payload []byte) (*evidence.Event, bool) {
 type shape struct {
 	typ     reflect.Type
 	kind    reflect.Kind
-	members []member // of a struct, in the order of their names
+	members []member // of a struct, in the order in which they are written
 	element *shape   // of a list or pointer
 }
 
@@ -56,35 +62,43 @@ type member struct {
 	*shape
 }
 
-var shapes sync.Map // of reflect.Type
+// shapes are those of all types read so far, in one order of members.
+type shapes struct {
+	known  sync.Map // by reflect.Type
+	sorted bool     // by name
+}
 
-func shapeOf(t reflect.Type) *shape {
-	if s, ok := shapes.Load(t); ok {
+var byName, asDeclared = &shapes{sorted: true}, &shapes{}
+
+func (l *shapes) of(t reflect.Type) *shape {
+	if s, ok := l.known.Load(t); ok {
 		return s.(*shape)
 	}
 	s := &shape{typ: t, kind: t.Kind()}
 	switch {
 	case t == hashType, t == timeType:
 	case s.kind == reflect.Struct:
-		s.members = membersOf(t, nil)
-		slices.SortFunc(s.members, func(a, b member) int { return cmp.Compare(a.key, b.key) })
+		s.members = l.members(t, nil)
+		if l.sorted {
+			slices.SortFunc(s.members, func(a, b member) int { return cmp.Compare(a.key, b.key) })
+		}
 	case s.kind == reflect.Slice, s.kind == reflect.Pointer:
-		s.element = shapeOf(t.Elem())
+		s.element = l.of(t.Elem())
 	}
-	shapes.Store(t, s)
+	l.known.Store(t, s)
 	return s
 }
 
-func membersOf(t reflect.Type, within []int) (list []member) {
+func (l *shapes) members(t reflect.Type, within []int) (list []member) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		index := append(slices.Clone(within), i)
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Anonymous:
-			list = append(list, membersOf(f.Type, index)...)
+			list = append(list, l.members(f.Type, index)...)
 		case name != "-":
-			list = append(list, member{`"` + name + `":`, index, options != "", shapeOf(f.Type)})
+			list = append(list, member{`"` + name + `":`, index, options != "", l.of(f.Type)})
 		}
 	}
 	return list
@@ -120,9 +134,12 @@ func (c *cursor) value(s *shape, v reflect.Value) bool {
 		v.SetInt(int64(t))
 		return ok && err == nil
 	case detailsType:
+		if c.details == nil {
+			return false
+		}
 		d := reflect.ValueOf(c.details)
 		v.Set(d)
-		return c.value(shapeOf(d.Type().Elem()), d.Elem())
+		return c.value(byName.of(d.Type().Elem()), d.Elem())
 	}
 	switch s.kind {
 	case reflect.String:

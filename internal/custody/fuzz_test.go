@@ -19,6 +19,12 @@ func FuzzOpen(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, dsse []byte) {
+		if payload, quick, ok := exactDSSE(dsse, PayloadType, ev.MaxStatement); ok {
+			slowly, slow, err := anyDSSE(dsse, PayloadType, ev.MaxStatement)
+			if err != nil || !bytes.Equal(payload, slowly) || quick.KeyID != slow.KeyID || !bytes.Equal(quick.DER, slow.DER) {
+				t.Fatalf("read quickly, but slowly %v", err)
+			}
+		}
 		s, err := Open(dsse)
 		if err != nil && (s != nil) != (ev.KindOf(err) == ev.Unknown) || err == nil && s == nil {
 			t.Fatalf("a statement came with %v", err)

@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -58,6 +59,11 @@ func digest(s string) ev.Hash { return ev.SHA256([]byte(s)) }
 // hybrid has the outside of an age hybrid recipient. Statements carry recipients; nothing here encrypts to one.
 func hybrid(n int) string {
 	return "age1pq1" + strings.Repeat("qpzry9x8gf2tvdw0s3jn54khce6mua7l"[n:n+1], 1952)
+}
+
+// noteNames are the notes without which a kind is refused, where that is another than the reason.
+var noteNames = map[ev.Kind]string{
+	ev.HoldPlaced: "order", ev.ItemBreakGlassReviewed: "measures", ev.ItemReceived: "condition", ev.ItemTransferred: "transfer",
 }
 
 func sampleDetails() map[ev.Kind]ev.Details {
@@ -201,7 +207,7 @@ func sample(t testing.TB, k ev.Kind) *ev.Event {
 		e.Result = &ev.Result{Outcome: ev.Success}
 		e.Counterparty = &ev.Counterparty{Actor: actor(1), Fingerprint: digest("one"), Class: ev.Court, Receipt: digest("receipt")}
 		e.Subject = []ev.Subject{ev.Named(s.ID+"/evidence.age", digest("evidence"))}
-		e.Notes = []ev.Note{{Name: "reason", Audience: ev.ToInternal, SHA256: digest("note"), Size: 2560}}
+		e.Notes = []ev.Note{{Name: cmp.Or(noteNames[k], "reason"), Audience: ev.ToInternal, SHA256: digest("note"), Size: 2560}}
 		if strings.HasPrefix(string(k), "grant.") && k != ev.GrantRefused {
 			e.Notes[0].Audience = ev.ToRecipient
 		}

@@ -77,6 +77,8 @@ type History struct {
 	refs    map[place]int         // how many events yet to be judged stand on an event
 	owners  map[evidence.Hash]int // chains of the actors by the digest of every signing key and recipient they were ever given
 	states  budget
+	why     map[place]string // why the law let an event release something, in plain words
+	words   phrases
 	latest  evidence.Time // stated by any event so far, in the order of the log
 	// backwards is by how much at most an event states a time before one that was entered earlier.
 	backwards time.Duration
@@ -87,6 +89,17 @@ type History struct {
 type place struct {
 	chain int
 	seq   int64
+}
+
+// phrases keeps one copy of each sentence: thousands of openings stand on the same ground.
+type phrases map[string]string
+
+func (w phrases) of(s string) string {
+	if known, ok := w[s]; ok {
+		return known
+	}
+	w[s] = s
+	return s
 }
 
 // chain is one stream while it is judged.
@@ -142,7 +155,7 @@ func (h *History) run() []Finding {
 
 func newHistory(trust tlog.Trust, x Excerpt) *History {
 	h := &History{trust: trust, newer: x.Newer, checkpoint: x.Checkpoint, byID: map[evidence.Stream]int{}, opened: newCheckpoints(trust),
-		signers: signers{numbers: map[evidence.Hash]int32{}}, refs: map[place]int{}, owners: map[evidence.Hash]int{}, past: map[subtree]tlog.Hash{}, spare: newSpare(), retired: map[tlog.Hash]time.Time{}}
+		signers: signers{numbers: map[evidence.Hash]int32{}}, refs: map[place]int{}, owners: map[evidence.Hash]int{}, why: map[place]string{}, words: phrases{}, past: map[subtree]tlog.Hash{}, spare: newSpare(), retired: map[tlog.Hash]time.Time{}}
 	for _, l := range trust.Logs() {
 		if id, err := tlog.LogID(l.Key); err == nil && !l.End.IsZero() {
 			h.retired[id] = l.End
@@ -338,6 +351,18 @@ func (h *History) Facts() evidence.Facts {
 	}
 	return f
 }
+
+// Why says in plain words why the law let an event release something; "" of all others.
+func (h *History) Why(s evidence.Stream, seq int64) string {
+	c := h.chain(s)
+	if c == nil {
+		return ""
+	}
+	return h.why[place{c.at, seq}]
+}
+
+// Backwards is by how much at most an event states a time before that of one which was entered earlier.
+func (h *History) Backwards() time.Duration { return h.backwards }
 
 // Len is the number of events handed over for a stream.
 func (h *History) Len(s evidence.Stream) int64 {

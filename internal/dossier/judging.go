@@ -121,6 +121,9 @@ func (h *History) judge(c *chain, t turn, e *evidence.Event, err error) {
 		c.lost = true
 		return
 	}
+	if why := grounds(e, facts); why != "" {
+		h.why[place{c.at, t.seq}] = h.words.of(why)
+	}
 	if c.state != nil && h.refs[place{c.at, seq - 1}] > 0 {
 		c.kept[seq-1] = c.state
 	} else {

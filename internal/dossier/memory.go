@@ -58,14 +58,17 @@ func size(s evidence.State) int64 {
 	case *evidence.CaseState:
 		n = 2*len(s.Members) + len(s.Keyring) + len(s.LabelKey.Envelopes)
 	case *evidence.ItemState:
-		n = len(s.Consent) + len(s.Envelopes) + len(s.OpenedBy)
+		n = len(s.Consent) + len(s.Envelopes) + len(s.Copies) + len(s.OpenedBy) + len(s.Derivatives) + len(s.Emergencies) + len(s.Retention) + len(s.Holds)
 		for _, g := range s.Grants {
-			n += 8 + len(g.Terms.Consent) + len(g.ApprovedBy) + len(g.Redeemed)
+			n += 8 + len(g.Terms.Consent) + len(g.ApprovedBy) + len(g.Agreed) + len(g.Redeemed)
 		}
 	case *evidence.ConsentState:
-		n = len(s.Answers.Courts) + len(s.Forms)
+		n = len(s.Answers.Courts) + len(s.Forms) + 2*len(s.Advocates)
 	case *evidence.PolicyState:
 		n = 128
+		if s.Recovering != nil {
+			n += len(s.Recovering.Stated.Items)
+		}
 	}
 	return stateSize + entrySize*int64(n)
 }

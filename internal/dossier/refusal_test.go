@@ -362,11 +362,6 @@ func TestUnlawfulHistory(t *testing.T) {
 				w.accept(s, must(ev.Apply(w.facts, e, s.LeafHash())))
 			})
 		}, Incomplete, CheckRules, ev.ReasonKind},
-		{"a kind not in service", func(t *testing.T) *sample {
-			return unlawful(t, func(w *world, id ev.ItemID) {
-				w.force(w.on(id, "custodian", ev.RetentionSet, &ev.RetentionSetDetails{Category: "criminal", Due: w.now.Add(9000 * day)}), nil)
-			})
-		}, Incomplete, CheckRules, ev.ReasonNotInService},
 		{"time before its ground", func(t *testing.T) *sample {
 			w, id := newShared(t)
 			return w.packUnlawful(id, func(e *ev.Event) { e.Time = e.Time.Add(-time.Hour) })

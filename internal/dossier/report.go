@@ -108,6 +108,7 @@ type EventReport struct {
 	Leaf         evidence.Hash    `json:"leaf"`
 	Judged       bool             `json:"judged"` // and found lawful
 	What         string           `json:"what"`
+	Why          string           `json:"why,omitempty"` // why it was allowed, of what released something
 }
 
 // WriteJSON writes the report, an entry of a list to a line: it is never in memory as a whole.

@@ -169,7 +169,7 @@ func (t *text) step(e EventReport) {
 		when = e.Time.Std().Format("2006-01-02 15:04:05 UTC")
 	}
 	fmt.Fprintf(t, "%4d  %s  entry %d\n", e.Step, when, e.Entry)
-	for _, s := range []string{e.What, who} {
+	for _, s := range []string{e.What, who, e.Why} {
 		if s == "" {
 			continue
 		}

@@ -132,7 +132,8 @@ func actorConfirmed(a *act) (State, error) {
 	return &s, nil
 }
 
-// actorSuspended: until a moment that a later suspension may put off, never bring nearer.
+// actorSuspended: until a moment that a later suspension may put off, never bring nearer. The vault itself does so only where the review
+// of an emergency opening is overdue.
 func actorSuspended(a *act) (State, error) {
 	own, d := a.own.(*ActorState), a.Details.(*ActorSuspendedDetails)
 	switch {
@@ -140,6 +141,8 @@ func actorSuspended(a *act) (State, error) {
 		return nil, Refuse(Gone, ReasonRevoked)
 	case d.Until <= a.Time || d.Until < own.SuspendedTill:
 		return nil, Refuse(Invalid, ReasonWindow)
+	case a.Actor.Role == Vault && d.Cause != CauseOverdue:
+		return nil, Refuse(Forbidden, ReasonRole)
 	}
 	s := *own
 	s.Last, s.SuspendedTill = a.tip, d.Until

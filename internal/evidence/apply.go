@@ -8,8 +8,9 @@ import (
 // rule is what may happen to a stream. The state machine is this table, the rules it names, and what Apply checks for all of them.
 type rule struct {
 	signers []Role // who can ever sign the kind; the rule narrows it to members, keyholders, recipients
-	thaw    bool   // passes while the item is frozen (RULES §4.4); says nothing for other streams
-	reads   bool   // passes, as what thaws does, in a restored vault that waits for its confirmation (RULES §3.7)
+	thaw    bool   // passes while the item is frozen or in the bin (RULES §4.4); says nothing for other streams
+	final   bool   // passes after the item was shredded
+	reads   bool   // passes in a restored vault that waits for its confirmation (RULES §3.7)
 	apply   func(*act) (State, error)
 }
 
@@ -25,7 +26,7 @@ var rules = map[Kind]rule{
 	ActorEnrolled:   {signers: everybody, apply: actorEnrolled}, // founders enrol themselves
 	ActorKeyRotated: {signers: []Role{Administrator, Custodian, Trustee}, apply: actorKeyRotated},
 	ActorConfirmed:  {signers: []Role{Administrator, Custodian, Trustee}, apply: actorConfirmed},
-	ActorSuspended:  {signers: []Role{Administrator, Custodian}, reads: true, apply: actorSuspended},
+	ActorSuspended:  {signers: []Role{Administrator, Custodian, Vault}, reads: true, apply: actorSuspended},
 	ActorRevoked:    {signers: everybody, reads: true, apply: actorRevoked}, // oneself
 
 	CaseOpened:         {signers: []Role{Clinician, Investigator, Custodian, Survivor, Advocate}, apply: caseOpened},
@@ -33,29 +34,51 @@ var rules = map[Kind]rule{
 	CaseMemberRemoved:  {signers: members, apply: caseMemberRemoved}, // oneself
 	CaseKeyringChanged: {signers: []Role{Custodian}, apply: caseKeyringChanged},
 
-	ConsentGiven:     {signers: []Role{Clinician, Investigator, Survivor}, apply: consentGiven},
-	ConsentWithdrawn: {signers: members, reads: true, apply: consentWithdrawn},
+	CaseClosed:   {signers: []Role{Custodian}, apply: caseClosed},
+	CaseReopened: {signers: []Role{Custodian}, apply: caseReopened},
+
+	ConsentGiven:           {signers: []Role{Clinician, Investigator, Survivor}, apply: consentGiven},
+	ConsentNarrowed:        {signers: members, reads: true, apply: consentNarrowed},
+	ConsentWithdrawn:       {signers: members, reads: true, apply: consentWithdrawn},
+	ConsentDelegated:       {signers: []Role{Survivor, Clinician, Custodian}, apply: consentDelegated},
+	ConsentDelegationEnded: {signers: []Role{Survivor, Advocate, Custodian}, reads: true, apply: consentDelegationEnded},
 
 	ItemDeposited:       {signers: members, apply: itemDeposited},
 	ItemSealed:          {signers: members, apply: itemSealed},
-	ItemOpened:          {signers: keyholders, reads: true, apply: itemOpened},
-	ItemVerified:        {signers: slices.Concat(keyholders, []Role{Vault}), thaw: true, apply: itemVerified},
+	ItemOpened:          {signers: slices.Concat(keyholders, []Role{Survivor}), reads: true, apply: itemOpened},
+	ItemVerified:        {signers: slices.Concat(keyholders, []Role{Vault}), thaw: true, reads: true, apply: itemVerified},
+	ItemDerived:         {signers: keyholders, apply: itemDerived},
+	ItemAmended:         {signers: members, apply: itemAmended},
+	ItemTransferred:     {signers: members, apply: itemTransferred},
+	ItemReceived:        {signers: slices.Concat(members, recipients), thaw: true, final: true, apply: itemReceived},
 	ItemExported:        {signers: slices.Concat(keyholders, recipients), reads: true, apply: itemExported},
 	ItemEnvelopeAdded:   {signers: keyholders, apply: itemEnvelopeAdded},
-	ItemEnvelopeRemoved: {signers: slices.Concat(keyholders, []Role{Vault}), thaw: true, apply: itemEnvelopeRemoved},
+	ItemEnvelopeRemoved: {signers: slices.Concat(keyholders, []Role{Vault}), thaw: true, reads: true, apply: itemEnvelopeRemoved},
+
+	ItemBreakGlass:         {signers: keyholders, reads: true, apply: itemBreakGlass},
+	ItemBreakGlassReviewed: {signers: []Role{Custodian, Auditor}, thaw: true, final: true, apply: itemBreakGlassReviewed},
+	ItemShredProposed:      {signers: []Role{Custodian}, thaw: true, apply: itemShredProposed},
+	ItemShredCancelled:     {signers: []Role{Custodian}, thaw: true, apply: itemShredCancelled},
+	ItemShredded:           {signers: []Role{Custodian}, thaw: true, apply: itemShredded},
+	RetentionSet:           {signers: []Role{Custodian}, thaw: true, apply: retentionSet},
+	HoldPlaced:             {signers: []Role{Custodian}, thaw: true, apply: holdPlaced},
+	HoldConfirmed:          {signers: []Role{Custodian}, thaw: true, apply: holdConfirmed},
+	HoldLifted:             {signers: []Role{Custodian, Vault}, thaw: true, apply: holdLifted},
 
 	GrantProposed:     {signers: keyholders, apply: grantProposed},
-	GrantApproved:     {signers: []Role{Custodian, Survivor}, apply: grantApproved},
-	GrantRefused:      {signers: []Role{Custodian, Survivor}, thaw: true, apply: grantRefused},
-	GrantRevoked:      {signers: slices.Concat(keyholders, []Role{Survivor}), thaw: true, apply: grantRevoked},
-	GrantExpired:      {signers: []Role{Vault}, thaw: true, apply: grantExpired},
+	GrantApproved:     {signers: []Role{Custodian, Survivor, Advocate}, apply: grantApproved},
+	GrantRefused:      {signers: []Role{Custodian, Survivor, Advocate}, thaw: true, reads: true, apply: grantRefused},
+	GrantRevoked:      {signers: slices.Concat(keyholders, []Role{Survivor}), thaw: true, reads: true, apply: grantRevoked},
+	GrantExpired:      {signers: []Role{Vault}, thaw: true, reads: true, apply: grantExpired},
 	GrantRedeemed:     {signers: recipients, reads: true, apply: grantRedeemed},
-	GrantAcknowledged: {signers: recipients, thaw: true, apply: grantAcknowledged},
+	GrantAcknowledged: {signers: recipients, thaw: true, final: true, reads: true, apply: grantAcknowledged},
 
 	VaultHeads:      {signers: []Role{Vault}, reads: true, apply: vaultHeads},
 	VaultConfigured: {signers: []Role{Administrator, Vault}, apply: vaultConfigured},
 	VaultConfirmed:  {signers: []Role{Custodian}, reads: true, apply: vaultConfirmed},
+	VaultRecovered:  {signers: []Role{Trustee}, apply: vaultRecovered},
 	VaultRestored:   {signers: []Role{Vault}, reads: true, apply: vaultRestored},
+	VaultIncident:   {signers: []Role{Administrator, Auditor}, reads: true, apply: vaultIncident},
 }
 
 // act is an event on its way through the rules, with what every rule needs.
@@ -83,10 +106,8 @@ func Apply(f Facts, e *Event, leaf Hash) (State, error) {
 	if err := e.Check(); err != nil {
 		return nil, err
 	}
-	r, ok := rules[e.Kind]
+	r := rules[e.Kind]
 	switch {
-	case !ok:
-		return nil, Refuse(Unknown, ReasonNotInService)
 	case e.Vault != f.Origin:
 		return nil, Refuse(Invalid, ReasonVault)
 	case leaf.IsZero():
@@ -98,8 +119,16 @@ func Apply(f Facts, e *Event, leaf Hash) (State, error) {
 			return nil, err
 		}
 	}
-	if err := a.checkStream(r); err != nil {
+	if err := a.checkStream(); err != nil {
 		return nil, err
+	}
+	if err := a.checkDelegation(); err != nil {
+		return nil, err
+	}
+	if a.Stream.Type == ItemStream && a.own != nil {
+		if err := a.standing(r); err != nil {
+			return nil, err
+		}
 	}
 	return r.apply(a)
 }
@@ -175,9 +204,6 @@ func (a *act) checkSigner(r rule) error {
 	if signer.Role != a.Actor.Role || signer.Organization != a.Actor.Organization {
 		return Refuse(Forbidden, ReasonSignerRole)
 	}
-	if a.Actor.OnBehalfOf != "" {
-		return Refuse(Forbidden, ReasonDelegation) // no delegation is in service
-	}
 	a.signer = signer
 	if a.Kind == VaultConfigured && a.own == nil {
 		return nil
@@ -189,15 +215,15 @@ func (a *act) checkSigner(r rule) error {
 	if signer.Role == Vault && signer.ID != policy.Vault {
 		return Refuse(Forbidden, ReasonOtherVaultKey)
 	}
-	if !policy.Restored.IsZero() && !r.thaw && !r.reads {
+	if !policy.Restored.IsZero() && !r.reads {
 		return Refuse(Held, ReasonRestored)
 	}
 	a.policy = policy.At(a.Time)
 	return nil
 }
 
-// checkStream finds the case, and for an item that exists compares what the event says about it; a frozen item stays as it is.
-func (a *act) checkStream(r rule) (err error) {
+// checkStream finds the case, and for an item compares what the event says about it with what is known.
+func (a *act) checkStream() (err error) {
 	switch a.Stream.Type {
 	case CaseStream:
 		a.in, _ = a.own.(*CaseState)
@@ -215,12 +241,7 @@ func (a *act) checkStream(r rule) (err error) {
 		if a.item.Case != a.Case {
 			return Refuse(Invalid, ReasonCase)
 		}
-		if err := cmp.Or(a.checkObject(a.item), a.checkCounterparty()); err != nil {
-			return err
-		}
-		if !r.thaw {
-			return a.item.Frozen(a.facts, a.Time)
-		}
+		return cmp.Or(a.checkObject(a.item), a.checkCounterparty())
 	}
 	return err
 }

@@ -17,10 +17,12 @@ import (
 //	case.member_removed                      + every member who stays
 //	case.keyring_changed                     + every keyholder added
 //	consent.*                                + the case
-//	consent.given                            + the form's item
+//	consent.given                            + the form's item; the subject named
+//	consent.delegated                        + the advocate
 //	item.*, retention.*, hold.*, grant.*     + the case; the consents that govern the item
 //	item.deposited                           + the consents named; the source
 //	item.sealed                              + the source
+//	item.derived                             + the new item
 //	grant.*, item.exported, .envelope_added  + the recipient of the grant concerned
 func StandsOn(own State, e *Event) []Stream {
 	if founding(e) {
@@ -54,6 +56,11 @@ func StandsOn(own State, e *Event) []Stream {
 		}
 	case *ConsentGivenDetails:
 		b = append(b, ItemOf(d.Form))
+		b.actor(d.Subject)
+	case *ConsentDelegatedDetails:
+		b.actor(d.Advocate)
+	case *ItemDerivedDetails:
+		b = append(b, ItemOf(d.Item))
 	}
 	switch e.Stream.Type {
 	case ConsentStream:

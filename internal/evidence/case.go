@@ -231,6 +231,24 @@ func caseKeyringChanged(a *act) (State, error) {
 	return &s, nil
 }
 
+// caseClosed: by a managing custodian. Nothing more is deposited. That no grant, review or hand-over is open is the vault's to see: it
+// spans streams (RULES §3.4).
+func caseClosed(a *act) (State, error) { return a.openOrClosed(true, ReasonCaseClosed) }
+
+func caseReopened(a *act) (State, error) { return a.openOrClosed(false, ReasonCaseOpen) }
+
+func (a *act) openOrClosed(before bool, otherwise string) (State, error) {
+	if err := a.member(MayManage); err != nil {
+		return nil, err
+	}
+	if a.in.Open != before {
+		return nil, Refuse(Conflict, otherwise)
+	}
+	s := *a.in
+	s.Last, s.Open = a.tip, !before
+	return &s, nil
+}
+
 func byRecipient(a, b EnvelopeRef) int { return a.Recipient.Compare(b.Recipient) }
 
 // addressed reports whether a sorted list of envelopes is for exactly these recipients.

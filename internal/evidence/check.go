@@ -229,6 +229,10 @@ func (e *Event) checkKind() error {
 		if e.Result == nil {
 			return Refuse(Invalid, ReasonFieldMissing)
 		}
+	case *ItemShredProposedDetails:
+		if d.Cause == CauseOrder && !e.noted("authority") {
+			return Refuse(Invalid, ReasonNoteMissing)
+		}
 	case *GrantProposedDetails:
 		switch {
 		case d.Item != ItemID(e.Stream.ID):
@@ -236,12 +240,21 @@ func (e *Event) checkKind() error {
 		case d.Expires <= e.Time:
 			return Refuse(Invalid, ReasonWindow)
 		}
-	case *GrantRefusedDetails:
-		if !e.noted("reason") {
-			return Refuse(Invalid, ReasonNoteMissing)
-		}
+	}
+	if name := requiredNotes[e.Kind]; name != "" && !e.noted(name) {
+		return Refuse(Invalid, ReasonNoteMissing)
 	}
 	return nil
+}
+
+// requiredNotes are what a person must have written for the act to be understood later. What it says is for those to read who can open it.
+var requiredNotes = map[Kind]string{
+	GrantRefused:           "reason",
+	HoldPlaced:             "order",
+	ItemBreakGlass:         "reason",
+	ItemBreakGlassReviewed: "measures",
+	ItemReceived:           "condition",
+	ItemTransferred:        "transfer",
 }
 
 func (e *Event) noted(name string) bool {

@@ -7,7 +7,7 @@ import (
 )
 
 func (a *Answers) check() error {
-	for _, v := range []Answer{a.Examination, a.Photographs, a.Storage, a.PoliceInformation, a.PolicePhotographs, a.PolicePhysical, a.Research} {
+	for _, v := range a.single() {
 		if !known(answers, v) {
 			return errCode
 		}
@@ -38,6 +38,8 @@ func (d *ConsentGivenDetails) Check() error {
 		return errCode
 	case !ValidID(d.Form):
 		return errIdentifier
+	case d.Subject != "" && !ValidID(d.Subject):
+		return errIdentifier
 	}
 	return d.Answers.check()
 }
@@ -62,7 +64,7 @@ func (d *ConsentDelegatedDetails) Check() error {
 	switch {
 	case !ValidID(d.Advocate):
 		return errIdentifier
-	case !unique([]string{"read", "narrow", "withdraw", "approve"}, d.Rights):
+	case len(d.Rights) == 0, !unique([]string{"read", "narrow", "withdraw", "approve"}, d.Rights):
 		return errCode
 	}
 	return checkTime(d.Until)

@@ -118,9 +118,10 @@ type ConsentGivenDetails struct {
 	Answers  Answers `json:"answers"`
 	From     Time    `json:"from"`
 	Until    Time    `json:"until"`
-	By       string  `json:"by"`        // "self" or "proxy"
-	AskFirst bool    `json:"ask_first"` // the subject is asked before each share
-	Form     ItemID  `json:"form"`      // the sealed consent form
+	By       string  `json:"by"`                // "self" or "proxy"
+	AskFirst bool    `json:"ask_first"`         // the subject is asked before each share
+	Form     ItemID  `json:"form"`              // the sealed consent form
+	Subject  ActorID `json:"subject,omitempty"` // the survivor whose consent this is, once that one has keys
 }
 
 type ConsentNarrowedDetails struct {

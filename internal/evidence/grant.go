@@ -1,6 +1,9 @@
 package evidence
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Over reports whether a grant gives nothing any more at now: it was refused or revoked, or has expired, with or without an event.
 func (g *GrantState) Over(now Time) bool {
@@ -11,6 +14,25 @@ func (g *GrantState) Over(now Time) bool {
 func (s *ItemState) granted(fingerprint Hash, now Time) bool {
 	return slices.ContainsFunc(s.Grants, func(g GrantState) bool {
 		return g.Status == GrantActive && !g.Over(now) && g.Terms.Recipient.Fingerprint == fingerprint
+	})
+}
+
+// Needs reports whether a grant that still gives something at now needs the envelope of a fingerprint: a freeze, or an answer that has
+// become no, ends what stood on it. f must hold the consents that govern the item.
+func (s *ItemState) Needs(f Facts, fingerprint Hash, now Time) bool {
+	frozen := s.Frozen(f, now) != nil
+	consents, err := s.consents(f)
+	return err == nil && slices.ContainsFunc(s.Grants, func(g GrantState) bool {
+		held := s.carries(g.Hold, &g.Terms, now)
+		if g.Status != GrantActive || g.Over(now) || g.Terms.Recipient.Fingerprint != fingerprint || frozen && !held {
+			return false
+		}
+		return !slices.ContainsFunc(consents, func(c *ConsentState) bool {
+			if held {
+				return c.answers(s.Content, g.Terms.RecipientClass, g.Terms.Jurisdiction) != nil
+			}
+			return c.Shares(s.Content, g.Terms.RecipientClass, g.Terms.Jurisdiction, now) != nil
+		})
 	})
 }
 
@@ -57,29 +79,29 @@ func (a *act) permitted(t *Terms) error {
 		return Refuse(Invalid, ReasonLegalBasis)
 	}
 	for _, c := range consents {
-		if err := c.Shares(a.item.Content, t.RecipientClass, t.Jurisdiction, a.Time); err != nil {
+		if err := a.answered(c, t.RecipientClass, t.Jurisdiction); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// answered: the consent lets the item go to a recipient of a role and jurisdiction. A confirmed hold stands in for a consent that has
+// ended, never for an answer.
+func (a *act) answered(c *ConsentState, to Role, jurisdiction string) error {
+	if a.underHold() {
+		return c.answers(a.item.Content, to, jurisdiction)
+	}
+	return c.Shares(a.item.Content, to, jurisdiction, a.Time)
+}
+
 // asked: every subject who wanted to be asked before each share has agreed to this one.
 func (a *act) asked(g *GrantState) error {
 	consents, err := a.item.consents(a.facts)
 	for _, c := range consents {
-		if c.AskFirst && (c.Subject == "" || !slices.Contains(g.ApprovedBy, c.Subject)) {
+		if c.AskFirst && !slices.Contains(g.Agreed, c.ID) {
 			return Refuse(Forbidden, ReasonAskFirst)
 		}
-	}
-	return err
-}
-
-// subject demands that the signer is the survivor whose consent governs the item.
-func (a *act) subject() error {
-	consents, err := a.item.consents(a.facts)
-	if err == nil && !slices.ContainsFunc(consents, func(c *ConsentState) bool { return c.Subject == a.Actor.ID }) {
-		return Refuse(Forbidden, ReasonNotSubject)
 	}
 	return err
 }
@@ -145,7 +167,11 @@ func grantProposed(a *act) (State, error) {
 	if err := a.permitted(t); err != nil {
 		return nil, err
 	}
-	return a.decided(GrantState{Terms: *t, Status: GrantPending, ProposedBy: a.Actor.ID, Organization: a.Actor.Organization}), nil
+	g := GrantState{Terms: *t, Status: GrantPending, ProposedBy: a.Actor.ID, Organization: a.Actor.Organization}
+	if a.underHold() {
+		g.Hold = a.Authority.Hold
+	}
+	return a.decided(g), nil
 }
 
 // grantApproved ②: a custodian of the case who did not propose it, over the same terms. Subjects who wanted to be asked first approve
@@ -162,7 +188,7 @@ func grantApproved(a *act) (State, error) {
 		return nil, Refuse(Gone, ReasonGrantOver)
 	case d.Terms != g.Terms.Digest():
 		return nil, Refuse(Conflict, ReasonTerms)
-	case slices.Contains(g.ApprovedBy, a.Actor.ID), a.Actor.Role == Custodian && g.Custodian != "":
+	case a.Actor.Role == Custodian && g.Custodian != "":
 		return nil, Refuse(Conflict, ReasonApproved)
 	}
 	if a.Actor.Role == Custodian {
@@ -170,6 +196,8 @@ func grantApproved(a *act) (State, error) {
 			return nil, err
 		}
 		g.Custodian = a.Actor.ID
+	} else if g.Agreed, err = a.agreeing(old); err != nil {
+		return nil, err
 	}
 	if err := a.reachable(&g.Terms); err != nil {
 		return nil, err
@@ -177,11 +205,31 @@ func grantApproved(a *act) (State, error) {
 	if err := a.permitted(&g.Terms); err != nil {
 		return nil, err
 	}
-	g.ApprovedBy = append(slices.Clip(g.ApprovedBy), a.Actor.ID)
+	if !slices.Contains(g.ApprovedBy, a.Actor.ID) {
+		g.ApprovedBy = append(slices.Clip(g.ApprovedBy), a.Actor.ID)
+	}
 	if g.Custodian != "" && a.asked(&g) == nil {
 		g.Status = GrantActive
 	}
 	return a.decided(g), nil
+}
+
+// agreeing returns the consents whose subjects have agreed to the grant, with those for whom the signer now does.
+func (a *act) agreeing(g *GrantState) ([]ConsentID, error) {
+	consents, err := a.item.consents(a.facts)
+	if err != nil {
+		return nil, err
+	}
+	agreed := g.Agreed
+	for _, c := range consents {
+		if a.speaksFor(c, "approve") {
+			agreed = with(agreed, c.ID, cmp.Compare[ConsentID])
+		}
+	}
+	if len(agreed) == len(g.Agreed) {
+		return nil, Refuse(Conflict, ReasonApproved)
+	}
+	return agreed, nil
 }
 
 // undecided returns a pending grant that the signer may decide: a custodian with the right to approve, or a subject.
@@ -193,7 +241,7 @@ func (a *act) undecided() (*GrantState, error) {
 	if a.Actor.Role == Custodian {
 		err = a.member(MayApprove)
 	} else {
-		err = a.subject()
+		err = a.speaks("approve")
 	}
 	if err == nil && g.Status != GrantPending {
 		err = Refuse(Conflict, ReasonNotPending)
@@ -226,7 +274,7 @@ func grantRevoked(a *act) (State, error) {
 		case Custodian:
 			err = a.member("")
 		case Survivor:
-			err = a.subject()
+			err = a.speaks("")
 		default:
 			err = Refuse(Forbidden, ReasonRole)
 		}

@@ -68,19 +68,22 @@ func (s *ItemState) Release(f Facts, e *Event, now Time) error {
 	if e.Stream.Stream() != ItemOf(s.ID) {
 		return Refuse(Invalid, ReasonStream)
 	}
-	if err := a.checkSigner(rules[e.Kind]); err != nil {
+	r := rules[e.Kind]
+	if err := a.checkSigner(r); err != nil {
 		return err
 	}
 	var err error
 	if a.in, err = lookup[*CaseState](f, CaseOf(s.Case)); err != nil {
 		return err
 	}
-	if err := s.Frozen(f, again.Time); err != nil {
+	if err := a.standing(r); err != nil {
 		return err
 	}
 	switch d := e.Details.(type) {
 	case *ItemOpenedDetails:
 		return a.opening(d)
+	case *ItemBreakGlassDetails:
+		return a.breaking(d)
 	case *GrantRedeemedDetails:
 		return a.redeeming(d)
 	}
@@ -100,8 +103,8 @@ func (a *act) checkObject(s *ItemState) error {
 		return Refuse(Invalid, ReasonObject)
 	}
 	if u := a.Authority; u != nil {
-		if u.Hold != "" {
-			return Refuse(NotFound, ReasonHold) // no hold is in service
+		if u.Hold != "" && s.Hold(u.Hold) == nil {
+			return Refuse(NotFound, ReasonHold)
 		}
 		if u.Grant != "" && s.Grant(u.Grant) == nil {
 			return Refuse(NotFound, ReasonGrant)
@@ -129,7 +132,7 @@ func (a *act) checkVersions(s *ItemState, refs []ConsentRef) error {
 func newItem(a *act) *ItemState {
 	d := a.Details.(*ItemDepositedDetails)
 	s := &ItemState{
-		Last: a.tip, ID: ItemID(a.Stream.ID), Case: a.Case, Depositor: a.Actor.ID, ItemRecipient: d.ItemRecipient,
+		Last: a.tip, ID: ItemID(a.Stream.ID), Case: a.Case, Depositor: a.Actor.ID, Deposited: a.Time, ItemRecipient: d.ItemRecipient,
 		Class: d.Class, Content: d.Content, Basis: d.Basis, Source: d.Source,
 		Evidence: d.Evidence, Description: d.Description, Label: d.Label, Envelopes: d.Envelopes,
 	}
@@ -149,8 +152,8 @@ func itemDeposited(a *act) (State, error) {
 	if !a.in.Open {
 		return nil, Refuse(Conflict, ReasonCaseClosed)
 	}
-	if a.signer.DocumentsOnly && (s.Content == Clinical || a.form() != "") && a.form() != factsForm {
-		return nil, Refuse(Forbidden, ReasonDocumentsOnly)
+	if err := a.opinions(); err != nil {
+		return nil, err
 	}
 	consents, err := s.consents(a.facts)
 	if err != nil {
@@ -182,6 +185,9 @@ func itemDeposited(a *act) (State, error) {
 // factsForm is the schema of a clinical record without opinions (RULES §5).
 const factsForm = "clinical-record-facts/1"
 
+// withoutOpinions are the schemas that leave no room for what their writer concludes.
+var withoutOpinions = []string{factsForm, "acquisition/1", "consent-form/1", "identity/1"}
+
 func (a *act) form() string {
 	if a.Object == nil {
 		return ""
@@ -189,7 +195,22 @@ func (a *act) form() string {
 	return a.Object.Form
 }
 
-// fromSource: what is made from an item stays in its case, inherits its basis and consents, and is made by who had it open.
+// opinions: who documents only says so in the form of what is written about a person's health, and uses no form that asks for opinions
+// (RULES §5).
+func (a *act) opinions() error {
+	form := a.form()
+	allowed := form == factsForm
+	if a.item.Content != Clinical {
+		allowed = form == "" || slices.Contains(withoutOpinions, form)
+	}
+	if a.signer.DocumentsOnly && !allowed {
+		return Refuse(Forbidden, ReasonDocumentsOnly)
+	}
+	return nil
+}
+
+// fromSource: what is made from an item stays in its case, inherits its basis and consents, and is made by who had it open, while it is
+// kept: nothing shredded comes back under another name.
 func (a *act) fromSource(s *ItemState) error {
 	source, err := lookup[*ItemState](a.facts, ItemOf(s.Source))
 	if err != nil {
@@ -197,8 +218,13 @@ func (a *act) fromSource(s *ItemState) error {
 	}
 	inherited := source.Basis == s.Basis && !slices.ContainsFunc(source.Consent, func(c ConsentID) bool { return !slices.Contains(s.Consent, c) })
 	had := source.Depositor == a.Actor.ID || slices.Contains(source.OpenedBy, a.Actor.ID)
-	if source.Case != s.Case || !inherited || !had {
+	switch {
+	case source.Case != s.Case || !inherited || !had:
 		return Refuse(Forbidden, ReasonSource)
+	case source.Shredded != 0:
+		return Refuse(Gone, ReasonShredded)
+	case source.Bin != nil:
+		return Refuse(Held, ReasonBinned)
 	}
 	return nil
 }
@@ -236,6 +262,15 @@ func itemSealed(a *act) (State, error) {
 
 // opening is what itemOpened and every later release on its strength demand.
 func (a *act) opening(d *ItemOpenedDetails) error {
+	if a.Actor.Role == Survivor {
+		if err := a.speaks(""); err != nil {
+			return err
+		}
+		if a.Purpose != ForSubjectAccess {
+			return Refuse(Invalid, ReasonPurpose)
+		}
+		return a.served(a.signer.Fingerprint(), d.Envelope)
+	}
 	if err := a.keyholder(MayOpen); err != nil {
 		return err
 	}
@@ -288,6 +323,9 @@ func itemVerified(a *act) (State, error) {
 	s.Last = a.tip
 	switch {
 	case success:
+		if a.Actor.Role == Vault {
+			s.Compared = a.Time
+		}
 		s.Confirmed = s.Confirmed || content && a.Actor.ID != own.Depositor
 		if content || own.DamagedScope != "content" {
 			s.Damaged, s.DamagedScope = false, ""
@@ -334,13 +372,49 @@ func itemExported(a *act) (State, error) {
 	return &s, nil
 }
 
-// itemEnvelopeAdded: by a keyholder who opened the item, for the recipient of an approved grant, or for an entry of the keyring that
-// has none yet.
+// itemDerived: by a keyholder who opened the item, the link to what was made from it and deposited as such.
+func itemDerived(a *act) (State, error) {
+	d := a.Details.(*ItemDerivedDetails)
+	if err := a.keyholder(MayDeposit); err != nil {
+		return nil, err
+	}
+	made, err := lookup[*ItemState](a.facts, ItemOf(d.Item))
+	switch {
+	case err != nil:
+		return nil, err
+	case !a.opened():
+		return nil, Refuse(Forbidden, ReasonNotOpened)
+	case made.Source != a.item.ID || made.Class != d.Form || made.Case != a.item.Case:
+		return nil, Refuse(Invalid, ReasonSource)
+	case slices.Contains(a.item.Derivatives, d.Item):
+		return nil, Refuse(Conflict, ReasonDerivative)
+	}
+	s := *a.item
+	s.Last, s.Derivatives = a.tip, with(s.Derivatives, d.Item, cmp.Compare[ItemID])
+	return &s, nil
+}
+
+// itemAmended: by who deposited it or a custodian of the case, a new version of the description. The evidence is never replaced, and the
+// earlier description stays.
+func itemAmended(a *act) (State, error) {
+	if err := a.member(""); err != nil {
+		return nil, err
+	}
+	if a.Actor.ID != a.item.Depositor && a.Actor.Role != Custodian {
+		return nil, Refuse(Forbidden, ReasonRole)
+	}
+	if err := a.opinions(); err != nil {
+		return nil, err
+	}
+	s := *a.item
+	s.Last, s.Description = a.tip, a.Details.(*ItemAmendedDetails).Description
+	return &s, nil
+}
+
+// itemEnvelopeAdded: by a keyholder who opened the item, for the recipient of an approved grant, for an entry of the keyring that has
+// none yet, or as the subject's own copy.
 func itemEnvelopeAdded(a *act) (State, error) {
 	own, d := a.item, a.Details.(*ItemEnvelopeAddedDetails)
-	if d.Cause == CauseCopy {
-		return nil, Refuse(Unknown, ReasonNotInService)
-	}
 	if err := a.keyholder(MayOpen); err != nil {
 		return nil, err
 	}
@@ -364,16 +438,40 @@ func itemEnvelopeAdded(a *act) (State, error) {
 		if d.Envelope.Recipient != g.Terms.Recipient.Fingerprint {
 			return nil, Refuse(Invalid, ReasonFingerprint)
 		}
+	} else if d.Cause == CauseCopy {
+		if err := a.copied(d.Envelope.Recipient); err != nil {
+			return nil, err
+		}
 	} else if !a.in.OnKeyring(d.Envelope.Recipient) {
 		return nil, Refuse(Invalid, ReasonFingerprint)
 	}
 	s := *own
 	s.Last, s.Envelopes = a.tip, with(own.Envelopes, d.Envelope, byRecipient)
+	if d.Cause == CauseCopy {
+		s.Copies = with(own.Copies, d.Envelope.Recipient, Hash.Compare)
+	}
 	return &s, nil
 }
 
-// itemEnvelopeRemoved: what nobody needs any more. The envelopes of the keyring, of recovery and of a grant in force stay, and at least
-// one of a present keyholder: one person alone never makes an item unreadable.
+// copied: the envelope is for the survivor whose consent governs the item, named as the counterparty, by confirmed keys. Where several
+// subjects are concerned nobody gets a copy: each would get the other's.
+func (a *act) copied(fingerprint Hash) error {
+	consents, err := a.item.consents(a.facts)
+	if err != nil {
+		return err
+	}
+	if a.Counterparty == nil || len(consents) != 1 || consents[0].Subject == "" || a.Counterparty.Actor != consents[0].Subject {
+		return Refuse(Forbidden, ReasonNotSubject)
+	}
+	subject, err := a.active(a.Counterparty.Actor)
+	if err == nil && subject.Fingerprint() != fingerprint {
+		return Refuse(Invalid, ReasonFingerprint)
+	}
+	return err
+}
+
+// itemEnvelopeRemoved: what nobody needs any more. The envelopes of the keyring, of recovery, of a grant in force and of the subject's own
+// copy stay, and at least one of a present keyholder: one person alone never makes an item unreadable.
 func itemEnvelopeRemoved(a *act) (State, error) {
 	own, d := a.item, a.Details.(*ItemEnvelopeRemovedDetails)
 	if a.Actor.Role == Custodian {
@@ -388,8 +486,7 @@ func itemEnvelopeRemoved(a *act) (State, error) {
 	if _, exists := own.Envelope(d.Recipient); !exists {
 		return nil, Refuse(NotFound, ReasonEnvelope)
 	}
-	granted := own.granted(d.Recipient, a.Time) && own.Frozen(a.facts, a.Time) == nil
-	if granted || a.in.OnKeyring(d.Recipient) {
+	if own.Needs(a.facts, d.Recipient, a.Time) || a.in.OnKeyring(d.Recipient) || slices.Contains(own.Copies, d.Recipient) {
 		return nil, Refuse(Conflict, ReasonEnvelopeNeeded)
 	}
 	if !slices.ContainsFunc(a.in.Keyring, func(k Keyholder) bool { _, ok := own.Envelope(k.Fingerprint); return ok }) {

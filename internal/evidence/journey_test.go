@@ -21,6 +21,42 @@ func journey(t testing.TB) (*world, ItemID, GrantID) {
 	return w, id, g
 }
 
+// fates is what may become of items beside being shared: held, opened in an emergency, handed over, narrowed, copied, shredded.
+func fates(t testing.TB) *world {
+	w := newSubject(t)
+	id, kit := w.item("clinician", Clinical), w.item("clinician", Physical)
+	w.do(w.open(id, "clinician"))
+	derived := w.item("clinician", Clinical, func(e *Event) {
+		e.Details.(*ItemDepositedDetails).Class, e.Details.(*ItemDepositedDetails).Source = Derived, id
+	})
+	w.do(w.on(id, "clinician", ItemDerived, &ItemDerivedDetails{derived, Derived, Tool{"t", "1", ""}}))
+	w.do(w.amending(id, "clinician"))
+	w.do(w.copying(id, "clinician", "survivor"))
+	w.do(w.ownOpening(id, "survivor"))
+	w.do(w.delegating("survivor", "advocate", "narrow", "read"))
+	w.breakGlass(id)
+	w.do(w.review(id, "auditor", w.state(id).Last.Leaf, true))
+	w.do(w.transferring(kit, "clinician", Police, "police"))
+	w.do(w.receiving(kit, "police", false))
+	w.do(w.transferring(kit, "custodian", Court, ""))
+	w.do(w.retaining(id, "custodian", "medical_record", w.now.Add(900*day)))
+	w.do(w.retaining(id, "custodian", "medical_record", w.now.Add(100*day)))
+	h := w.hold(id)
+	w.do(w.onBehalf(w.narrowing("advocate", func(a *Answers) { a.Courts = nil }), "survivor"))
+	w.do(w.undelegating("advocate", "advocate"))
+	w.do(w.lifting(id, "custodian 3", h))
+	w.do(w.shredProposal(id, "custodian", CauseDraft))
+	w.do(w.cancelling(id, "custodian"))
+	w.do(w.shredProposal(derived, "custodian", CauseOrder))
+	w.shred(id, CauseDraft)
+	w.close()
+	w.do(w.event("custodian", CaseOf(w.cas), CaseReopened, &CaseReopenedDetails{CauseNewFacts}))
+	w.do(w.recovering("trustee", id))
+	w.do(w.event("auditor", PolicyOf(origin), VaultIncident, &VaultIncidentDetails{"outage", w.now.Add(-day), 0, "vault"}))
+	w.do(w.restoring())
+	return w
+}
+
 func TestJourney(t *testing.T) {
 	w, id, g := journey(t)
 	s := w.state(id)
@@ -41,6 +77,12 @@ func TestJourney(t *testing.T) {
 // Every accepted event survives JSON unchanged, and every state too.
 func TestJSONIdentity(t *testing.T) {
 	w, _, _ := journey(t)
+	identical(t, w)
+	identical(t, fates(t))
+}
+
+func identical(t *testing.T, w *world) {
+	t.Helper()
 	for _, e := range w.log {
 		b, err := json.Marshal(e)
 		if err != nil {
@@ -144,7 +186,7 @@ func TestUnmarshalRefuses(t *testing.T) {
 
 func FuzzEvent(f *testing.F) {
 	w, _, _ := journey(f)
-	for _, e := range w.log {
+	for _, e := range append(fates(f).log, w.log...) {
 		b, err := json.Marshal(e)
 		if err != nil {
 			f.Fatal(err)

@@ -72,9 +72,6 @@ func TestEveryEvent(t *testing.T) {
 		refusal{"other vault", Invalid, ReasonVault, func(w *world, e *Event) { w.facts.Origin = "other.example" }},
 		refusal{"vault is no host", Invalid, ReasonVault, func(w *world, e *Event) { e.Vault = "Vault" }},
 		refusal{"unknown kind", Unknown, ReasonKind, func(w *world, e *Event) { e.Kind = "item.melted" }},
-		refusal{"kind of later", Unknown, ReasonNotInService, func(w *world, e *Event) {
-			e.Kind, e.Details = RetentionSet, &RetentionSetDetails{"records", w.now.Add(day)}
-		}},
 		refusal{"other kind's details", Invalid, ReasonDetails, func(w *world, e *Event) { e.Details = &ItemSealedDetails{} }},
 		refusal{"no details", Invalid, ReasonDetails, func(w *world, e *Event) { e.Details = nil }},
 		refusal{"nil details", Invalid, ReasonDetails, func(w *world, e *Event) { e.Details = (*ItemOpenedDetails)(nil) }},
@@ -109,7 +106,7 @@ func TestEveryEvent(t *testing.T) {
 		refusal{"malformed case", Invalid, ReasonIdentifier, func(w *world, e *Event) { e.Case = "cas-1" }},
 		refusal{"place", Invalid, ReasonCountry, func(w *world, e *Event) { e.Place = "de" }},
 		refusal{"unknown basis", Unknown, ReasonCode, func(w *world, e *Event) { e.Authority = &Authority{Basis: "whim"} }},
-		refusal{"hold of later", NotFound, ReasonHold, func(w *world, e *Event) { e.Authority = &Authority{CourtOrder, NewID[HoldID](), ""} }},
+		refusal{"hold that is none", NotFound, ReasonHold, func(w *world, e *Event) { e.Authority = &Authority{CourtOrder, NewID[HoldID](), ""} }},
 		refusal{"grant that is none", NotFound, ReasonGrant, func(w *world, e *Event) { e.Authority = &Authority{CourtOrder, "", NewID[GrantID]()} }},
 		refusal{"malformed hold", Invalid, ReasonIdentifier, func(w *world, e *Event) { e.Authority = &Authority{CourtOrder, "hld-", ""} }},
 		refusal{"object of another class", Invalid, ReasonObject, func(w *world, e *Event) { e.Object = &Object{Class: Derived, Content: Clinical} }},

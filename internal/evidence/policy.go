@@ -80,7 +80,7 @@ func vaultConfirmed(a *act) (State, error) {
 		return nil, err
 	}
 	s.Last = a.tip
-	s.Effective = a.Time + Time(s.Policy.ConfirmWait)*1000
+	s.Effective = a.after(s.Policy.ConfirmWait)
 	return &s, nil
 }
 
@@ -96,6 +96,38 @@ func vaultRestored(a *act) (State, error) {
 	}
 	s := *a.policy
 	s.Last, s.Restored = a.tip, a.tip.Leaf
+	return &s, nil
+}
+
+// vaultRecovered ②: the recovery key was used. One trustee states which items and why, another one the same; every use stands in the
+// policy stream for all to see.
+func vaultRecovered(a *act) (State, error) {
+	d := a.Details.(*VaultRecoveredDetails)
+	if d.Recovery != Fingerprint(nil, a.policy.Recovery) {
+		return nil, Refuse(Invalid, ReasonRecovery)
+	}
+	s := *a.policy
+	s.Last = a.tip
+	first := s.Recovering
+	if first == nil || first.Stated.Cause != d.Cause || first.Stated.Recovery != d.Recovery || !slices.Equal(first.Stated.Items, d.Items) {
+		s.Recovering = &RecoveryState{By: a.Actor.ID, Organization: a.Actor.Organization, Stated: *d}
+		return &s, nil
+	}
+	if err := a.second(first.By, first.Organization); err != nil {
+		return nil, err
+	}
+	s.Recovering = nil
+	return &s, nil
+}
+
+// vaultIncident: by an administrator or an auditor; it stands in every package.
+func vaultIncident(a *act) (State, error) {
+	d := a.Details.(*VaultIncidentDetails)
+	if d.From > a.Time || d.Until > a.Time {
+		return nil, Refuse(Invalid, ReasonTimeOrder)
+	}
+	s := *a.policy
+	s.Last = a.tip
 	return &s, nil
 }
 

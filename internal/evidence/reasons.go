@@ -5,31 +5,30 @@ package evidence
 const (
 	// The statement itself.
 
-	ReasonKind         = "kind"                // the kind of event is not known to this version
-	ReasonNotInService = "kind_not_in_service" // the kind is known, its rules are not in service in this version
-	ReasonField        = "field"               // a field is not known to this version
-	ReasonCode         = "code"                // a code is not in its list
-	ReasonRules        = "rule_version"        // the rule version is not known to this version
-	ReasonJSON         = "json"                // the text is not the JSON of an event
-	ReasonDetails      = "details"             // the details are not those of the kind
-	ReasonIdentifier   = "identifier"          // an identifier is malformed
-	ReasonDigest       = "digest"              // a digest is malformed or missing
-	ReasonTime         = "time"                // a time is malformed, missing or outside the years 1970 to 9999
-	ReasonStream       = "stream"              // the stream is malformed or of the wrong type for the kind
-	ReasonOrder        = "order"               // a list is unsorted, repeats an entry or is too long
-	ReasonSize         = "size"                // a size or count is out of bounds
-	ReasonText         = "text"                // a text is too long or holds characters it may not
-	ReasonCountry      = "country"             // a country or jurisdiction code is malformed
-	ReasonKeys         = "keys"                // a public key, recipient or proof of possession is malformed or does not fit the role
-	ReasonOrganization = "organization"        // the organization is missing, or given for an actor that has none
-	ReasonFieldMissing = "field_missing"       // a field that the kind demands is missing
-	ReasonFieldExcess  = "field_not_for_kind"  // a field is given that the kind does not have
-	ReasonNoteName     = "note_name"           // a note's name is malformed
-	ReasonNoteAudience = "note_audience"       // a note is addressed to an audience that the kind does not allow
-	ReasonNoteSize     = "note_size"           // a note's size is not a multiple of 512 bytes or too large
-	ReasonNoteMissing  = "note_missing"        // a note that the kind demands is missing
-	ReasonWindow       = "time_window"         // a period ends before it begins, or has already ended
-	ReasonClass        = "class"               // class, content, source and files of an item do not fit together
+	ReasonKind         = "kind"               // the kind of event is not known to this version
+	ReasonField        = "field"              // a field is not known to this version
+	ReasonCode         = "code"               // a code is not in its list
+	ReasonRules        = "rule_version"       // the rule version is not known to this version
+	ReasonJSON         = "json"               // the text is not the JSON of an event
+	ReasonDetails      = "details"            // the details are not those of the kind
+	ReasonIdentifier   = "identifier"         // an identifier is malformed
+	ReasonDigest       = "digest"             // a digest is malformed or missing
+	ReasonTime         = "time"               // a time is malformed, missing or outside the years 1970 to 9999
+	ReasonStream       = "stream"             // the stream is malformed or of the wrong type for the kind
+	ReasonOrder        = "order"              // a list is unsorted, repeats an entry or is too long
+	ReasonSize         = "size"               // a size or count is out of bounds
+	ReasonText         = "text"               // a text is too long or holds characters it may not
+	ReasonCountry      = "country"            // a country or jurisdiction code is malformed
+	ReasonKeys         = "keys"               // a public key, recipient or proof of possession is malformed or does not fit the role
+	ReasonOrganization = "organization"       // the organization is missing, or given for an actor that has none
+	ReasonFieldMissing = "field_missing"      // a field that the kind demands is missing
+	ReasonFieldExcess  = "field_not_for_kind" // a field is given that the kind does not have
+	ReasonNoteName     = "note_name"          // a note's name is malformed
+	ReasonNoteAudience = "note_audience"      // a note is addressed to an audience that the kind does not allow
+	ReasonNoteSize     = "note_size"          // a note's size is not a multiple of 512 bytes or too large
+	ReasonNoteMissing  = "note_missing"       // a note that the kind demands is missing
+	ReasonWindow       = "time_window"        // a period ends before it begins, or has already ended
+	ReasonClass        = "class"              // class, content, source and files of an item do not fit together
 
 	// The place of the event among others.
 
@@ -51,7 +50,7 @@ const (
 	ReasonSignerRole      = "signer_role"       // role or organization are not those the signer was enrolled with
 	ReasonOtherVaultKey   = "other_vault_key"   // the signer was enrolled as a vault, but is not the one that began the policy
 	ReasonRole            = "role"              // this role may not do this
-	ReasonDelegation      = "delegation"        // nobody has delegated this to the signer
+	ReasonDelegation      = "delegation"        // nobody has delegated this to the signer, or not any more
 	ReasonNotMember       = "not_member"        // the signer is not a member of the case, or no longer
 	ReasonRight           = "right"             // the member lacks the right
 	ReasonNotKeyholder    = "not_keyholder"     // the signer is not on the keyring of the case
@@ -75,6 +74,7 @@ const (
 
 	ReasonCase           = "case"            // the event names another case than its stream or basis belongs to
 	ReasonCaseClosed     = "case_closed"     // the case is closed
+	ReasonCaseOpen       = "case_open"       // the case is open
 	ReasonKeyholders     = "keyholders"      // a case needs at least two keyholders
 	ReasonKeyholderRole  = "keyholder_role"  // this role may not be a keyholder of the case
 	ReasonMemberRole     = "member_role"     // this role may not be a member of a case
@@ -93,7 +93,9 @@ const (
 	ReasonConsentExpired   = "consent_expired"   // the consent has ended, or has not begun
 	ReasonConsentAnswer    = "consent_answer"    // the consent does not say yes to this
 	ReasonConsentForm      = "consent_form"      // the form is not a consent form of this case, or not a new one
-	ReasonNotSubject       = "not_subject"       // the survivor is not the one whose consent this is
+	ReasonNotSubject       = "not_subject"       // the signer is not the subject of this consent, nor speaks for that one
+	ReasonWider            = "wider"             // a narrowing would allow what was not allowed, or takes nothing away
+	ReasonAdvocate         = "advocate"          // who is named is not an advocate, or not one of this consent
 	ReasonFrozen           = "frozen"            // the consent that keeps the item was withdrawn, narrowed or has ended
 
 	// Items.
@@ -112,7 +114,27 @@ const (
 	ReasonNotOpened      = "not_opened"      // the signer has not opened or redeemed the item
 	ReasonDamaged        = "damaged"         // the stored file was found to differ; it is not served
 	ReasonResult         = "result"          // the result contradicts the digest found
-	ReasonHold           = "hold"            // there is no such hold
+	ReasonHold           = "hold"            // there is no such hold, or its id is taken
+	ReasonPurpose        = "purpose"         // the purpose is not one for which this may be done
+	ReasonDerivative     = "derivative"      // this derivative is linked already
+	ReasonNotPhysical    = "not_physical"    // the item is not a physical one
+	ReasonTransit        = "in_transit"      // the item was handed over and has not been received yet
+	ReasonNoTransit      = "not_in_transit"  // the item was not handed over
+	ReasonEmergency      = "emergency"       // there is no such emergency opening
+
+	// Keeping and shredding (RULES §8).
+
+	ReasonHeld         = "held"          // a hold says that the item must be kept
+	ReasonHoldOver     = "hold_over"     // the hold was lifted, has lapsed or expired
+	ReasonHoldRunning  = "hold_running"  // the hold has neither lapsed nor expired
+	ReasonNotFrozen    = "not_frozen"    // the consents still keep the item
+	ReasonNotDue       = "not_due"       // the item must still be kept
+	ReasonBinned       = "binned"        // the item is in the bin
+	ReasonNotBinned    = "not_binned"    // the item is not in the bin
+	ReasonWaiting      = "waiting"       // the wait between proposal and shredding is not over
+	ReasonEnvelopeList = "envelope_list" // the envelopes named are not exactly those that exist
+	ReasonStores       = "stores"        // the stores or the horizon of their backups are not those of the vault
+	ReasonShredded     = "shredded"      // the item was shredded: nobody can open it any more
 
 	// Grants (RULES §7).
 

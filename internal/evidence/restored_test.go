@@ -1,6 +1,9 @@
 package evidence
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func (w *world) restoring() *Event {
 	return w.event("vault", PolicyOf(origin), VaultRestored, &VaultRestoredDetails{w.now.Add(-day), 7, 9})
@@ -71,4 +74,34 @@ func TestRestoredKeepsAProposal(t *testing.T) {
 	if s := w.facts.States[policy].(*PolicyState); s.Effective == 0 {
 		t.Error("the proposal was lost")
 	}
+}
+
+// RULES §3.7: what passes in a restored vault takes nothing from anybody that cannot be given again, and gives nothing new.
+func TestPassesWhileRestored(t *testing.T) {
+	want := []Kind{ActorSuspended, ActorRevoked, ConsentNarrowed, ConsentWithdrawn, ConsentDelegationEnded, ItemOpened, ItemVerified, ItemExported,
+		ItemEnvelopeRemoved, ItemBreakGlass, GrantRefused, GrantRevoked, GrantExpired, GrantRedeemed, GrantAcknowledged, VaultHeads, VaultConfirmed,
+		VaultRestored, VaultIncident}
+	for k, r := range rules {
+		if r.reads != slices.Contains(want, k) {
+			t.Errorf("%s passes: %v", k, r.reads)
+		}
+	}
+}
+
+// What was allowed before the backup was taken is judged by what is known after it: nothing is replayed.
+func TestRestoredShredsNothing(t *testing.T) {
+	w, id, g := newShared(t)
+	w.do(w.shredProposal(id, "custodian", CauseOrder))
+	w.do(w.restoring())
+	w.now = w.state(id).Bin.Ready
+	for _, e := range []*Event{
+		w.shredding(id, "custodian 2"), w.cancelling(id, "custodian 2"), w.placing(id, "custodian"), w.retaining(id, "custodian", "x", w.now),
+		w.approval(id, "custodian 2", g), w.amending(id, "clinician"), w.delegating("clinician", "advocate", "read"),
+		w.closing("custodian"), w.recovering("trustee", id),
+	} {
+		w.refuse(e, Held, ReasonRestored)
+	}
+	w.refuse(w.open(id, "custodian"), Held, ReasonBinned)
+	w.do(w.narrowing("clinician", noStorage))
+	w.withdraw()
 }

@@ -75,15 +75,43 @@ func TestConsentGiven(t *testing.T) {
 	t.Run("closed case", func(t *testing.T) {
 		w, e := base(t)
 		w.close()
+		w.again(e)
 		w.refuse(e, Conflict, ReasonCaseClosed)
 	})
 }
 
-// close does what case.closed will do once it is in service.
-func (w *world) close() {
-	c := *w.theCase()
-	c.Open = false
-	w.facts.States[CaseOf(w.cas)] = &c
+func (w *world) closing(by string) *Event {
+	return w.event(by, CaseOf(w.cas), CaseClosed, &CaseClosedDetails{"decided"})
+}
+
+func (w *world) close() { w.do(w.closing("custodian")) }
+
+func TestCaseClosedAndReopened(t *testing.T) {
+	check(t, func(t testing.TB) (*world, *Event) { w := newCase(t); return w, w.closing("custodian") },
+		refusal{"without the right", Forbidden, ReasonRight, by("custodian 2")},
+		refusal{"by an outsider", Forbidden, ReasonNotMember, by("outsider")},
+		refusal{"by a clinician", Forbidden, ReasonRole, by("clinician")},
+		refusal{"twice", Conflict, ReasonCaseClosed, after((*world).close)},
+	)
+	check(t, func(t testing.TB) (*world, *Event) {
+		w := newCase(t)
+		w.close()
+		return w, w.event("custodian", CaseOf(w.cas), CaseReopened, &CaseReopenedDetails{CauseNewFacts})
+	},
+		refusal{"without the right", Forbidden, ReasonRight, by("custodian 2")},
+		refusal{"by a clinician", Forbidden, ReasonRole, by("clinician")},
+		refusal{"twice", Conflict, ReasonCaseOpen, func(w *world, e *Event) {
+			first := *e
+			w.do(&first)
+			w.again(e)
+		}},
+	)
+	w := newConsented(t)
+	w.close()
+	w.refuse(w.deposit("clinician", Clinical), Conflict, ReasonCaseClosed)
+	w.withdraw() // what ends, ends in a closed case too
+	w.do(w.event("custodian", CaseOf(w.cas), CaseReopened, &CaseReopenedDetails{CauseNewFacts}))
+	w.do(w.deposit("clinician", Clinical, onOrder))
 }
 
 func TestConsentWithdrawn(t *testing.T) {
@@ -206,7 +234,7 @@ func TestItemDeposited(t *testing.T) {
 		refusal{"by a court", Forbidden, ReasonRole, by("court")},
 		refusal{"by an administrator", Forbidden, ReasonRole, by("administrator")},
 		refusal{"not at seq 0", Invalid, ReasonFirst, func(w *world, e *Event) { e.Stream.Seq, e.Stream.Prev = 1, w.unique() }},
-		refusal{"closed case", Conflict, ReasonCaseClosed, func(w *world, e *Event) { w.close() }},
+		refusal{"closed case", Conflict, ReasonCaseClosed, after((*world).close)},
 		refusal{"no consent", Invalid, ReasonConsentMissing, func(w *world, e *Event) { e.Consent = nil }},
 		refusal{"form on a consent", Invalid, ReasonConsentExcess, set(func(w *world, d *ItemDepositedDetails) { d.Class = ConsentForm })},
 		refusal{"consent nobody knows", Conflict, ReasonMissingBasis, func(w *world, e *Event) {
@@ -314,13 +342,26 @@ func TestItemDeposited(t *testing.T) {
 		w.do(e)
 		w.do(w.confirmation("custodian", "nurse"))
 		w.do(w.adding("custodian", "nurse", MayDeposit))
-		d := w.deposit("nurse", Clinical)
-		w.refuse(d, Forbidden, ReasonDocumentsOnly)
-		d.Object = &Object{Class: Original, Content: Clinical, Form: "clinical-record/1"}
-		w.refuse(d, Forbidden, ReasonDocumentsOnly)
-		d.Object.Form = factsForm
-		w.do(d)
-		w.do(w.deposit("nurse", Photograph))
+		for _, c := range []struct {
+			content Content
+			form    string
+			allowed bool
+		}{
+			{Clinical, "", false}, {Clinical, "clinical-record/1", false}, {Clinical, "acquisition/1", false}, {Clinical, "consent-form/1", false},
+			{Clinical, "identity/1", false}, {Clinical, "clinical-record-facts/2", false}, {Clinical, factsForm, true},
+			{Photograph, "", true}, {Photograph, "acquisition/1", true}, {Photograph, "consent-form/1", true}, {Photograph, "identity/1", true},
+			{Photograph, factsForm, true}, {Photograph, "clinical-record/1", false}, {Photograph, "other/1", false},
+		} {
+			d := w.deposit("nurse", c.content)
+			if c.form != "" {
+				d.Object = &Object{Class: Original, Content: c.content, Form: c.form}
+			}
+			if c.allowed {
+				w.do(d)
+			} else {
+				w.refuse(d, Forbidden, ReasonDocumentsOnly)
+			}
+		}
 	})
 }
 
@@ -766,7 +807,7 @@ func TestEnvelopeAdded(t *testing.T) {
 		refusal{"no such grant", NotFound, ReasonGrant, set(func(w *world, d *ItemEnvelopeAddedDetails) { d.Grant = NewID[GrantID]() })},
 		refusal{"no grant", Invalid, ReasonIdentifier, set(func(w *world, d *ItemEnvelopeAddedDetails) { d.Grant = "" })},
 		refusal{"unknown cause", Unknown, ReasonCode, set(func(w *world, d *ItemEnvelopeAddedDetails) { d.Cause = CauseLoss })},
-		refusal{"a survivor's copy", Unknown, ReasonNotInService, set(func(w *world, d *ItemEnvelopeAddedDetails) { d.Cause, d.Grant = CauseCopy, "" })},
+		refusal{"a copy for the court", Forbidden, ReasonNotSubject, set(func(w *world, d *ItemEnvelopeAddedDetails) { d.Cause, d.Grant = CauseCopy, "" })},
 		refusal{"no digest", Invalid, ReasonDigest, set(func(w *world, d *ItemEnvelopeAddedDetails) { d.Envelope.SHA256 = Hash{} })},
 		refusal{"rewrap for a court", Invalid, ReasonFingerprint, set(func(w *world, d *ItemEnvelopeAddedDetails) { d.Cause, d.Grant = CauseRewrap, "" })},
 		refusal{"expired", Gone, ReasonGrantOver, after(func(w *world) { w.now = w.now.Add(8 * day) })},

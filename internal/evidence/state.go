@@ -82,10 +82,15 @@ type ConsentState struct {
 	Until     Time      `json:"until"`
 	By        string    `json:"by"`
 	AskFirst  bool      `json:"ask_first"`
-	Subject   ActorID   `json:"subject,omitempty"` // the survivor who began this consent; only that one acts as its subject
+	Subject   ActorID   `json:"subject,omitempty"` // the survivor whose consent this is, if that one has keys of her own
+	Own       bool      `json:"own,omitempty"`     // the survivor began it: nobody else gives a further version
 	Form      ItemID    `json:"form"`
 	Forms     []ItemID  `json:"forms"` // of every version so far, sorted: a form serves once
 	Withdrawn Time      `json:"withdrawn,omitempty"`
+	Answered  Time      `json:"answered,omitempty"` // since when these answers hold
+	Guarded   bool      `json:"guarded,omitempty"`  // narrowed by subject or advocate: staff widen it only by two persons
+
+	Advocates []Delegation `json:"advocates,omitempty"` // sorted by advocate
 }
 
 // ItemState is an item and the grants on it.
@@ -94,6 +99,7 @@ type ItemState struct {
 	ID            ItemID        `json:"id"`
 	Case          CaseID        `json:"case"`
 	Depositor     ActorID       `json:"depositor"`
+	Deposited     Time          `json:"deposited,omitempty"`
 	ItemRecipient string        `json:"item_recipient"`
 	Class         Class         `json:"class"`
 	Content       Content       `json:"content"`
@@ -103,15 +109,30 @@ type ItemState struct {
 	Evidence      Evidence      `json:"evidence"`
 	Description   File          `json:"description"` // the newest version
 	Label         File          `json:"label"`
-	Envelopes     []EnvelopeRef `json:"envelopes"` // those that exist, sorted by recipient
-	Confirmed     bool          `json:"confirmed"` // a keyholder other than the depositor opened and verified it
+	Envelopes     []EnvelopeRef `json:"envelopes"`        // those that exist, sorted by recipient
+	Copies        []Hash        `json:"copies,omitempty"` // fingerprints of the subject's own copy, sorted: nobody takes it away
+	Confirmed     bool          `json:"confirmed"`        // a keyholder other than the depositor opened and verified it
 	Exhibit       int64         `json:"exhibit,omitempty"`
 	Sealed        bool          `json:"sealed"`
 	Root          ItemID        `json:"root,omitempty"` // the original a sealed item goes back to
 	Damaged       bool          `json:"damaged,omitempty"`
 	DamagedScope  string        `json:"damaged_scope,omitempty"` // of the verification that failed
+	Compared      Time          `json:"compared,omitempty"`      // when the vault itself last found the file as it was deposited
 	OpenedBy      []ActorID     `json:"opened_by,omitempty"`     // sorted
 	Grants        []GrantState  `json:"grants,omitempty"`        // in order of proposal
+	Derivatives   []ItemID      `json:"derivatives,omitempty"`   // linked by item.derived, sorted
+
+	Emergencies []EmergencyState `json:"emergencies,omitempty"` // in order
+	Transit     *TransitState    `json:"transit,omitempty"`     // of a physical item that was handed over
+	Keeper      ActorID          `json:"keeper,omitempty"`      // who has the physical item, if that is somebody with an account
+	KeeperClass Role             `json:"keeper_class,omitempty"`
+	SealBroken  bool             `json:"seal_broken,omitempty"` // some receiver found the seal broken
+
+	Retention []RetentionState `json:"retention,omitempty"` // sorted by category
+	Holds     []HoldState      `json:"holds,omitempty"`     // in order
+	Bin       *BinState        `json:"bin,omitempty"`
+	Shredded  Time             `json:"shredded,omitempty"`
+	ShredSeq  int64            `json:"shred_seq,omitempty"` // of item.shredded: what earlier events brought is erased
 }
 
 // GrantStatus is what has been decided; expiry binds by time, without an event.
@@ -132,7 +153,9 @@ type GrantState struct {
 	ProposedBy   ActorID     `json:"proposed_by"`
 	Organization OrgID       `json:"organization,omitempty"` // the proposer's
 	ApprovedBy   []ActorID   `json:"approved_by,omitempty"`
-	Custodian    ActorID     `json:"custodian,omitempty"` // the one of ApprovedBy who is the second person; others are subjects asked first
+	Custodian    ActorID     `json:"custodian,omitempty"` // the one of ApprovedBy who is the second person; others speak for subjects
+	Agreed       []ConsentID `json:"agreed,omitempty"`    // consents whose subject agreed, in person or by an advocate, sorted
+	Hold         HoldID      `json:"hold,omitempty"`      // the confirmed hold it stands on where consent has ended
 	Redeemed     []Hash      `json:"redeemed,omitempty"`  // leaf hashes
 	Acknowledged bool        `json:"acknowledged,omitempty"`
 	Unequal      bool        `json:"unequal,omitempty"` // the newest acknowledgement found other bytes: an alarm
@@ -156,6 +179,14 @@ type PolicyState struct {
 	ProposedOrg  OrgID                   `json:"proposed_organization,omitempty"`
 	Effective    Time                    `json:"effective,omitempty"` // when a confirmed proposal takes effect; set by vault.confirmed
 	Restored     Hash                    `json:"restored,omitzero"`   // the vault.restored that waits for its confirmation
+	Recovering   *RecoveryState          `json:"recovering,omitempty"`
+}
+
+// RecoveryState is the use of the recovery key that one trustee has stated and a second one has not yet.
+type RecoveryState struct {
+	By           ActorID               `json:"by"`
+	Organization OrgID                 `json:"organization,omitempty"`
+	Stated       VaultRecoveredDetails `json:"stated"`
 }
 
 // HeadsState is the newest publication of the heads map.

@@ -395,14 +395,18 @@ var consentedWorld = sync.OnceValue(func() *world {
 	return w
 })
 
-func (w *world) depositForm() ItemID {
+func (w *world) depositForm() ItemID { return w.formBy("clinician") }
+
+func (w *world) formBy(name string) ItemID {
 	w.t.Helper()
-	e := w.deposit("clinician", Testimony)
-	e.Consent = nil
-	e.Details.(*ItemDepositedDetails).Class = ConsentForm
-	w.finish(e)
+	e := w.aForm(name)
 	w.do(e)
 	return ItemID(e.Stream.ID)
+}
+
+// aForm is the deposit of a consent form.
+func (w *world) aForm(by string) *Event {
+	return w.deposit(by, Testimony, func(e *Event) { e.Details.(*ItemDepositedDetails).Class, e.Consent = ConsentForm, nil })
 }
 
 // giving is the next version of the consent.
@@ -430,8 +434,13 @@ func (w *world) withdraw() {
 	w.do(w.event("custodian 3", ConsentOf(w.con), ConsentWithdrawn, &ConsentWithdrawnDetails{"1234-5678"}))
 }
 
-func (w *world) ref() ConsentRef {
-	return ConsentRef{w.con, w.facts.States[ConsentOf(w.con)].(*ConsentState).Version}
+func (w *world) consent() *ConsentState { return w.facts.States[ConsentOf(w.con)].(*ConsentState) }
+
+func (w *world) ref() ConsentRef { return ConsentRef{w.con, w.consent().Version} }
+
+// noted adds a note.
+func noted(name string, to Audience) func(*Event) {
+	return func(e *Event) { e.Notes = []Note{{name, to, SHA256([]byte(name)), 512}} }
 }
 
 // envelopes are for the keyring of the case and recovery.
@@ -446,19 +455,20 @@ func (w *world) envelopes() []EnvelopeRef {
 }
 
 // deposit is a new original on the consent.
-func (w *world) deposit(by string, content Content) *Event {
+func (w *world) deposit(by string, content Content, set ...func(*Event)) *Event {
 	d := &ItemDepositedDetails{ItemRecipient: fakeRecipient(w.unique()), Class: Original, Content: content, Basis: ByConsent,
 		Evidence: Evidence{w.unique(), 1000, w.unique()}, Description: File{w.unique(), 4500}, Label: File{w.unique(), 900}, Envelopes: w.envelopes()}
 	if content == IdentityContent {
 		d.Class = Identity
 	}
-	return w.event(by, ItemOf(made[ItemID](w)), ItemDeposited, d, func(e *Event) {
+	onConsent := func(e *Event) {
 		if w.con != "" {
 			if s, ok := w.facts.States[ConsentOf(w.con)].(*ConsentState); ok {
 				e.Consent = []ConsentRef{{w.con, s.Version}}
 			}
 		}
-	})
+	}
+	return w.event(by, ItemOf(made[ItemID](w)), ItemDeposited, d, append([]func(*Event){onConsent}, set...)...)
 }
 
 // onOrder turns a deposit into one on a court order.
@@ -472,11 +482,7 @@ func onOrder(e *Event) {
 // item deposits an original and returns it.
 func (w *world) item(by string, content Content, set ...func(*Event)) ItemID {
 	w.t.Helper()
-	e := w.deposit(by, content)
-	for _, f := range set {
-		f(e)
-	}
-	w.finish(e)
+	e := w.deposit(by, content, set...)
 	w.do(e)
 	return ItemID(e.Stream.ID)
 }

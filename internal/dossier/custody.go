@@ -1,0 +1,179 @@
+package dossier
+
+import (
+	_ "embed"
+	"encoding/csv"
+	"fmt"
+	"html/template"
+	"io"
+	"strconv"
+	"strings"
+
+	"strongroom.example/strongroom/internal/evidence"
+)
+
+// Custody is a report of who did what with items, for print and for tables (RULES §10): of one item, or of one person over several. It is
+// made of a history without findings, so each row was verified: signature, entry, place in its stream, and the law.
+type Custody struct {
+	Vault string
+	By    evidence.ActorID // whose acts these are alone, or ""
+	AsOf  evidence.Time    // up to when nothing is missing
+	Items []CustodyItem
+}
+
+// CustodyItem is an item with its rows. Digest and size are those of the encrypted file.
+type CustodyItem struct {
+	*evidence.ItemState
+	Steps int64 // all, those of others too
+	Rows  []CustodyRow
+}
+
+// Kind is what the item is, in words.
+func (i CustodyItem) Kind() string {
+	return strings.ReplaceAll(string(i.Class), "_", " ") + ", " + string(i.Content)
+}
+
+// Steps counts the rows.
+func (c Custody) Steps() (n int) {
+	for _, i := range c.Items {
+		n += len(i.Rows)
+	}
+	return n
+}
+
+// CustodyRow is one step.
+type CustodyRow struct {
+	*evidence.Event
+	Item    evidence.ItemID
+	Exhibit int64 // 0 while it is not sealed
+	Step    int64 // from 1
+	Leaf    evidence.Hash
+	Entry   int64 // index in the log
+	What    string
+	Why     string // why it was allowed, of what released something
+}
+
+// CustodyOf reports on items; with an actor only on what that one signed. asOf is the time of the look.
+func (h *History) CustodyOf(actor evidence.ActorID, asOf evidence.Time, items ...evidence.ItemID) (Custody, error) {
+	report := Custody{Vault: h.trust.Vault(), By: actor, AsOf: asOf}
+	for _, id := range items {
+		s := evidence.ItemOf(id)
+		state, ok := h.State(s).(*evidence.ItemState)
+		if !ok {
+			return report, evidence.Refuse(evidence.NotFound, ReasonItemUnknown)
+		}
+		item := CustodyItem{ItemState: state, Steps: h.Len(s)}
+		exhibit := int64(0)
+		for seq := range h.Len(s) {
+			e, err := h.Event(s, seq)
+			if err != nil {
+				return report, err
+			}
+			if d, ok := e.Details.(*evidence.ItemSealedDetails); ok {
+				exhibit = d.Exhibit
+			}
+			if actor != "" && e.Actor.ID != actor {
+				continue
+			}
+			leaf, index := h.Leaf(s, seq)
+			item.Rows = append(item.Rows, CustodyRow{e, id, exhibit, seq + 1, leaf, index, what(e), h.Why(s, seq)})
+		}
+		report.Items = append(report.Items, item)
+	}
+	return report, nil
+}
+
+// The plain fields of a row, as text. What a row has no such field for is "".
+
+func (r CustodyRow) Signed() string { return moment(r.Time) }
+
+func (r CustodyRow) Who() string {
+	who := string(r.Actor.ID) + ", " + string(r.Actor.Role)
+	if r.Actor.OnBehalfOf != "" {
+		who += ", for " + string(r.Actor.OnBehalfOf)
+	}
+	return who
+}
+
+func (r CustodyRow) Ground() string {
+	if r.Authority == nil {
+		return ""
+	}
+	ground := strings.ReplaceAll(string(r.Authority.Basis), "_", " ")
+	if r.Authority.Hold != "" {
+		ground += ", hold " + string(r.Authority.Hold)
+	}
+	if r.Authority.Grant != "" {
+		ground += ", share " + string(r.Authority.Grant)
+	}
+	return ground
+}
+
+func (r CustodyRow) Consents() string {
+	list := make([]string, len(r.Consent))
+	for i, c := range r.Consent {
+		list[i] = fmt.Sprintf("%s version %d", c.ID, c.Version)
+	}
+	return strings.Join(list, ", ")
+}
+
+func (r CustodyRow) Outcome() string {
+	if r.Result == nil {
+		return ""
+	}
+	return strings.TrimSuffix(string(r.Result.Outcome)+", "+r.Result.Code, ", ")
+}
+
+func (r CustodyRow) Other() string {
+	if r.Counterparty == nil {
+		return ""
+	}
+	return strings.Trim(string(r.Counterparty.Actor)+", "+string(r.Counterparty.Class), ", ")
+}
+
+// proof says what was checked of every row.
+const proof = "signature, entry, order and rules checked"
+
+// clocks says what the times are.
+const clocks = "Times are those of the signers' devices, at most two minutes from the vault's clock when they were accepted; no independent clock was asked."
+
+//go:embed assets/custody.en.html
+var custodyText string
+
+var custodyPage = template.Must(template.New("custody").Funcs(template.FuncMap{"date": moment, "plain": func(code evidence.Purpose) string { return strings.ReplaceAll(string(code), "_", " ") }}).Parse(custodyText))
+
+// WriteHTML writes one page that needs no network, for the screen and for paper.
+func (c Custody) WriteHTML(w io.Writer) error {
+	return custodyPage.Execute(w, struct {
+		Custody
+		Proof, Clocks string
+		Limits        []string
+	}{c, proof, clocks, limits})
+}
+
+var custodyColumns = []string{"item", "exhibit", "step", "kind", "what", "actor", "role", "organization", "on_behalf_of", "signed_at", "purpose", "authority",
+	"consent", "result", "counterparty", "change", "entry", "event", "proof", "why_allowed"}
+
+// WriteCSV writes a row for each step, the first one with the names of the columns (RFC 4180).
+func (c Custody) WriteCSV(w io.Writer) error {
+	out := csv.NewWriter(w)
+	out.UseCRLF = true
+	rows := [][]string{custodyColumns}
+	for _, i := range c.Items {
+		for _, r := range i.Rows {
+			rows = append(rows, r.cells())
+		}
+	}
+	return out.WriteAll(rows)
+}
+
+// cells are in the order of custodyColumns.
+func (r CustodyRow) cells() []string {
+	exhibit := ""
+	if r.Exhibit > 0 {
+		exhibit = strconv.FormatInt(r.Exhibit, 10)
+	}
+	return []string{string(r.Item), exhibit, strconv.FormatInt(r.Step, 10), string(r.Kind), r.What, string(r.Actor.ID), string(r.Actor.Role),
+		string(r.Actor.Organization), string(r.Actor.OnBehalfOf), r.Time.String(), string(r.Purpose), r.Ground(), r.Consents(), r.Outcome(), r.Other(),
+		string(r.Change), strconv.FormatInt(r.Entry, 10), r.Leaf.String(), proof, r.Why}
+}

@@ -62,6 +62,10 @@ var table = map[Action][]evidence.Role{
 	"getLabelKey":  members,
 	"listGrants":   recipients,
 
+	"listOwnConsents": {evidence.Survivor, evidence.Advocate},
+	"listOwnItems":    {evidence.Survivor, evidence.Advocate},
+	"listAllItems":    {evidence.Auditor},
+
 	"createUpload": members,
 	"getUpload":    members,
 	"appendUpload": members,

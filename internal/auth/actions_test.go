@@ -37,6 +37,9 @@ listItems           .  x   x   x   .   .   .   .   x   x   .   x   .   .
 listConsents        .  x   x   x   .   .   .   .   x   x   .   x   .   .
 getLabelKey         .  x   x   x   .   .   .   .   x   x   .   x   .   .
 listGrants          .  .   .   .   x   x   x   x   .   .   .   .   .   .
+listOwnConsents     .  .   .   .   .   .   .   .   x   x   .   .   .   .
+listOwnItems        .  .   .   .   .   .   .   .   x   x   .   .   .   .
+listAllItems        .  .   .   .   .   .   .   .   .   .   .   x   .   .
 createUpload        .  x   x   x   .   .   .   .   x   x   .   x   .   .
 getUpload           .  x   x   x   .   .   .   .   x   x   .   x   .   .
 appendUpload        .  x   x   x   .   .   .   .   x   x   .   x   .   .

@@ -113,7 +113,65 @@ func item(listed vault.Listed) wire.Item {
 		ID: string(i.ID), Case: string(i.Case), Depositor: string(i.Depositor), Class: wire.Class(i.Class), Content: wire.Content(i.Content),
 		Basis: wire.Basis(i.Basis), Size: i.Evidence.Size, Label: listed.Label, Confirmed: i.Confirmed, Sealed: i.Sealed, Exhibit: i.Exhibit,
 		Damaged: i.Damaged, Consents: each(i.Consent, code[string]), Length: i.Last.Seq + 1,
+		Held: listed.Held, ShredFrom: shredFrom(i), Shredded: moment(i.Shredded), InTransit: i.Transit != nil, ReviewDue: reviewDue(i),
 	}
+}
+
+// shredFrom is from when an item in the bin can be shredded.
+func shredFrom(i *evidence.ItemState) string {
+	if i.Bin == nil {
+		return ""
+	}
+	return i.Bin.Ready.String()
+}
+
+// reviewDue is by when the first emergency opening that waits for it must be reviewed.
+func reviewDue(i *evidence.ItemState) string {
+	for _, m := range i.Emergencies {
+		if m.ReviewedBy == "" {
+			return m.Due.String()
+		}
+	}
+	return ""
+}
+
+func (l lists) ListAllItems(ctx context.Context, r ListAllItemsRequestObject) (ListAllItemsResponseObject, error) {
+	n := limit(r.Params.Limit)
+	page, err := l.vault.AllItems(ctx, cursor[evidence.ItemID](r.Params.Cursor), n)
+	if err != nil {
+		return nil, err
+	}
+	return ListAllItems200JSONResponse{
+		Items: each(page, item), Next: next(page, n, func(i vault.Listed) evidence.ItemID { return i.Item.ID }),
+	}, nil
+}
+
+func (l lists) ListOwnItems(ctx context.Context, r ListOwnItemsRequestObject) (ListOwnItemsResponseObject, error) {
+	n := limit(r.Params.Limit)
+	page, err := l.vault.Governed(ctx, callerOf(ctx), evidence.ConsentID(r.Consent), cursor[evidence.ItemID](r.Params.Cursor), n)
+	if err != nil {
+		return nil, err
+	}
+	return ListOwnItems200JSONResponse{
+		Items: each(page, item), Next: next(page, n, func(i vault.Listed) evidence.ItemID { return i.Item.ID }),
+	}, nil
+}
+
+func (l lists) ListOwnConsents(ctx context.Context, _ ListOwnConsentsRequestObject) (ListOwnConsentsResponseObject, error) {
+	by := callerOf(ctx)
+	all, err := l.vault.SpokenFor(ctx, by)
+	if err != nil {
+		return nil, err
+	}
+	return ListOwnConsents200JSONResponse{Consents: each(all, func(c *evidence.ConsentState) wire.OwnConsent {
+		own := wire.OwnConsent{Consent: consent(c), As: wire.OwnConsentAsSubject}
+		for _, d := range c.Advocates {
+			if d.Advocate == by.Actor {
+				own.As, own.Rights, own.Until = wire.OwnConsentAsAdvocate, each(d.Rights, code[wire.OwnConsentRights]), d.Until.String()
+			}
+		}
+		return own
+	})}, nil
 }
 
 func (l lists) ListConsents(ctx context.Context, r ListConsentsRequestObject) (ListConsentsResponseObject, error) {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"go/token"
 	"strconv"
 	"testing"
+	"unicode/utf8"
 
 	"strongroom.example/strongroom/internal/evidence"
 )
@@ -86,17 +88,58 @@ func TestProblemsHideCauses(t *testing.T) {
 	same(evidence.Refuse(evidence.Conflict, "position"), fmt.Errorf("wrapped: %w", evidence.Refuse(evidence.Conflict, "position")))
 }
 
+// shape counts the members of a text in JSON and how deep it nests, by its marks alone.
+func shape(b []byte) (members, deepest int) {
+	depth, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == ':':
+			members++
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return members, deepest
+}
+
+// kept counts the members that a decoder has kept.
+func kept(v any) (n int) {
+	switch v := v.(type) {
+	case map[string]any:
+		n = len(v)
+		for _, one := range v {
+			n += kept(one)
+		}
+	case []any:
+		for _, one := range v {
+			n += kept(one)
+		}
+	}
+	return n
+}
+
+// FuzzCheckJSON: what is let through is exactly the JSON of which a decoder keeps everything.
 func FuzzCheckJSON(f *testing.F) {
-	for _, s := range []string{`{}`, `[]`, `"a"`, `1`, `{"a":1,"a":2}`, `{"a":{"a":1},"b":[{"a":1},{"a":2}]}`, `{} x`, `[`, "\xff", `{"a":"\u0061","\u0061":1}`} {
+	for _, s := range []string{`{}`, `[]`, `"a"`, `1`, `{"a":1,"a":2}`, `{"a":{"a":1},"b":[{"a":1},{"a":2}]}`, `{} x`, `[`, "\xff", `{"a":"\u0061","\u0061":1}`,
+		`{"a:":"\"{:","b":[{},{"c":{}}]}`, "[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]", "[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]", `{"\ud800":1,"\ud801":2}`, "1e999"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if checkJSON(b) != "" {
-			return
-		}
 		var v any
-		if err := json.Unmarshal(b, &v); err != nil { // it refuses trailing data
-			t.Fatalf("let through %q: %v", b, err)
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.UseNumber()
+		whole := json.Valid(b) && utf8.Valid(b) && d.Decode(&v) == nil // Valid refuses trailing data
+		members, depth := shape(b)
+		if want := whole && depth <= maxDepth && members == kept(v); want != (checkJSON(b) == "") {
+			t.Fatalf("%q: %q, of %d members %d are kept, depth %d", b, checkJSON(b), members, kept(v), depth)
 		}
 	})
 }

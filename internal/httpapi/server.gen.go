@@ -28,6 +28,9 @@ type ServerInterface interface {
 	// ListActors The directory.
 	// (GET /v1/actors)
 	ListActors(c *gin.Context, params ListActorsParams)
+	// ListAllItems Every item of the vault, without labels, to auditors.
+	// (GET /v1/audit/items)
+	ListAllItems(c *gin.Context, params ListAllItemsParams)
 	// ListCases The caller's cases.
 	// (GET /v1/cases)
 	ListCases(c *gin.Context, params ListCasesParams)
@@ -82,6 +85,12 @@ type ServerInterface interface {
 	// GetInclusion Proof that a leaf is in the tree of that size (RFC 6962).
 	// (GET /v1/log/inclusion)
 	GetInclusion(c *gin.Context, params GetInclusionParams)
+	// ListOwnConsents The consents for which the caller speaks now, as the person concerned or as her advocate.
+	// (GET /v1/own/consents)
+	ListOwnConsents(c *gin.Context)
+	// ListOwnItems What a consent governs, and its form, to who speaks for the person concerned and may read.
+	// (GET /v1/own/consents/{consent}/items)
+	ListOwnItems(c *gin.Context, consent ConsentID, params ListOwnItemsParams)
 	// SignOut End this session.
 	// (DELETE /v1/session)
 	SignOut(c *gin.Context)
@@ -170,6 +179,41 @@ func (siw *ServerInterfaceWrapper) ListActors(c *gin.Context) {
 	}
 
 	siw.Handler.ListActors(c, params)
+}
+
+// ListAllItems operation middleware
+func (siw *ServerInterfaceWrapper) ListAllItems(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAllItemsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAllItems(c, params)
 }
 
 // ListCases operation middleware
@@ -693,6 +737,63 @@ func (siw *ServerInterfaceWrapper) GetInclusion(c *gin.Context) {
 	siw.Handler.GetInclusion(c, params)
 }
 
+// ListOwnConsents operation middleware
+func (siw *ServerInterfaceWrapper) ListOwnConsents(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOwnConsents(c)
+}
+
+// ListOwnItems operation middleware
+func (siw *ServerInterfaceWrapper) ListOwnItems(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "consent" -------------
+	var consent ConsentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "consent", c.Param("consent"), &consent, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter consent: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOwnItemsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOwnItems(c, consent, params)
+}
+
 // SignOut operation middleware
 func (siw *ServerInterfaceWrapper) SignOut(c *gin.Context) {
 
@@ -864,6 +965,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/cases/:case/items", wrapper.ListItems)
 	router.GET(options.BaseURL+"/v1/cases/:case/consents", wrapper.ListConsents)
 	router.GET(options.BaseURL+"/v1/cases/:case/label-key", wrapper.GetLabelKey)
+	router.GET(options.BaseURL+"/v1/own/consents", wrapper.ListOwnConsents)
+	router.GET(options.BaseURL+"/v1/own/consents/:consent/items", wrapper.ListOwnItems)
+	router.GET(options.BaseURL+"/v1/audit/items", wrapper.ListAllItems)
 	router.GET(options.BaseURL+"/v1/grants", wrapper.ListGrants)
 }
 
@@ -984,6 +1088,45 @@ type ListActorsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListActorsdefaultApplicationProblemPlusJSONResponse) VisitListActorsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllItemsRequestObject struct {
+	Params ListAllItemsParams
+}
+
+type ListAllItemsResponseObject interface {
+	VisitListAllItemsResponse(w http.ResponseWriter) error
+}
+
+type ListAllItems200JSONResponse ItemList
+
+func (response ListAllItems200JSONResponse) VisitListAllItemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllItemsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAllItemsdefaultApplicationProblemPlusJSONResponse) VisitListAllItemsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -1853,6 +1996,84 @@ func (response GetInclusiondefaultApplicationProblemPlusJSONResponse) VisitGetIn
 	return err
 }
 
+type ListOwnConsentsRequestObject struct {
+}
+
+type ListOwnConsentsResponseObject interface {
+	VisitListOwnConsentsResponse(w http.ResponseWriter) error
+}
+
+type ListOwnConsents200JSONResponse OwnConsentList
+
+func (response ListOwnConsents200JSONResponse) VisitListOwnConsentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnConsentsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOwnConsentsdefaultApplicationProblemPlusJSONResponse) VisitListOwnConsentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnItemsRequestObject struct {
+	Consent ConsentID `json:"consent"`
+	Params  ListOwnItemsParams
+}
+
+type ListOwnItemsResponseObject interface {
+	VisitListOwnItemsResponse(w http.ResponseWriter) error
+}
+
+type ListOwnItems200JSONResponse ItemList
+
+func (response ListOwnItems200JSONResponse) VisitListOwnItemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnItemsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOwnItemsdefaultApplicationProblemPlusJSONResponse) VisitListOwnItemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SignOutRequestObject struct {
 }
 
@@ -2124,6 +2345,9 @@ type StrictServerInterface interface {
 	// ListActors The directory.
 	// (GET /v1/actors)
 	ListActors(ctx context.Context, request ListActorsRequestObject) (ListActorsResponseObject, error)
+	// ListAllItems Every item of the vault, without labels, to auditors.
+	// (GET /v1/audit/items)
+	ListAllItems(ctx context.Context, request ListAllItemsRequestObject) (ListAllItemsResponseObject, error)
 	// ListCases The caller's cases.
 	// (GET /v1/cases)
 	ListCases(ctx context.Context, request ListCasesRequestObject) (ListCasesResponseObject, error)
@@ -2178,6 +2402,12 @@ type StrictServerInterface interface {
 	// GetInclusion Proof that a leaf is in the tree of that size (RFC 6962).
 	// (GET /v1/log/inclusion)
 	GetInclusion(ctx context.Context, request GetInclusionRequestObject) (GetInclusionResponseObject, error)
+	// ListOwnConsents The consents for which the caller speaks now, as the person concerned or as her advocate.
+	// (GET /v1/own/consents)
+	ListOwnConsents(ctx context.Context, request ListOwnConsentsRequestObject) (ListOwnConsentsResponseObject, error)
+	// ListOwnItems What a consent governs, and its form, to who speaks for the person concerned and may read.
+	// (GET /v1/own/consents/{consent}/items)
+	ListOwnItems(ctx context.Context, request ListOwnItemsRequestObject) (ListOwnItemsResponseObject, error)
 	// SignOut End this session.
 	// (DELETE /v1/session)
 	SignOut(ctx context.Context, request SignOutRequestObject) (SignOutResponseObject, error)
@@ -2322,6 +2552,32 @@ func (sh *strictHandler) ListActors(ctx *gin.Context, params ListActorsParams) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListActorsResponseObject); ok {
 		if err := validResponse.VisitListActorsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAllItems operation middleware
+func (sh *strictHandler) ListAllItems(ctx *gin.Context, params ListAllItemsParams) {
+	var request ListAllItemsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAllItems(ctx, request.(ListAllItemsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAllItems")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAllItemsResponseObject); ok {
+		if err := validResponse.VisitListAllItemsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -2873,6 +3129,57 @@ func (sh *strictHandler) GetInclusion(ctx *gin.Context, params GetInclusionParam
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetInclusionResponseObject); ok {
 		if err := validResponse.VisitGetInclusionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOwnConsents operation middleware
+func (sh *strictHandler) ListOwnConsents(ctx *gin.Context) {
+	var request ListOwnConsentsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOwnConsents(ctx, request.(ListOwnConsentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOwnConsents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOwnConsentsResponseObject); ok {
+		if err := validResponse.VisitListOwnConsentsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOwnItems operation middleware
+func (sh *strictHandler) ListOwnItems(ctx *gin.Context, consent ConsentID, params ListOwnItemsParams) {
+	var request ListOwnItemsRequestObject
+
+	request.Consent = consent
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOwnItems(ctx, request.(ListOwnItemsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOwnItems")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOwnItemsResponseObject); ok {
+		if err := validResponse.VisitListOwnItemsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -98,6 +98,12 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+func (l *logBuffer) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
+}
+
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)

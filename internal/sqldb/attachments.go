@@ -101,6 +101,17 @@ func (d *DB) Destroy(ctx context.Context, s evidence.Stream, kind ledger.Attachm
 	})
 }
 
+// DestroyBefore implements vault.Records, as Destroy does.
+func (d *DB) DestroyBefore(ctx context.Context, s evidence.Stream, seq int64) error {
+	return d.submit(ctx, func(ctx context.Context, t *tx) error {
+		t.erased = true
+		_, err := t.exec(ctx, `
+			update attachments set body = null where body is not null
+			and ord in (select ord from events where stream_type = $1 and stream_id = $2 and seq <= $3)`, s.Type, s.ID, seq)
+		return err
+	})
+}
+
 // Attachments returns every attachment in order of commit, from the one after the number given, with the bytes that still exist.
 func (d *DB) Attachments(ctx context.Context, after int64, limit int) ([]StoredAttachment, error) {
 	return list(ctx, d.read, scanAttachment, selectAttachment+` where a.id > $1 order by a.id limit $2`, after, max(limit, 0))

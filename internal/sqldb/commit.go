@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 
+	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/heads"
 	"strongroom.example/strongroom/internal/ledger"
@@ -140,18 +142,22 @@ func (t *tx) insertEvent(ctx context.Context, pae evidence.Hash, e *ledger.Entry
 	for _, h := range e.Stands {
 		stands = append(stands, h[:]...)
 	}
-	order, err := list(ctx, t, scanTo[int64], `
+	if t.last < 0 {
+		newest, err := list(ctx, t, scanTo[int64], `select coalesce(max(ord), 0) from events`)
+		if err != nil {
+			return err
+		}
+		t.last = newest[0]
+	}
+	e.Order = t.last + 1
+	err := t.must(ctx, evidence.Refuse(evidence.Conflict, "position"), `
 		insert into events (ord, stream_type, stream_id, seq, kind, leaf_hash, pae_digest, stands, leaf, dsse)
-		values ((select coalesce(max(ord), 0) + 1 from events), $1, $2, $3, $4, $5, $6, $7, $8, $9)
-		on conflict do nothing returning ord`,
-		e.Stream.Type, e.Stream.ID, e.Seq, e.Kind, e.LeafHash[:], pae[:], stands, e.Leaf.Value, e.Leaf.Extra)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing`,
+		e.Order, e.Stream.Type, e.Stream.ID, e.Seq, e.Kind, e.LeafHash[:], pae[:], stands, e.Leaf.Value, e.Leaf.Extra)
 	if err != nil {
 		return err
 	}
-	if len(order) == 0 {
-		return evidence.Refuse(evidence.Conflict, "position")
-	}
-	e.Order = order[0]
+	t.last = e.Order
 	_, err = t.exec(ctx, `insert into pending (ord) values ($1)`, e.Order)
 	return err
 }
@@ -173,7 +179,7 @@ func (t *tx) putState(ctx context.Context, s evidence.Stream, state evidence.Sta
 		t.changed = make(map[evidence.Stream]evidence.State)
 	}
 	t.changed[s] = read
-	t.decoded.keep(s, text, read)
+	t.decoded.keep(s, decodedState{text, read})
 	return nil
 }
 
@@ -185,7 +191,10 @@ func encodeState(s evidence.Stream, state evidence.State) (text []byte, read evi
 	if read, err = decodeState(s.Type, text); err != nil {
 		return nil, nil, err
 	}
-	again, err := json.Marshal(read)
+	if reflect.DeepEqual(read, state) {
+		return text, read, nil
+	}
+	again, err := json.Marshal(read) // an empty list may be read as none, and is written the same
 	if err != nil {
 		return nil, nil, err
 	}
@@ -197,7 +206,10 @@ func encodeState(s evidence.Stream, state evidence.State) (text []byte, read evi
 
 func decodeState(t evidence.StreamType, text []byte) (evidence.State, error) {
 	state, err := evidence.NewState(t)
-	if err == nil {
+	if err != nil || custody.Declared(text, state) {
+		return state, err
+	}
+	if state, err = evidence.NewState(t); err == nil {
 		err = json.Unmarshal(text, state)
 	}
 	return state, err

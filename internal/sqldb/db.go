@@ -5,12 +5,12 @@
 // law. It never changes or removes an accepted event, a receipt or a checkpoint, never lets two events share a place in a stream, never
 // reads a clock, and never logs.
 //
-// There is one text of SQL for every engine: $n numbered in order of first appearance, ON CONFLICT and RETURNING, no now(), no JSON
+// There is one text of SQL for every engine: $n numbered in order of first appearance, ON CONFLICT, no now(), no JSON
 // operators, no arrays. Uniqueness is stated with ON CONFLICT DO NOTHING and answered by the count of rows, one statement for each
 // thing that must be unique, so that no error text is ever read. What engines do differently is in dialect.go and in migrations.
 //
-// Every write is a job of one writer. It collects the jobs that wait, runs each under its own savepoint in one transaction, commits
-// once and then answers them all: a commit is durable when its caller hears of it, and one fsync serves many.
+// Every write is a job of one writer. It collects the jobs that wait, runs them in one transaction, commits once and then answers them all:
+// a commit is durable when its caller hears of it, and one fsync serves many. Of a job that is refused nothing stays.
 package sqldb
 
 import (
@@ -42,6 +42,7 @@ type DB struct {
 	read    handle
 	writer  *writer
 	decoded *decoded
+	keys    memory[evidence.Hash, key] // of the directory
 }
 
 var (
@@ -135,7 +136,7 @@ func start(ctx context.Context, write, read handle) (*DB, error) {
 		read.db.Close()
 		return nil, err
 	}
-	known := &decoded{states: make(map[evidence.Stream]decodedState)}
+	known := new(decoded)
 	return &DB{dialect: write.dialect, write: write, read: read, writer: startWriter(write, known), decoded: known}, nil
 }
 

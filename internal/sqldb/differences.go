@@ -31,6 +31,9 @@ var projections = []projection{
 	{"consents", "case_id, id", "case_id", "'consent', id", ""},
 	{"items", "case_id, id, recipient", "case_id", "'item', id", ""},
 	{"exhibits", "case_id, number, item", "cast(number as text)", "'item', item", ""},
+	{"moments", "stream_type, stream_id, at", "at", "stream_type, stream_id", ""},
+	{"forms", "item, consent", "item", "'consent', consent", ""},
+	{"speakers", "actor, consent, case_id", "actor", "'consent', consent", ""},
 	{"grants", "id, item, case_id, recipient, status, activated, expires", "id", "'item', item", "state"},
 }
 

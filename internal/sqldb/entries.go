@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
@@ -84,20 +83,19 @@ func (d *DB) Include(ctx context.Context, size int64, checkpoint []byte, include
 		if err := t.insertCheckpoint(ctx, size, checkpoint); err != nil {
 			return err
 		}
-		var orders []int64
 		for _, in := range included {
-			order, err := t.include(ctx, in)
-			if err != nil {
+			if err := t.include(ctx, in); err != nil {
 				return err
 			}
-			orders = append(orders, order)
 		}
-		if len(orders) == 0 {
+		if len(included) == 0 {
 			return nil
 		}
-		_, err := t.exec(ctx, `
-			delete from pending where ord >= $1 and ord <= $2 and exists (select 1 from inclusions i where i.ord = pending.ord)`,
-			slices.Min(orders), slices.Max(orders))
+		first, last := included[0].Index, included[0].Index
+		for _, in := range included {
+			first, last = min(first, in.Index), max(last, in.Index)
+		}
+		_, err := t.exec(ctx, `delete from pending where ord in (select ord from inclusions where idx >= $1 and idx <= $2)`, first, last)
 		return err
 	})
 }
@@ -121,25 +119,26 @@ func (t *tx) insertCheckpoint(ctx context.Context, size int64, signed []byte) er
 	return err
 }
 
-// include stores where one event is, and returns the event's order.
-func (t *tx) include(ctx context.Context, in ledger.Inclusion) (order int64, err error) {
-	done, err := list(ctx, t, scanTo[int64], `
+// include stores where one event is.
+func (t *tx) include(ctx context.Context, in ledger.Inclusion) error {
+	done, err := t.exec(ctx, `
 		insert into inclusions (idx, receipt, ord) select $1, $2, e.ord from events e where e.leaf_hash = $3
-		on conflict do nothing returning ord`, in.Index, in.Receipt, in.LeafHash[:])
-	if len(done) == 1 || err != nil {
-		return append(done, 0)[0], err
+		on conflict do nothing`, in.Index, in.Receipt, in.LeafHash[:])
+	if done == 1 || err != nil {
+		return err
 	}
-	if order, err = one(ctx, t, "event", scanTo[int64], `select ord from events where leaf_hash = $1`, in.LeafHash[:]); err != nil {
-		return 0, err
+	order, err := one(ctx, t, "event", scanTo[int64], `select ord from events where leaf_hash = $1`, in.LeafHash[:])
+	if err != nil {
+		return err
 	}
 	stored, err := list(ctx, t, scanTo[int64], `select idx from inclusions where ord = $1`, order)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if len(stored) == 0 || stored[0] != in.Index {
-		return 0, evidence.Refuse(evidence.Internal, "inclusion_differs")
+		return evidence.Refuse(evidence.Internal, "inclusion_differs")
 	}
-	return order, nil
+	return nil
 }
 
 // Checkpoint implements ledger.Records.

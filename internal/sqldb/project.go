@@ -13,14 +13,16 @@ import (
 // project writes what lists and checks of uniqueness need of a stream's new state. before is nil at seq 0. What was projected from an
 // earlier state is only added to, but for the present state of grants.
 func (t *tx) project(ctx context.Context, order int64, before, after evidence.State) error {
+	if err := t.projectMoments(ctx, before, after); err != nil {
+		return err
+	}
 	switch after := after.(type) {
 	case *evidence.ActorState:
 		return t.projectActor(ctx, previous[evidence.ActorState](before), after)
 	case *evidence.CaseState:
 		return t.projectCase(ctx, previous[evidence.CaseState](before), after)
 	case *evidence.ConsentState:
-		_, err := t.exec(ctx, `insert into consents (case_id, id) values ($1, $2) on conflict do nothing`, after.Case, after.ID)
-		return err
+		return t.projectConsent(ctx, previous[evidence.ConsentState](before), after)
 	case *evidence.ItemState:
 		return t.projectItem(ctx, order, previous[evidence.ItemState](before), after)
 	}
@@ -33,6 +35,75 @@ func previous[S any](before evidence.State) *S {
 		return s
 	}
 	return new(S)
+}
+
+// projectMoments writes down when the stream is to be looked at next, if that has changed.
+func (t *tx) projectMoments(ctx context.Context, before, after evidence.State) error {
+	var was []evidence.Time
+	if before != nil {
+		was = evidence.Moments(before)
+	}
+	moments, s := evidence.Moments(after), streamOf(after)
+	if slices.Equal(was, moments) {
+		return nil
+	}
+	if _, err := t.exec(ctx, `delete from moments where stream_type = $1 and stream_id = $2`, s.Type, s.ID); err != nil {
+		return err
+	}
+	for _, at := range moments {
+		_, err := t.exec(ctx, `insert into moments (stream_type, stream_id, at) values ($1, $2, $3) on conflict do nothing`, s.Type, s.ID, at.String())
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// streamOf is the stream of a state that has moments.
+func streamOf(s evidence.State) evidence.Stream {
+	switch s := s.(type) {
+	case *evidence.ItemState:
+		return evidence.ItemOf(s.ID)
+	case *evidence.ConsentState:
+		return evidence.ConsentOf(s.ID)
+	}
+	return evidence.Stream{}
+}
+
+// projectConsent adds who speaks for the subject; who does not any more stays listed.
+func (t *tx) projectConsent(ctx context.Context, before, after *evidence.ConsentState) error {
+	if before.ID == "" {
+		if _, err := t.exec(ctx, `insert into consents (case_id, id) values ($1, $2) on conflict do nothing`, after.Case, after.ID); err != nil {
+			return err
+		}
+	}
+	for _, form := range after.Forms {
+		if slices.Contains(before.Forms, form) {
+			continue
+		}
+		err := t.must(ctx, evidence.Refuse(evidence.Conflict, "form_taken"), `insert into forms (item, consent) values ($1, $2) on conflict do nothing`, form, after.ID)
+		if err != nil {
+			return err
+		}
+	}
+	speak := func(id evidence.ActorID) error {
+		_, err := t.exec(ctx, `insert into speakers (actor, consent, case_id) values ($1, $2, $3) on conflict do nothing`, id, after.ID, after.Case)
+		return err
+	}
+	if after.Subject != before.Subject {
+		if err := speak(after.Subject); err != nil {
+			return err
+		}
+	}
+	for _, g := range after.Advocates {
+		if slices.ContainsFunc(before.Advocates, func(b evidence.Delegation) bool { return b.Advocate == g.Advocate }) {
+			continue
+		}
+		if err := speak(g.Advocate); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // projectActor adds new keys to the directory. A key or recipient is enrolled once in a vault's life, whoever holds it (RULES §3.3).

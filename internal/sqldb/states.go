@@ -77,8 +77,7 @@ var selectStates = func() (queries []string) {
 // decoded keeps states with the text they were read from: to read it again costs several times what the query does. It holds for as
 // long as the text is the same, whoever wrote it.
 type decoded struct {
-	mu     sync.RWMutex
-	states map[evidence.Stream]decodedState
+	memory[evidence.Stream, decodedState]
 }
 
 type decodedState struct {
@@ -86,35 +85,47 @@ type decodedState struct {
 	state evidence.State
 }
 
-// maxDecoded is how many states are kept, of a few KiB each.
-const maxDecoded = 1024
-
 // decode reads a state. text is not kept.
 func (d *decoded) decode(s evidence.Stream, text []byte) (evidence.State, error) {
-	d.mu.RLock()
-	known, ok := d.states[s]
-	d.mu.RUnlock()
-	if ok && bytes.Equal(known.text, text) {
+	if known, ok := d.get(s); ok && bytes.Equal(known.text, text) {
 		return known.state, nil
 	}
 	state, err := decodeState(s.Type, text)
 	if err == nil {
-		d.keep(s, bytes.Clone(text), state)
+		d.keep(s, decodedState{bytes.Clone(text), state})
 	}
 	return state, err
 }
 
-// keep remembers what text reads as, in place of any other if there are too many.
-func (d *decoded) keep(s evidence.Stream, text []byte, state evidence.State) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if _, ok := d.states[s]; !ok && len(d.states) >= maxDecoded {
-		for other := range d.states {
-			delete(d.states, other)
+// memory keeps some of what was read before, of a few KiB each. It is safe for concurrent use.
+type memory[K comparable, V any] struct {
+	mu    sync.RWMutex
+	known map[K]V
+}
+
+const maxKnown = 1024
+
+func (m *memory[K, V]) get(k K) (V, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	v, ok := m.known[k]
+	return v, ok
+}
+
+// keep remembers v, in place of any other if there are too many.
+func (m *memory[K, V]) keep(k K, v V) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known == nil {
+		m.known = make(map[K]V)
+	}
+	if _, ok := m.known[k]; !ok && len(m.known) >= maxKnown {
+		for other := range m.known {
+			delete(m.known, other)
 			break
 		}
 	}
-	d.states[s] = decodedState{text, state}
+	m.known[k] = v
 }
 
 // scanJSON reads a value stored as JSON.
@@ -138,16 +149,24 @@ func internal(reason string, cause error) error {
 	return &evidence.Error{Kind: evidence.Internal, Reason: reason, Err: cause}
 }
 
-// Key implements vault.Records.
+// key is an entry of the directory of keys.
+type key struct {
+	actor evidence.ActorID
+	spki  []byte
+}
+
+// Key implements vault.Records. An entry of the directory never changes and never goes, so what was found is remembered.
 func (d *DB) Key(ctx context.Context, keyID evidence.Hash) (evidence.ActorID, []byte, error) {
-	type key struct {
-		actor evidence.ActorID
-		spki  []byte
+	if k, ok := d.keys.get(keyID); ok {
+		return k.actor, k.spki, nil
 	}
 	k, err := one(ctx, d.read, "key", func(row scanner) (k key, err error) {
 		err = row.Scan(&k.actor, &k.spki)
 		return k, err
 	}, `select actor, spki from actor_keys where key_id = $1`, keyID[:])
+	if err == nil {
+		d.keys.keep(keyID, k)
+	}
 	return k.actor, k.spki, err
 }
 
@@ -176,6 +195,31 @@ func (d *DB) Items(ctx context.Context, c evidence.CaseID, after evidence.ItemID
 	return list(ctx, d.read, scanJSON[evidence.ItemState], `
 		select s.state from items i join states s on s.stream_type = 'item' and s.stream_id = i.id
 		where i.case_id = $1 and i.id > $2 order by i.id limit $3`, c, after, max(limit, 0))
+}
+
+// SpokenFor implements vault.Records.
+func (d *DB) SpokenFor(ctx context.Context, actor evidence.ActorID, after evidence.ConsentID, limit int) ([]*evidence.ConsentState, error) {
+	return list(ctx, d.read, scanJSON[evidence.ConsentState], `
+		select s.state from speakers p join states s on s.stream_type = 'consent' and s.stream_id = p.consent
+		where p.actor = $1 and p.consent > $2 order by p.consent limit $3`, actor, after, max(limit, 0))
+}
+
+// Moments implements vault.Records.
+func (d *DB) Moments(ctx context.Context, after vault.Moment, until evidence.Time, limit int) ([]vault.Moment, error) {
+	from := ""
+	if after.At != 0 {
+		from = after.At.String()
+	}
+	return list(ctx, d.read, func(row scanner) (m vault.Moment, err error) {
+		var at string
+		if err = row.Scan(&at, &m.Stream.Type, &m.Stream.ID); err == nil {
+			if m.At, err = evidence.ParseTime(at); err != nil {
+				err = damage(err)
+			}
+		}
+		return m, err
+	}, `select at, stream_type, stream_id from moments where (at, stream_type, stream_id) > ($1, $2, $3) and at <= $4
+		order by at, stream_type, stream_id limit $5`, from, after.Stream.Type, after.Stream.ID, until.String(), max(limit, 0))
 }
 
 func scanGrant(row scanner) (vault.GrantOf, error) {

@@ -766,6 +766,9 @@ func testTogether(t *testing.T, e engine) {
 	}
 	same(t, got, "upload_gone ok ok upload_gone upload_gone ok ")
 	same(t, must[map[evidence.Stream]evidence.State](t)(w.db.States(ctx, s))[s].Tip(), w.tips[s])
+	for i, e := range must[[]ledger.Entry](t)(w.db.Events(ctx, 0, 10)) { // no refused job left a gap
+		same(t, e.Order, int64(i+1))
+	}
 }
 
 func cause(err error) error {

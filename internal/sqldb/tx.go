@@ -17,11 +17,13 @@ type session struct {
 	conn     *sql.Conn
 	prepared map[string]*sql.Stmt
 	states   map[evidence.Stream]evidence.State // as they are in the transaction under way, if they were read or written in it; nil: none
+	last     int64                              // the order of the newest event in it, -1 if that was not read
 }
 
 // tx is one job of the transaction under way on the session. What its methods return is translated once, when the writer answers.
 type tx struct {
 	*session
+	wrote   bool                               // the job changed rows, or tried
 	erased  bool                               // the job destroyed bytes: see dialect.erase
 	changed map[evidence.Stream]evidence.State // what the job has written, for the session once the job is done
 }
@@ -50,7 +52,7 @@ func (s *session) begin(ctx context.Context) (*sql.Tx, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.states = make(map[evidence.Stream]evidence.State)
+	s.states, s.last = make(map[evidence.Stream]evidence.State), -1
 	if lock := s.handle.dialect.lockForAppend; lock != "" {
 		if _, err := t.ExecContext(ctx, lock); err != nil {
 			return nil, errors.Join(err, t.Rollback())
@@ -98,6 +100,7 @@ func (t *tx) each(ctx context.Context, f func(scanner) error, query string, args
 
 // exec changes rows and returns how many.
 func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	t.wrote = true
 	s, err := t.prepare(ctx, query)
 	if err != nil {
 		return 0, err
@@ -109,6 +112,15 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error)
 	return done.RowsAffected()
 }
 
+// control runs a statement about the transaction itself.
+func (s *session) control(ctx context.Context, query string) error {
+	stmt, err := s.prepare(ctx, query)
+	if err == nil {
+		_, err = stmt.ExecContext(ctx)
+	}
+	return err
+}
+
 // must changes at least one row, or is refused.
 func (t *tx) must(ctx context.Context, refusal *evidence.Error, query string, args ...any) error {
 	n, err := t.exec(ctx, query, args...)
@@ -118,23 +130,37 @@ func (t *tx) must(ctx context.Context, refusal *evidence.Error, query string, ar
 	return err
 }
 
-// run does one job inside the transaction. If it is refused nothing of it stays; any other error is the engine's and leaves the
-// transaction in doubt.
-func (t *tx) run(ctx context.Context, do func(context.Context, *tx) error) (refusal *evidence.Error, err error) {
-	if _, err := t.exec(ctx, `savepoint job`); err != nil {
-		return nil, err
+// errHalfDone says that a job was refused after it had changed rows, and that there is no savepoint to go back to.
+var errHalfDone = errors.New("refused half done")
+
+// run does one job inside the transaction. If it is refused nothing of it stays; any other error is the engine's, or errHalfDone, and
+// leaves the transaction in doubt. apart puts a savepoint before the job: that is half of what a small job costs, and hardly any job is
+// refused after it has begun to write.
+func (t *tx) run(ctx context.Context, do func(context.Context, *tx) error, apart bool) (refusal *evidence.Error, err error) {
+	if apart {
+		if err := t.control(ctx, `savepoint job`); err != nil {
+			return nil, err
+		}
 	}
+	before := t.last
 	if err := do(ctx, t); err != nil {
 		if !errors.As(err, &refusal) {
 			return nil, err
 		}
-		if _, err := t.exec(ctx, `rollback to job`); err != nil {
-			return nil, err
+		if t.wrote && !apart {
+			return nil, errHalfDone
 		}
-		t.changed = nil
+		if apart {
+			if err := t.control(ctx, `rollback to job`); err != nil {
+				return nil, err
+			}
+		}
+		t.changed, t.last = nil, before
 	}
 	maps.Copy(t.session.states, t.changed)
-	_, err = t.exec(ctx, `release job`)
+	if apart {
+		err = t.control(ctx, `release job`)
+	}
 	return refusal, err
 }
 

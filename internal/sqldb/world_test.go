@@ -159,7 +159,7 @@ func newActor(id evidence.ActorID) *evidence.ActorState {
 func keyText(name string) string { return base64.StdEncoding.EncodeToString([]byte("spki of " + name)) }
 
 func newItem(id evidence.ItemID, c evidence.CaseID) *evidence.ItemState {
-	return &evidence.ItemState{ID: id, Case: c, ItemRecipient: "age1pq1" + string(id), Class: evidence.Original}
+	return &evidence.ItemState{ID: id, Case: c, ItemRecipient: "age1pq1" + string(id), Class: evidence.Original, Deposited: evidence.At(noon)}
 }
 
 func newGrant(id evidence.GrantID, item evidence.ItemID, to evidence.ActorID, status evidence.GrantStatus, expires time.Time) evidence.GrantState {

@@ -149,11 +149,15 @@ var (
 
 // commit runs the jobs in one transaction and returns what each is answered. It begins again when another process was in the way.
 func (w *writer) commit(jobs []*job) ([]error, error) {
-	for try := 0; ; try++ {
+	for try, apart := 0, false; ; try++ {
 		// Not a caller's context: one who gives up must not end the transaction of others.
-		answers, err := w.try(context.Background(), jobs)
+		answers, err := w.try(context.Background(), jobs, apart)
 		if err == nil {
 			return answers, nil
+		}
+		if errors.Is(err, errHalfDone) {
+			apart = true
+			continue
 		}
 		w.session.reset()
 		h := w.session.handle
@@ -168,7 +172,8 @@ func (w *writer) commit(jobs []*job) ([]error, error) {
 	}
 }
 
-func (w *writer) try(ctx context.Context, jobs []*job) ([]error, error) {
+// try runs the jobs in one transaction, each with a savepoint of its own if apart.
+func (w *writer) try(ctx context.Context, jobs []*job, apart bool) ([]error, error) {
 	begun, err := w.session.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -178,7 +183,7 @@ func (w *writer) try(ctx context.Context, jobs []*job) ([]error, error) {
 	var erasers []int
 	for i, j := range jobs {
 		t := &tx{session: w.session}
-		refusal, err := t.run(ctx, j.do)
+		refusal, err := t.run(ctx, j.do, apart)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errInJob, err)
 		}

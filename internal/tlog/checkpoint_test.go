@@ -1,6 +1,7 @@
 package tlog
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -10,6 +11,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	formats "github.com/transparency-dev/formats/note"
@@ -191,4 +193,52 @@ func FuzzOpenCheckpoint(f *testing.F) {
 			t.Fatal("opened as another text")
 		}
 	})
+}
+
+// TestOpenedAgain opens more notes than are remembered, each several times and
+// at once, under two sets of keys: what was opened before, under these keys or
+// others, changes no answer.
+func TestOpenedAgain(t *testing.T) {
+	key, signer := newECDSA(t)
+	other, stranger := newECDSA(t)
+	ours, err := NewLogKeys(testOrigin, &key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := NewLogKeys(testOrigin, &other.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for size := int64(1); size <= 2*maxOpened; size++ {
+		cp := Checkpoint{testOrigin, size, Hash{byte(size)}}
+		by := signer
+		if size%2 == 0 {
+			by = stranger
+		}
+		note, err := SignCheckpoint(cp, by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			all.Go(func() {
+				note := bytes.Clone(note)
+				for _, keys := range []LogKeys{ours, theirs} {
+					got, err := OpenCheckpoint(note, keys)
+					if (keys.opened == ours.opened) == (size%2 == 1) {
+						if err != nil || got != cp {
+							t.Errorf("size %d: %v, %v", size, got, err)
+						}
+					} else if !errors.Is(err, ErrLogKey) {
+						t.Errorf("size %d, foreign keys: %v", size, err)
+					}
+				}
+				note[len(note)-12] ^= 1 // in the signature
+				if _, err := OpenCheckpoint(note, ours); err == nil {
+					t.Errorf("size %d: opens with a changed signature", size)
+				}
+			})
+		}
+	}
+	all.Wait()
 }

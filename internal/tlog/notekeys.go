@@ -108,12 +108,13 @@ type LogKeys struct {
 	verifiers note.Verifiers
 	// primary maps the note key id of each ECDSA key to its log id.
 	primary map[uint32]Hash
+	opened  *opened
 }
 
 // NewLogKeys returns the keys of the log named origin: *ecdsa.PublicKey and
 // ed25519.PublicKey, at least one ECDSA, no two alike.
 func NewLogKeys(origin string, keys ...crypto.PublicKey) (LogKeys, error) {
-	k := LogKeys{origin: origin, primary: make(map[uint32]Hash)}
+	k := LogKeys{origin: origin, primary: make(map[uint32]Hash), opened: new(opened)}
 	seen := make(map[uint32]bool)
 	var list []note.Verifier
 	for _, key := range keys {

@@ -19,10 +19,15 @@ const tail = 10_000
 // served, and may come again for the same recipient in another envelope.
 func takesEnvelopes(k evidence.Kind) bool {
 	switch k {
-	case evidence.ItemEnvelopeRemoved, evidence.GrantRevoked, evidence.GrantExpired, evidence.CaseMemberRemoved:
+	case evidence.ItemEnvelopeRemoved, evidence.ItemShredded, evidence.GrantRevoked, evidence.GrantExpired, evidence.CaseMemberRemoved:
 		return true
 	}
 	return false
+}
+
+// An event that takes a permission back leaves envelopes with those who may not open any more, until the sweep has taken them away.
+func takesPermission(k evidence.Kind) bool {
+	return k == evidence.ConsentWithdrawn || k == evidence.ConsentNarrowed
 }
 
 func bringsEnvelopes(k evidence.Kind) bool {
@@ -47,7 +52,7 @@ func (v *Vault) commit(ctx context.Context, c ledger.Commit, judge ledger.Judge)
 			v.cfg.Logger.Warn("envelopes_left", "reason", evidence.ReasonOf(err), "err", err)
 			v.remember(stream)
 		}
-	case e.Kind == evidence.ConsentWithdrawn:
+	case takesPermission(e.Kind):
 		v.remember(stream) // the law refuses every release from now on; the sweep ends what is stored
 	}
 	return entry, nil
@@ -69,7 +74,8 @@ func (v *Vault) enter(ctx context.Context, e *evidence.Event, c ledger.Commit, j
 	return v.cfg.Ledger.Accept(ctx, c, judge)
 }
 
-// clean destroys every envelope of an item's or a case's stream whose recipient the state does not name any more. It can be repeated.
+// clean destroys every envelope of an item's or a case's stream whose recipient the state does not name any more, and of a shredded item
+// all that ever came along with its events. It can be repeated.
 // A case's older label key stays with the members who stay: nothing else opens the labels and notes made with it.
 func (v *Vault) clean(ctx context.Context, s evidence.Stream) error {
 	v.envelopes.Lock()
@@ -81,6 +87,9 @@ func (v *Vault) clean(ctx context.Context, s evidence.Stream) error {
 	kind, named := ledger.Envelope, []evidence.EnvelopeRef(nil)
 	switch state := states[s].(type) {
 	case *evidence.ItemState:
+		if state.Shredded != 0 {
+			return v.cfg.Records.DestroyBefore(ctx, s, state.ShredSeq)
+		}
 		named = state.Envelopes
 	case *evidence.CaseState:
 		kind, named = ledger.LabelEnvelope, state.LabelKey.Envelopes
@@ -180,7 +189,7 @@ func (v *Vault) lookBack(ctx context.Context) error {
 	}
 	note := func(entries []ledger.Entry) {
 		for _, e := range entries {
-			if takesEnvelopes(e.Kind) || e.Kind == evidence.ConsentWithdrawn {
+			if takesEnvelopes(e.Kind) || takesPermission(e.Kind) {
 				v.remember(e.Stream)
 			}
 		}
@@ -204,8 +213,8 @@ func (v *Vault) lookBack(ctx context.Context) error {
 	return nil
 }
 
-// endSharing takes away, in the vault's own name, the envelopes by which recipients could open what a withdrawn consent governs
-// (RULES §4.6).
+// endSharing takes away, in the vault's own name, the envelopes by which recipients could open what a consent governs and does not let
+// them have any more: it was withdrawn, narrowed or has ended (RULES §4.6).
 func (v *Vault) endSharing(ctx context.Context, s evidence.Stream) error {
 	policy := evidence.PolicyOf(v.cfg.Origin)
 	states, err := v.cfg.Records.States(ctx, s, policy)
@@ -213,10 +222,11 @@ func (v *Vault) endSharing(ctx context.Context, s evidence.Stream) error {
 		return err
 	}
 	consent, ok := states[s].(*evidence.ConsentState)
-	if !ok || consent.Withdrawn == 0 {
+	if !ok {
 		return nil
 	}
-	horizon := v.now()
+	now := v.now()
+	horizon := now
 	if p, ok := states[policy].(*evidence.PolicyState); ok {
 		horizon = horizon.Add(time.Duration(p.At(horizon).Policy.BackupHorizon) * time.Second)
 	}
@@ -234,7 +244,18 @@ func (v *Vault) endSharing(ctx context.Context, s evidence.Stream) error {
 			if !slices.Contains(item.Consent, consent.ID) {
 				continue
 			}
+			var governing []evidence.Stream
+			for _, id := range item.Consent {
+				governing = append(governing, evidence.ConsentOf(id))
+			}
+			consents, err := v.cfg.Records.States(ctx, governing...)
+			if err != nil {
+				return err
+			}
 			for _, recipient := range shared(item, in) {
+				if item.Needs(v.facts(consents), recipient, now) {
+					continue
+				}
 				e := &evidence.Event{Kind: evidence.ItemEnvelopeRemoved, Case: item.Case, Details: &evidence.ItemEnvelopeRemovedDetails{
 					Recipient: recipient, Cause: evidence.CauseWithdrawal, Horizon: horizon,
 				}}

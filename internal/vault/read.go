@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"slices"
 
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
@@ -42,6 +43,8 @@ func (v *Vault) Complete(ctx context.Context, by Caller, streams []evidence.Stre
 
 // readable answers errHidden for every stream that the caller may not see or that does not exist. A recipient sees of a case, besides
 // what was granted, what a package needs: the case, its consents with their forms, and the items from which the granted ones were made.
+// Who speaks for a subject sees that one's consent, the items it governs, and the case on which their events stand. Auditors see every
+// statement: nobody's lines can be hidden from them, and a statement names nobody.
 func (v *Vault) readable(ctx context.Context, by Caller, s evidence.Stream) error {
 	states, err := v.cfg.Records.States(ctx, s)
 	if err != nil {
@@ -59,7 +62,13 @@ func (v *Vault) readable(ctx context.Context, by Caller, s evidence.Stream) erro
 	case *evidence.ItemState:
 		in, item = state.Case, state
 	}
+	if by.Role == evidence.Auditor && in != "" {
+		return nil
+	}
 	// What does not exist goes the same way as what is hidden, so that it takes as long.
+	if concerned, err := v.concerned(ctx, by, s, in, item); concerned || err != nil {
+		return err
+	}
 	if member, err := v.member(ctx, by, in); member || err != nil {
 		return err
 	}
@@ -74,6 +83,113 @@ func (v *Vault) readable(ctx context.Context, by Caller, s evidence.Stream) erro
 		err = errHidden
 	}
 	return err
+}
+
+// concerned reports whether the stream is about a subject for whom the caller speaks now.
+func (v *Vault) concerned(ctx context.Context, by Caller, s evidence.Stream, in evidence.CaseID, item *evidence.ItemState) (bool, error) {
+	if by.Role != evidence.Survivor && by.Role != evidence.Advocate {
+		return false, nil
+	}
+	consents, err := v.SpokenFor(ctx, by)
+	if err != nil {
+		return false, err
+	}
+	for _, c := range consents {
+		if c.Case == in && (s == evidence.CaseOf(in) || v.about(c, s, item)) || item != nil && slices.Contains(item.Consent, c.ID) && v.reads(by, c) {
+			return true, nil
+		}
+	}
+	return v.shares(ctx, by, consents, s, in, item)
+}
+
+// about reports whether a stream is a consent's own, or one of its forms.
+func (v *Vault) about(c *evidence.ConsentState, s evidence.Stream, item *evidence.ItemState) bool {
+	return s == evidence.ConsentOf(c.ID) || item != nil && slices.Contains(c.Forms, item.ID)
+}
+
+// reads reports whether the caller may see what a consent governs.
+func (v *Vault) reads(by Caller, c *evidence.ConsentState) bool {
+	return c.Speaks(by.Actor, "read", v.now()) || c.Speaks(by.Actor, "approve", v.now())
+}
+
+// shares reports whether the stream is about another subject's consent that governs an item together with one for which the caller may
+// read: without it that item's history could not be checked.
+func (v *Vault) shares(ctx context.Context, by Caller, mine []*evidence.ConsentState, s evidence.Stream, in evidence.CaseID, form *evidence.ItemState) (bool, error) {
+	if s.Type != evidence.ConsentStream && (form == nil || form.Class != evidence.ConsentForm) {
+		return false, nil
+	}
+	together := make(map[evidence.ConsentID]bool)
+	for _, c := range mine {
+		if c.Case != in || !v.reads(by, c) {
+			continue
+		}
+		for after := evidence.ItemID(""); ; {
+			page, err := v.cfg.Records.Items(ctx, in, after, MaxPage)
+			if err != nil {
+				return false, err
+			}
+			for _, item := range page {
+				if after = item.ID; slices.Contains(item.Consent, c.ID) {
+					for _, id := range item.Consent {
+						together[id] = true
+					}
+				}
+			}
+			if len(page) < MaxPage {
+				break
+			}
+		}
+	}
+	for id := range together {
+		c, err := state[*evidence.ConsentState](ctx, v, evidence.ConsentOf(id))
+		if err != nil {
+			return false, err
+		}
+		if v.about(c, s, form) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// maxSpokenFor bounds for how many subjects one advocate can speak.
+const maxSpokenFor = MaxPage
+
+// SpokenFor lists the consents for which the caller speaks now, as subject or advocate.
+func (v *Vault) SpokenFor(ctx context.Context, by Caller) ([]*evidence.ConsentState, error) {
+	all, err := v.cfg.Records.SpokenFor(ctx, by.Actor, "", maxSpokenFor)
+	return slices.DeleteFunc(all, func(c *evidence.ConsentState) bool { return !c.Speaks(by.Actor, "", v.now()) }), err
+}
+
+// Governed lists the items that a consent governs, and its form, to who speaks for the subject and may read.
+func (v *Vault) Governed(ctx context.Context, by Caller, id evidence.ConsentID, after evidence.ItemID, limit int) ([]Listed, error) {
+	c, err := state[*evidence.ConsentState](ctx, v, evidence.ConsentOf(id))
+	if err != nil {
+		return nil, err
+	}
+	if !c.Speaks(by.Actor, "read", v.now()) {
+		return nil, errHidden
+	}
+	limit = min(limit, MaxPage)
+	var governed []*evidence.ItemState
+	for {
+		page, err := v.cfg.Records.Items(ctx, c.Case, after, MaxPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range page {
+			after = item.ID
+			if !slices.Contains(c.Forms, item.ID) && !slices.Contains(item.Consent, id) {
+				continue
+			}
+			if governed = append(governed, item); len(governed) == limit {
+				return v.unlabelled(governed), nil
+			}
+		}
+		if len(page) < MaxPage {
+			return v.unlabelled(governed), nil
+		}
+	}
 }
 
 // grantedItem reports whether the caller has a grant on the item, or on one made from it. It lasts beyond the grant's end if the grant
@@ -168,10 +284,11 @@ func (v *Vault) Consents(ctx context.Context, by Caller, in evidence.CaseID, aft
 	return v.cfg.Records.Consents(ctx, in, after, min(limit, MaxPage))
 }
 
-// Listed is an item in a list with its label.age.
+// Listed is an item in a list, with its label.age for who may see it, and whether a hold keeps it now.
 type Listed struct {
 	Item  *evidence.ItemState
 	Label []byte
+	Held  bool
 }
 
 // Items lists the items of a case to its members.
@@ -192,9 +309,23 @@ func (v *Vault) Items(ctx context.Context, by Caller, in evidence.CaseID, after 
 		if err != nil && evidence.KindOf(err) != evidence.Gone {
 			return nil, err
 		}
-		list[i] = Listed{item, label.Body}
+		list[i] = Listed{item, label.Body, item.Held(v.now())}
 	}
 	return list, nil
+}
+
+// AllItems lists every item of the vault, for auditors.
+func (v *Vault) AllItems(ctx context.Context, after evidence.ItemID, limit int) ([]Listed, error) {
+	items, err := v.cfg.Records.AllItems(ctx, after, min(limit, MaxPage))
+	return v.unlabelled(items), err
+}
+
+func (v *Vault) unlabelled(items []*evidence.ItemState) []Listed {
+	list := make([]Listed, len(items))
+	for i, item := range items {
+		list[i] = Listed{Item: item, Held: item.Held(v.now())}
+	}
+	return list
 }
 
 // LabelEnvelope returns the caller's envelope of the case label key.

@@ -25,6 +25,9 @@ type Records interface {
 	// Destroy erases the bytes of attachments for good (envelopes that an event removed). Idempotent.
 	Destroy(ctx context.Context, s evidence.Stream, kind ledger.AttachmentKind, recipient evidence.Hash) error
 
+	// DestroyBefore erases all that the stream's events up to seq brought along. Idempotent.
+	DestroyBefore(ctx context.Context, s evidence.Stream, seq int64) error
+
 	// Key finds the actor whose present or past signing key has this key id, and the key's SPKI DER: NotFound.
 	Key(ctx context.Context, keyID evidence.Hash) (evidence.ActorID, []byte, error)
 	// Actors lists the directory by id.
@@ -41,6 +44,13 @@ type Records interface {
 	Granted(ctx context.Context, recipient evidence.ActorID, c evidence.CaseID) (bool, error)
 	// Expired lists pending or active grants whose time is over at now, for the sweep.
 	Expired(ctx context.Context, now evidence.Time, limit int) ([]GrantOf, error)
+
+	// AllItems lists every item of the vault by id.
+	AllItems(ctx context.Context, after evidence.ItemID, limit int) ([]*evidence.ItemState, error)
+	// SpokenFor lists the consents for which the actor speaks or ever spoke, as subject or advocate, by id.
+	SpokenFor(ctx context.Context, actor evidence.ActorID, after evidence.ConsentID, limit int) ([]*evidence.ConsentState, error)
+	// Moments lists what has come after a moment and until a time, in order; the zero Moment begins.
+	Moments(ctx context.Context, after Moment, until evidence.Time, limit int) ([]Moment, error)
 
 	PutUpload(ctx context.Context, u Upload) error
 	// Upload finds an upload: NotFound.
@@ -70,6 +80,12 @@ type GrantOf struct {
 	Item  evidence.ItemID
 	Case  evidence.CaseID
 	Grant evidence.GrantState
+}
+
+// Moment is when time alone gives the vault something to do for a stream (evidence.Moments).
+type Moment struct {
+	At     evidence.Time
+	Stream evidence.Stream
 }
 
 // Upload is a resumable upload of one evidence file, bound to its owner (the bytes are in the object store's stage).

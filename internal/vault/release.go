@@ -25,7 +25,7 @@ type Opening struct {
 }
 
 func isAccess(e *evidence.Event) bool {
-	return e.Kind == evidence.ItemOpened || e.Kind == evidence.GrantRedeemed
+	return e.Kind == evidence.ItemOpened || e.Kind == evidence.GrantRedeemed || e.Kind == evidence.ItemBreakGlass
 }
 
 // Open gives or renews the release of an access event that the caller signed and that is in the log.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"strongroom.example/strongroom/internal/ageheader"
 	"strongroom.example/strongroom/internal/custody"
@@ -92,13 +93,16 @@ func (v *Vault) verify(ctx context.Context, by Caller, dsse []byte) (*custody.Si
 	if err != nil {
 		return nil, err
 	}
-	return statement.Verify(spki)
+	return v.keys.Verify(statement, spki)
 }
 
 // acceptOnce commits an event, or finds what it was accepted as before. Most events come ready: the transaction that commits them asks the
 // law and knows them again.
 func (v *Vault) acceptOnce(ctx context.Context, signed *custody.Signed, s Submission) (ledger.Entry, error) {
 	e := signed.Event()
+	if d, ok := e.Details.(*evidence.HoldPlacedDetails); ok && d.SecretUntil != 0 {
+		return ledger.Entry{}, evidence.Refuse(evidence.Unknown, "secret_hold") // nothing here keeps it from those who may not see it yet
+	}
 	clock := evidence.CheckClock(e, v.cfg.Now())
 	if clock == nil && s.Upload == "" && !prepared(e.Kind) && checkAttachments(e, s.Attachments) == nil {
 		return v.commit(ctx, ledger.Commit{Signed: signed, Attachments: s.Attachments}, v.judge(signed))
@@ -120,9 +124,10 @@ func (v *Vault) acceptOnce(ctx context.Context, signed *custody.Signed, s Submis
 	return entry, err
 }
 
-// prepared reports whether the vault looks beyond the records for an event of this kind: for its evidence, or for the invitation.
+// prepared reports whether the vault looks beyond what the law is asked about an event of this kind: for its evidence, the invitation, or
+// what is open in the case.
 func prepared(k evidence.Kind) bool {
-	return k == evidence.ItemDeposited || k == evidence.ActorEnrolled || k == evidence.ActorKeyRotated
+	return k == evidence.ItemDeposited || k == evidence.ActorEnrolled || k == evidence.ActorKeyRotated || k == evidence.CaseClosed
 }
 
 // known finds the accepted event of the same statement: it stands at the same place of its stream.
@@ -165,10 +170,40 @@ func (v *Vault) accept(ctx context.Context, signed *custody.Signed, s Submission
 	if err := v.checkOffer(ctx, e); err != nil {
 		return ledger.Entry{}, err
 	}
+	if e.Kind == evidence.CaseClosed {
+		if err := v.checkSettled(ctx, evidence.CaseID(e.Stream.ID)); err != nil {
+			return ledger.Entry{}, err
+		}
+	}
 	if err := v.takeUpload(ctx, e, s.Upload); err != nil {
 		return ledger.Entry{}, err
 	}
 	return v.commit(ctx, ledger.Commit{Signed: signed, Attachments: s.Attachments, Upload: s.Upload}, judge)
+}
+
+// checkSettled: a case is closed when no grant can be used any more, nothing is on its way, and every emergency opening was reviewed
+// (RULES §3.4). It spans streams, so the law cannot say it.
+func (v *Vault) checkSettled(ctx context.Context, in evidence.CaseID) error {
+	for after := evidence.ItemID(""); ; {
+		items, err := v.cfg.Records.Items(ctx, in, after, MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, item := range items {
+			after = item.ID
+			switch {
+			case slices.ContainsFunc(item.Grants, func(g evidence.GrantState) bool { return !g.Over(v.now()) }):
+				return evidence.Refuse(evidence.Conflict, "open_grant")
+			case item.Transit != nil:
+				return evidence.Refuse(evidence.Conflict, evidence.ReasonTransit)
+			case slices.ContainsFunc(item.Emergencies, func(m evidence.EmergencyState) bool { return m.ReviewedBy == "" }):
+				return evidence.Refuse(evidence.Conflict, "open_review")
+			}
+		}
+		if len(items) < MaxPage {
+			return nil
+		}
+	}
 }
 
 // present returns the states of the event's own stream and of all that it stands on or says it does.

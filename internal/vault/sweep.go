@@ -13,11 +13,12 @@ import (
 // sweepLimit bounds what one sweep takes up of a kind; the next one goes on.
 const sweepLimit = 256
 
-// Sweep ends what time has ended: uploads that no event named, and grants, in the vault's own name. Expiry binds without it: it only
+// Sweep ends what time has ended: uploads that no event named, and grants and holds, in the vault's own name. It suspends who opened in an
+// emergency and was not reviewed in time. Expiry binds without it: it only
 // makes the end visible and destroys what is no longer needed. It also finishes what the end of a grant or a membership, or the
 // withdrawal of a consent, left to destroy.
 func (v *Vault) Sweep(ctx context.Context) error {
-	return errors.Join(v.sweepUploads(ctx), v.sweepGrants(ctx), v.sweepEnvelopes(ctx))
+	return errors.Join(v.sweepUploads(ctx), v.sweepGrants(ctx), v.sweepMoments(ctx), v.sweepEnvelopes(ctx))
 }
 
 // SweepEvery sweeps until ctx ends.
@@ -75,6 +76,66 @@ func (v *Vault) expire(ctx context.Context, g GrantOf) error {
 		Kind: evidence.GrantExpired, Case: g.Case, Details: &evidence.GrantExpiredDetails{Grant: g.Grant.Terms.ID},
 	}
 	return v.signOwn(ctx, e, evidence.ItemOf(g.Item))
+}
+
+// suspension is how long who opened in an emergency is suspended when the review is overdue; reviewing does not wait for its end.
+const suspension = 7 * 24 * time.Hour
+
+// sweepMoments does what time has given the vault to do. What fails is taken up again by the next sweep, and by the next process.
+func (v *Vault) sweepMoments(ctx context.Context) error {
+	v.mu.Lock()
+	after := v.passed
+	v.mu.Unlock()
+	due, err := v.cfg.Records.Moments(ctx, after, v.now(), sweepLimit)
+	for _, m := range due {
+		if err != nil {
+			break
+		}
+		if err = v.pass(ctx, m); err == nil {
+			v.mu.Lock()
+			v.passed = m
+			v.mu.Unlock()
+		}
+	}
+	return err
+}
+
+// pass does what a moment asks for.
+func (v *Vault) pass(ctx context.Context, m Moment) error {
+	if m.Stream.Type == evidence.ConsentStream {
+		return v.endSharing(ctx, m.Stream)
+	}
+	item, err := state[*evidence.ItemState](ctx, v, m.Stream)
+	if err != nil || item.Shredded != 0 {
+		return err
+	}
+	now := v.now()
+	for _, h := range item.Holds {
+		if h.Status != evidence.HoldOver && !h.Blocks(now) {
+			e := &evidence.Event{Kind: evidence.HoldLifted, Case: item.Case, Details: &evidence.HoldLiftedDetails{Hold: h.ID, Cause: evidence.CauseExpiry}}
+			if err := v.signOwn(ctx, e, m.Stream); err != nil {
+				return err
+			}
+		}
+	}
+	for _, g := range item.Emergencies {
+		if g.ReviewedBy == "" && now >= g.Due {
+			if err := v.suspend(ctx, g.By, now.Add(suspension)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// suspend takes from an actor, until a moment, that signatures count.
+func (v *Vault) suspend(ctx context.Context, id evidence.ActorID, until evidence.Time) error {
+	actor, err := state[*evidence.ActorState](ctx, v, evidence.ActorOf(id))
+	if err != nil || actor.Status == evidence.StatusRevoked || actor.SuspendedTill > v.now() {
+		return err
+	}
+	e := &evidence.Event{Kind: evidence.ActorSuspended, Details: &evidence.ActorSuspendedDetails{Cause: evidence.CauseOverdue, Until: until}}
+	return v.signOwn(ctx, e, evidence.ActorOf(id))
 }
 
 // signOwn signs and accepts an event in the vault's own name. A conflict means that somebody acted first: the next sweep looks again.

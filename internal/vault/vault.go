@@ -56,13 +56,15 @@ const (
 
 // Vault does the use cases. It is safe for concurrent use.
 type Vault struct {
-	cfg Config
+	cfg  Config
+	keys custody.Keys // of those who submitted
 
 	envelopes sync.RWMutex // held while envelopes come, alone while those that went are destroyed
 
 	mu         sync.Mutex // guards what follows
 	looked     bool       // the first sweep has looked for what an earlier process left
 	unfinished map[evidence.Stream]bool
+	passed     Moment // the newest moment that was taken care of
 }
 
 // New returns a vault over its parts.

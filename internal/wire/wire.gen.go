@@ -266,6 +266,48 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for OwnConsentAs.
+const (
+	OwnConsentAsAdvocate OwnConsentAs = "advocate"
+	OwnConsentAsSubject  OwnConsentAs = "subject"
+)
+
+// Valid indicates whether the value is a known member of the OwnConsentAs enum.
+func (e OwnConsentAs) Valid() bool {
+	switch e {
+	case OwnConsentAsAdvocate:
+		return true
+	case OwnConsentAsSubject:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OwnConsentRights.
+const (
+	OwnConsentRightsApprove  OwnConsentRights = "approve"
+	OwnConsentRightsNarrow   OwnConsentRights = "narrow"
+	OwnConsentRightsRead     OwnConsentRights = "read"
+	OwnConsentRightsWithdraw OwnConsentRights = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the OwnConsentRights enum.
+func (e OwnConsentRights) Valid() bool {
+	switch e {
+	case OwnConsentRightsApprove:
+		return true
+	case OwnConsentRightsNarrow:
+		return true
+	case OwnConsentRightsRead:
+		return true
+	case OwnConsentRightsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Right.
 const (
 	RightApprove Right = "approve"
@@ -752,14 +794,29 @@ type Item struct {
 	Damaged   bool        `json:"damaged"`
 	Depositor ActorID     `json:"depositor"`
 	Exhibit   int64       `json:"exhibit,omitempty"`
-	ID        ItemID      `json:"id"`
+
+	// Held A hold says that it must be kept.
+	Held bool   `json:"held,omitempty"`
+	ID   ItemID `json:"id"`
+
+	// InTransit The object was handed over and has not been received yet.
+	InTransit bool `json:"in_transit,omitempty"`
 
 	// Label Base64 of label.age.
 	Label []byte `json:"label,omitempty"`
 
 	// Length How many events the stream had.
 	Length Length `json:"length"`
-	Sealed bool   `json:"sealed"`
+
+	// ReviewDue By when the oldest emergency opening that nobody reviewed must be.
+	ReviewDue Time `json:"review_due,omitempty"`
+	Sealed    bool `json:"sealed"`
+
+	// ShredFrom It is in the bin and can be shredded from then on.
+	ShredFrom Time `json:"shred_from,omitempty"`
+
+	// Shredded When it was shredded.
+	Shredded Time `json:"shredded,omitempty"`
 
 	// Size Bytes of evidence.age.
 	Size int64 `json:"size"`
@@ -842,6 +899,29 @@ type OrgID = string
 
 // Origin The vault's name, a bare host name.
 type Origin = string
+
+// OwnConsent defines model for OwnConsent.
+type OwnConsent struct {
+	As      OwnConsentAs `json:"as"`
+	Consent Consent      `json:"consent"`
+
+	// Rights What an advocate may do.
+	Rights []OwnConsentRights `json:"rights,omitempty"`
+
+	// Until Until when the advocate may.
+	Until Time `json:"until,omitempty"`
+}
+
+// OwnConsentAs defines model for OwnConsent.As.
+type OwnConsentAs string
+
+// OwnConsentRights defines model for OwnConsent.Rights.
+type OwnConsentRights string
+
+// OwnConsentList defines model for OwnConsentList.
+type OwnConsentList struct {
+	Consents []OwnConsent `json:"consents"`
+}
 
 // Possession Base64 of the DER signature over the possession statement (FORMATS §4).
 type Possession = string
@@ -995,6 +1075,15 @@ type ListActorsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListAllItemsParams defines parameters for ListAllItems.
+type ListAllItemsParams struct {
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit Entries per page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListCasesParams defines parameters for ListCases.
 type ListCasesParams struct {
 	// Cursor The `next` of the page before.
@@ -1068,6 +1157,15 @@ type GetInclusionParams struct {
 
 	// Size At most that of the newest checkpoint.
 	Size TreeSize `form:"size" json:"size"`
+}
+
+// ListOwnItemsParams defines parameters for ListOwnItems.
+type ListOwnItemsParams struct {
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit Entries per page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListEventsParams defines parameters for ListEvents.
@@ -1185,6 +1283,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/actors (the `ListActors` operationId).
 	ListActors(ctx context.Context, params *ListActorsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAllItems Every item of the vault, without labels, to auditors.
+	//
+	// Corresponds with GET /v1/audit/items (the `ListAllItems` operationId).
+	ListAllItems(ctx context.Context, params *ListAllItemsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListCases The caller's cases.
 	//
@@ -1338,6 +1441,16 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/log/inclusion (the `GetInclusion` operationId).
 	GetInclusion(ctx context.Context, params *GetInclusionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListOwnConsents The consents for which the caller speaks now, as the person concerned or as her advocate.
+	//
+	// Corresponds with GET /v1/own/consents (the `ListOwnConsents` operationId).
+	ListOwnConsents(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOwnItems What a consent governs, and its form, to who speaks for the person concerned and may read.
+	//
+	// Corresponds with GET /v1/own/consents/{consent}/items (the `ListOwnItems` operationId).
+	ListOwnItems(ctx context.Context, consent ConsentID, params *ListOwnItemsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// SignOut End this session.
 	//
 	// Corresponds with DELETE /v1/session (the `SignOut` operationId).
@@ -1421,6 +1534,21 @@ func (c *Client) Ready(ctx context.Context, reqEditors ...RequestEditorFn) (*htt
 // Corresponds with GET /v1/actors (the `ListActors` operationId).
 func (c *Client) ListActors(ctx context.Context, params *ListActorsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListActorsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAllItems Every item of the vault, without labels, to auditors.
+//
+// Corresponds with GET /v1/audit/items (the `ListAllItems` operationId).
+func (c *Client) ListAllItems(ctx context.Context, params *ListAllItemsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAllItemsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1813,6 +1941,36 @@ func (c *Client) GetInclusion(ctx context.Context, params *GetInclusionParams, r
 	return c.Client.Do(req)
 }
 
+// ListOwnConsents The consents for which the caller speaks now, as the person concerned or as her advocate.
+//
+// Corresponds with GET /v1/own/consents (the `ListOwnConsents` operationId).
+func (c *Client) ListOwnConsents(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOwnConsentsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOwnItems What a consent governs, and its form, to who speaks for the person concerned and may read.
+//
+// Corresponds with GET /v1/own/consents/{consent}/items (the `ListOwnItems` operationId).
+func (c *Client) ListOwnItems(ctx context.Context, consent ConsentID, params *ListOwnItemsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOwnItemsRequest(c.Server, consent, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // SignOut End this session.
 //
 // Corresponds with DELETE /v1/session (the `SignOut` operationId).
@@ -1994,6 +2152,72 @@ func NewListActorsRequest(server string, params *ListActorsParams) (*http.Reques
 	}
 
 	operationPath := fmt.Sprintf("/v1/actors")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListAllItemsRequest constructs an http.Request for the ListAllItems method
+func NewListAllItemsRequest(server string, params *ListAllItemsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/items")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -2955,6 +3179,106 @@ func NewGetInclusionRequest(server string, params *GetInclusionParams) (*http.Re
 	return req, nil
 }
 
+// NewListOwnConsentsRequest constructs an http.Request for the ListOwnConsents method
+func NewListOwnConsentsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/own/consents")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListOwnItemsRequest constructs an http.Request for the ListOwnItems method
+func NewListOwnItemsRequest(server string, consent ConsentID, params *ListOwnItemsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "consent", consent, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/own/consents/%s/items", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewSignOutRequest constructs an http.Request for the SignOut method
 func NewSignOutRequest(server string) (*http.Request, error) {
 	var err error
@@ -3248,6 +3572,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/actors (the `ListActors` operationId).
 	ListActorsWithResponse(ctx context.Context, params *ListActorsParams, reqEditors ...RequestEditorFn) (*ListActorsResponse, error)
 
+	// ListAllItemsWithResponse Every item of the vault, without labels, to auditors.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/items (the `ListAllItems` operationId).
+	ListAllItemsWithResponse(ctx context.Context, params *ListAllItemsParams, reqEditors ...RequestEditorFn) (*ListAllItemsResponse, error)
+
 	// ListCasesWithResponse The caller's cases.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -3425,6 +3756,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/log/inclusion (the `GetInclusion` operationId).
 	GetInclusionWithResponse(ctx context.Context, params *GetInclusionParams, reqEditors ...RequestEditorFn) (*GetInclusionResponse, error)
+
+	// ListOwnConsentsWithResponse The consents for which the caller speaks now, as the person concerned or as her advocate.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/own/consents (the `ListOwnConsents` operationId).
+	ListOwnConsentsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListOwnConsentsResponse, error)
+
+	// ListOwnItemsWithResponse What a consent governs, and its form, to who speaks for the person concerned and may read.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/own/consents/{consent}/items (the `ListOwnItems` operationId).
+	ListOwnItemsWithResponse(ctx context.Context, consent ConsentID, params *ListOwnItemsParams, reqEditors ...RequestEditorFn) (*ListOwnItemsResponse, error)
 
 	// SignOutWithResponse End this session.
 	//
@@ -3622,6 +3967,54 @@ func (r ListActorsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListActorsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAllItemsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ItemList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAllItemsResponse) GetJSON200() *ItemList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAllItemsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAllItemsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAllItemsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAllItemsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAllItemsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4564,6 +4957,102 @@ func (r GetInclusionResponse) ContentType() string {
 	return ""
 }
 
+type ListOwnConsentsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OwnConsentList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOwnConsentsResponse) GetJSON200() *OwnConsentList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOwnConsentsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOwnConsentsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOwnConsentsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOwnConsentsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOwnConsentsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListOwnItemsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ItemList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOwnItemsResponse) GetJSON200() *ItemList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOwnItemsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOwnItemsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOwnItemsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOwnItemsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOwnItemsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type SignOutResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4912,6 +5401,19 @@ func (c *ClientWithResponses) ListActorsWithResponse(ctx context.Context, params
 	return ParseListActorsResponse(rsp)
 }
 
+// ListAllItemsWithResponse Every item of the vault, without labels, to auditors.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/items (the `ListAllItems` operationId).
+func (c *ClientWithResponses) ListAllItemsWithResponse(ctx context.Context, params *ListAllItemsParams, reqEditors ...RequestEditorFn) (*ListAllItemsResponse, error) {
+	rsp, err := c.ListAllItems(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAllItemsResponse(rsp)
+}
+
 // ListCasesWithResponse The caller's cases.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5228,6 +5730,32 @@ func (c *ClientWithResponses) GetInclusionWithResponse(ctx context.Context, para
 	return ParseGetInclusionResponse(rsp)
 }
 
+// ListOwnConsentsWithResponse The consents for which the caller speaks now, as the person concerned or as her advocate.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/own/consents (the `ListOwnConsents` operationId).
+func (c *ClientWithResponses) ListOwnConsentsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListOwnConsentsResponse, error) {
+	rsp, err := c.ListOwnConsents(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOwnConsentsResponse(rsp)
+}
+
+// ListOwnItemsWithResponse What a consent governs, and its form, to who speaks for the person concerned and may read.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/own/consents/{consent}/items (the `ListOwnItems` operationId).
+func (c *ClientWithResponses) ListOwnItemsWithResponse(ctx context.Context, consent ConsentID, params *ListOwnItemsParams, reqEditors ...RequestEditorFn) (*ListOwnItemsResponse, error) {
+	rsp, err := c.ListOwnItems(ctx, consent, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOwnItemsResponse(rsp)
+}
+
 // SignOutWithResponse End this session.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5409,6 +5937,39 @@ func ParseListActorsResponse(rsp *http.Response) (*ListActorsResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest ActorList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAllItemsResponse parses an HTTP response from a ListAllItemsWithResponse call
+func ParseListAllItemsResponse(rsp *http.Response) (*ListAllItemsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAllItemsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ItemList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6123,6 +6684,72 @@ func ParseGetInclusionResponse(rsp *http.Response) (*GetInclusionResponse, error
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest InclusionProof
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOwnConsentsResponse parses an HTTP response from a ListOwnConsentsWithResponse call
+func ParseListOwnConsentsResponse(rsp *http.Response) (*ListOwnConsentsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOwnConsentsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OwnConsentList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOwnItemsResponse parses an HTTP response from a ListOwnItemsWithResponse call
+func ParseListOwnItemsResponse(rsp *http.Response) (*ListOwnItemsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOwnItemsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ItemList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,312 @@
+package vault_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	ev "strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/vault"
+)
+
+// noted signs an event on an item with one internal note.
+func (w *world) noted(by string, c consented, k ev.Kind, d ev.Details, name string) vault.Outcome {
+	w.t.Helper()
+	text := must(sealing.SealNote("why", c.item.key.Recipient()))
+	note := ev.Note{Name: name, Audience: ev.ToInternal, SHA256: ev.SHA256(text), Size: int64(len(text))}
+	return w.submit(by, w.sign(by, ev.ItemOf(c.item.id), k, d, func(e *ev.Event) { e.Notes = []ev.Note{note} }), "",
+		ledger.Attachment{Kind: ledger.Note, Name: name, Audience: ev.ToInternal, Body: text})
+}
+
+func (w *world) withdraw(c consented) {
+	w.t.Helper()
+	w.do("clinician", ev.ConsentOf(c.consent), ev.ConsentWithdrawn, &ev.ConsentWithdrawnDetails{Number: "1234-5678"})
+}
+
+// join makes a person a member with these rights.
+func (w *world) join(c consented, p *person, rights ...ev.Right) {
+	w.t.Helper()
+	label := must(sealing.WriteEnvelope(c.item.key, p.recipient()))
+	w.submit("custodian", w.sign("custodian", ev.CaseOf(c.in), ev.CaseMemberAdded, &ev.CaseMemberAddedDetails{
+		Member: ev.Member{Actor: p.id, Rights: rights}, Envelope: ev.EnvelopeRef{Recipient: p.fingerprint(), SHA256: ev.SHA256(label)},
+	}), "", ledger.Attachment{Kind: ledger.LabelEnvelope, Recipient: p.fingerprint(), Body: label})
+}
+
+// shred proposes and, after the wait, carries out.
+func (w *world) shred(c consented) vault.Outcome {
+	w.t.Helper()
+	stream := ev.ItemOf(c.item.id)
+	w.do("custodian", stream, ev.ItemShredProposed, &ev.ItemShredProposedDetails{Cause: ev.CauseWithdrawal, DryRun: ev.SHA256([]byte("list"))})
+	w.pass(2 * time.Second)
+	d := &ev.ItemShreddedDetails{Stores: []string{"records", "backups"}, Horizon: ev.At(w.now().Add(48 * time.Hour))}
+	for _, e := range w.itemState(c.item.id).Envelopes {
+		d.Envelopes = append(d.Envelopes, e.Recipient)
+	}
+	return w.do("second", stream, ev.ItemShredded, d)
+}
+
+// stored reports how many of the bytes that came with the item's events exist.
+func (w *world) stored(id ev.ItemID) (n int) {
+	w.t.Helper()
+	for after := int64(0); ; {
+		list := must(w.db.Attachments(ctx(), after, 100))
+		for _, a := range list {
+			after = a.Number
+			if a.Stream == ev.ItemOf(id) && !a.Destroyed {
+				n++
+			}
+		}
+		if len(list) < 100 {
+			return n
+		}
+	}
+}
+
+// After a shred nothing that came with the item's events exists, and who had it open is not served any more; what comes later stays.
+func TestShred(t *testing.T) {
+	w := newWorld(t)
+	c := w.consented()
+	opened := w.open("custodian", c.item.id)
+	by := w.people["custodian"].caller()
+	allServed(t, w.fetch(by, opened.LeafHash, c.item.id))
+	_, err := w.try("custodian", w.sign("custodian", ev.ItemOf(c.item.id), ev.ItemShredProposed,
+		&ev.ItemShredProposedDetails{Cause: ev.CauseWithdrawal, DryRun: ev.SHA256([]byte("list"))}), "")
+	refused(t, err, ev.Conflict, ev.ReasonNotFrozen)
+	w.withdraw(c)
+	allRefused(t, w.fetch(by, opened.LeafHash, c.item.id), ev.Held)
+	if n := w.stored(c.item.id); n < 6 {
+		t.Fatalf("%d attachments before", n)
+	}
+	w.shred(c)
+	if n := w.stored(c.item.id); n != 0 {
+		t.Errorf("%d attachments are left of a shredded item", n)
+	}
+	for _, err := range w.fetch(by, opened.LeafHash, c.item.id) {
+		if err == nil {
+			t.Error("a shredded item was served")
+		}
+	}
+	list := must(w.Items(ctx(), by, c.in, "", 10))
+	for _, l := range list {
+		if l.Item.ID == c.item.id && (l.Label != nil || l.Item.Shredded == 0) {
+			t.Error("the label of a shredded item is shown")
+		}
+	}
+	if n := w.stored(c.form.id); n == 0 {
+		t.Error("the form of the consent went with it")
+	}
+}
+
+// busyOnce refuses to erase a shredded item until it is asked again.
+type busyOnce struct {
+	vault.Records
+	busy bool
+}
+
+func (r *busyOnce) DestroyBefore(c context.Context, s ev.Stream, seq int64) error {
+	if r.busy {
+		return ev.Refuse(ev.Internal, "erase_incomplete")
+	}
+	return r.Records.DestroyBefore(c, s, seq)
+}
+
+// What a crash, or a busy database, leaves of a shredded item is erased by the next sweep, of the same process or of the next.
+func TestShredIsFinished(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		w := newWorld(t)
+		c := w.consented()
+		w.withdraw(c)
+		var last *busyOnce
+		w.records = func(r vault.Records) vault.Records { last = &busyOnce{r, true}; return last }
+		w.restart()
+		w.shred(c)
+		if w.stored(c.item.id) == 0 {
+			t.Fatal("it was erased at once")
+		}
+		if restart {
+			w.restart()
+		}
+		last.busy = false
+		if err := w.Sweep(ctx()); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.stored(c.item.id); n != 0 {
+			t.Errorf("restarted %t: %d attachments are left", restart, n)
+		}
+	}
+}
+
+// Time alone ends a hold that nobody confirmed, and suspends who opened in an emergency and was not reviewed.
+func TestMoments(t *testing.T) {
+	w := newWorld(t)
+	c := w.consented()
+	duty := w.people["custodian"]
+	w.join(c, duty, ev.MayManage, ev.OnDuty)
+	ref, _ := w.itemState(c.item.id).Envelope(duty.fingerprint())
+	o := w.noted("custodian", c, ev.ItemBreakGlass, &ev.ItemBreakGlassDetails{Code: "life", Envelope: ref.SHA256}, "reason")
+	if o.Opening == nil || len(o.Opening.Envelope) == 0 {
+		t.Fatal("an emergency opening gives nothing")
+	}
+	allServed(t, w.fetch(duty.caller(), o.LeafHash, c.item.id))
+	w.noted("second", c, ev.HoldPlaced, &ev.HoldPlacedDetails{Hold: ev.NewID[ev.HoldID](), Basis: ev.CourtOrder,
+		Expires: ev.At(w.now().Add(time.Hour)), Review: ev.At(w.now().Add(time.Minute))}, "order")
+	if err := w.Sweep(ctx()); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.itemState(c.item.id); s.Holds[0].Status != ev.HoldUnconfirmed || w.state(ev.ActorOf(duty.id)).(*ev.ActorState).SuspendedTill != 0 {
+		t.Error("something ended before its time")
+	}
+	w.pass(3 * time.Second)
+	if err := w.Sweep(ctx()); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.itemState(c.item.id); s.Holds[0].Status != ev.HoldOver {
+		t.Error("an unconfirmed hold did not lapse")
+	}
+	if s := w.state(ev.ActorOf(duty.id)).(*ev.ActorState); s.SuspendedTill < ev.At(w.now().Add(6*24*time.Hour)) {
+		t.Error("an unreviewed emergency opening has no consequence")
+	}
+	length := w.itemState(c.item.id).Last.Seq
+	w.restart()
+	if err := w.Sweep(ctx()); err != nil || w.itemState(c.item.id).Last.Seq != length {
+		t.Errorf("a moment was acted on twice: %v", err)
+	}
+}
+
+// A narrowing, or the end of a consent, takes the court's envelope away, and leaves another grant's alone.
+func TestSharingEnds(t *testing.T) {
+	for name, end := range map[string]func(w *world, c consented){
+		"narrowed": func(w *world, c consented) {
+			own := w.state(ev.ConsentOf(c.consent)).(*ev.ConsentState)
+			answers := own.Answers
+			answers.Courts = nil
+			w.do("clinician", ev.ConsentOf(c.consent), ev.ConsentNarrowed, &ev.ConsentNarrowedDetails{Version: 2, Answers: answers, Until: own.Until})
+		},
+		"over": func(w *world, c consented) { w.pass(1001 * time.Hour) },
+	} {
+		w := newWorld(t)
+		c := w.consented()
+		court := w.enrol("court", ev.Court)
+		w.grant(c, "court", 2000*time.Hour)
+		stream := ev.ItemOf(c.item.id)
+		if err := w.Sweep(ctx()); err != nil || !w.envelope(stream, court.fingerprint()) {
+			t.Fatalf("%s: the envelope went before: %v", name, err)
+		}
+		end(w, c)
+		if err := w.Sweep(ctx()); err != nil {
+			t.Fatal(err)
+		}
+		if w.envelope(stream, court.fingerprint()) {
+			t.Errorf("%s: the court's envelope is left", name)
+		}
+		if !w.envelope(stream, w.people["clinician"].fingerprint()) {
+			t.Errorf("%s: a keyholder's envelope went", name)
+		}
+	}
+}
+
+// A case is closed when nothing in it is open.
+func TestCloseCase(t *testing.T) {
+	w := newWorld(t)
+	c := w.consented()
+	w.enrol("court", ev.Court)
+	w.grant(c, "court", time.Hour)
+	closing := func() error {
+		_, err := w.try("custodian", w.sign("custodian", ev.CaseOf(c.in), ev.CaseClosed, &ev.CaseClosedDetails{Outcome: "decided"}), "")
+		return err
+	}
+	refused(t, closing(), ev.Conflict, "open_grant")
+	w.pass(2 * time.Hour)
+	if err := closing(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.tryDeposit(w.prepare(c.in, ev.Original, ev.ConsentRef{ID: c.consent, Version: 1}))
+	refused(t, err, ev.Conflict, ev.ReasonCaseClosed)
+}
+
+// Who speaks for a subject sees what concerns that one and nothing else; an auditor sees every statement and no content.
+func TestWhoIsConcerned(t *testing.T) {
+	w := newWorld(t)
+	c, other := w.consented(), w.consented()
+	survivor, advocate, auditor := w.enrol("survivor", ev.Survivor), w.enrol("advocate", ev.Advocate), w.enrol("auditor", ev.Auditor)
+	read := func(p *person, s ev.Stream) error {
+		_, err := w.Stream(ctx(), p.caller(), s, -1, 10)
+		return err
+	}
+	all := []ev.Stream{ev.CaseOf(c.in), ev.ConsentOf(c.consent), ev.ItemOf(c.item.id), ev.ItemOf(c.form.id)}
+	for _, s := range all {
+		hidden(t, read(survivor, s))
+		hidden(t, read(advocate, s))
+		if err := read(auditor, s); err != nil {
+			t.Error(err)
+		}
+	}
+	hidden(t, read(auditor, ev.ItemOf(ev.NewID[ev.ItemID]())))
+	form := w.prepare(c.in, ev.ConsentForm)
+	if _, err := w.tryDeposit(form); err != nil {
+		t.Fatal(err)
+	}
+	w.join(c, w.enrol("investigator", ev.Investigator)) // a second person names her
+	own := w.state(ev.ConsentOf(c.consent)).(*ev.ConsentState)
+	w.do("investigator", ev.ConsentOf(c.consent), ev.ConsentGiven, &ev.ConsentGivenDetails{
+		Version: 2, Answers: own.Answers, From: own.From, Until: own.Until, By: "self", Form: form.id, Subject: survivor.id})
+	for _, s := range append(all[:3:3], ev.ItemOf(form.id)) {
+		if err := read(survivor, s); err != nil {
+			t.Error(s.Type, err)
+		}
+		hidden(t, read(advocate, s))
+	}
+	for _, s := range []ev.Stream{ev.CaseOf(other.in), ev.ConsentOf(other.consent), ev.ItemOf(other.item.id)} {
+		hidden(t, read(survivor, s))
+	}
+	mine := must(w.SpokenFor(ctx(), survivor.caller()))
+	governed := must(w.Governed(ctx(), survivor.caller(), c.consent, "", 10))
+	if len(mine) != 1 || mine[0].ID != c.consent || len(governed) != 3 { // the item and both forms
+		t.Errorf("she sees %d consents and %d items", len(mine), len(governed))
+	}
+	_, err := w.Governed(ctx(), survivor.caller(), other.consent, "", 10)
+	hidden(t, err)
+	w.do("survivor", ev.ConsentOf(c.consent), ev.ConsentDelegated, &ev.ConsentDelegatedDetails{Advocate: advocate.id, Rights: []string{"withdraw"}, Until: ev.At(w.now().Add(time.Hour))})
+	if err := read(advocate, all[1]); err != nil {
+		t.Error(err)
+	}
+	hidden(t, read(advocate, all[2])) // not the right to read
+	w.do("survivor", ev.ConsentOf(c.consent), ev.ConsentDelegated, &ev.ConsentDelegatedDetails{Advocate: advocate.id, Rights: []string{"read"}, Until: ev.At(w.now().Add(time.Hour))})
+	if err := read(advocate, all[2]); err != nil {
+		t.Error(err)
+	}
+	w.pass(2 * time.Hour)
+	hidden(t, read(advocate, all[2]))
+	if list := must(w.SpokenFor(ctx(), advocate.caller())); len(list) != 0 {
+		t.Error("a delegation that is over is listed")
+	}
+	if list := must(w.AllItems(ctx(), "", 100)); len(list) != 5 || list[0].Label != nil {
+		t.Errorf("an auditor is shown %d items", len(list))
+	}
+	_, err = w.try("auditor", w.sign("auditor", ev.ItemOf(c.item.id), ev.ItemOpened, &ev.ItemOpenedDetails{Envelope: ev.SHA256(nil)}, func(e *ev.Event) { e.Purpose = ev.ForAudit }), "")
+	refused(t, err, ev.Forbidden, ev.ReasonNotMember)
+}
+
+// One form serves one consent: else a colleague's form would let one person widen another consent.
+func TestFormServesOneConsent(t *testing.T) {
+	w := newWorld(t)
+	c := w.consented()
+	own := w.state(ev.ConsentOf(c.consent)).(*ev.ConsentState)
+	_, err := w.try("clinician", w.sign("clinician", ev.ConsentOf(ev.NewID[ev.ConsentID]()), ev.ConsentGiven, &ev.ConsentGivenDetails{
+		Version: 1, Answers: own.Answers, From: own.From, Until: own.Until, By: "self", Form: c.form.id}, func(e *ev.Event) { e.Case = c.in }), "")
+	refused(t, err, ev.Conflict, "form_taken")
+}
+
+// A hold that may not be shown before a date is refused, as long as nothing keeps it from those who may not see it.
+func TestSecretHold(t *testing.T) {
+	w := newWorld(t)
+	c := w.consented()
+	_, err := w.try("custodian", w.sign("custodian", ev.ItemOf(c.item.id), ev.HoldPlaced, &ev.HoldPlacedDetails{Hold: ev.NewID[ev.HoldID](),
+		Basis: ev.CourtOrder, Expires: ev.At(w.now().Add(time.Hour)), Review: ev.At(w.now().Add(time.Minute)), SecretUntil: ev.At(w.now().Add(time.Minute))},
+		func(e *ev.Event) {
+			e.Notes = []ev.Note{{Name: "order", Audience: ev.ToInternal, SHA256: ev.SHA256(nil), Size: 2048}}
+		}), "")
+	refused(t, err, ev.Unknown, "secret_hold")
+}

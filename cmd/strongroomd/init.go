@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"strongroom.example/strongroom/internal/daemon"
-	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/program"
 	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/vault"
@@ -108,9 +107,8 @@ func found(ctx context.Context, out io.Writer, p place, files []string, recovery
 	founding := daemon.Founding{Recovery: recovery, Policy: daemon.DefaultPolicy, Version: tool.Version, Build: tool.Build}
 	if wait > 0 {
 		s := max(int64(wait.Seconds()), 1)
-		founding.Policy = evidence.VaultPolicy{
-			ConfirmWait: s, DecisionTime: s, BinWait: s, WithdrawalWait: s, ReviewTime: s, HoldTime: s, BackupHorizon: s,
-		}
+		q := &founding.Policy // the times within which people must decide stay: nobody decides in seconds
+		q.ConfirmWait, q.BinWait, q.WithdrawalWait, q.BackupHorizon = s, s, s, s
 		fmt.Fprintf(out, "Warning    every waiting time is %s: this vault is for demonstration\n", wait)
 	}
 	for _, file := range files {

@@ -18,7 +18,6 @@ package daemon
 import (
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -67,19 +66,26 @@ type settings struct {
 	Made   time.Time        `json:"made"`
 }
 
+func (s settings) marshal() []byte { return line(s) }
+
+func (s settings) valid() bool {
+	return evidence.ValidOrigin(s.Origin) && evidence.ValidID(s.Actor) && isUTC(s.Made)
+}
+
+func isUTC(t time.Time) bool {
+	_, offset := t.Zone()
+	return offset == 0 && !t.IsZero()
+}
+
 func (f folder) readSettings() (settings, error) {
-	var s settings
-	text, err := os.ReadFile(f.settings())
-	if errors.Is(err, os.ErrNotExist) {
+	s, err := readDocument[settings](f.settings())
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return s, ErrNoVault
-	}
-	if err != nil {
-		return s, err
-	}
-	if err := json.Unmarshal(text, &s); err != nil || !evidence.ValidOrigin(s.Origin) || !evidence.ValidID(s.Actor) {
+	case errors.Is(err, errDocument):
 		return s, errSettings
 	}
-	return s, nil
+	return s, err
 }
 
 // writeFile writes a file durably, at once or not at all.

@@ -30,13 +30,14 @@ type Damage struct {
 const (
 	doObject = "Its description, envelopes, events and receipts are checked apart and still prove what was deposited; the file is not served. " +
 		"Put the file back from the backup's objects folder, under the same name."
-	doOrphan  = "Nothing is missing. An interrupted deposit leaves such a file; the person deposits again."
-	doRecords = "The log holds the statement of every event: move records.db away and make it again with strongroomd rebuild, with --attachments for what the log does not hold."
-	doLog     = "The records hold every leaf and receipt: move log.db away and make it again with strongroomd rebuild. Nobody's receipts change by it."
-	doEither  = "Log and records contradict each other. See which of the two is named in other lines, and make that one again with strongroomd rebuild; or restore the newest backup."
-	doAttach  = "Events and receipts are intact. Its bytes may be in a backup's erasable.db: move records.db away and run strongroomd rebuild --attachments FILE."
-	doApart   = "Log and records are checked apart. If they are clean, put back the newest checkpoint that anybody holds (a client, a witness, a backup)."
-	doTrust   = "Everybody who was given the file has the right one: put it back, and compare its number."
+	doOrphan   = "Nothing is missing. An interrupted deposit leaves such a file; the person deposits again."
+	doSettings = "Put it back from a backup."
+	doRecords  = "The log holds the statement of every event: move records.db away and make it again with strongroomd rebuild, with --attachments for what the log does not hold."
+	doLog      = "The records hold every leaf and receipt: move log.db away and make it again with strongroomd rebuild. Nobody's receipts change by it."
+	doEither   = "Log and records contradict each other. See which of the two is named in other lines, and make that one again with strongroomd rebuild; or restore the newest backup."
+	doAttach   = "Events and receipts are intact. Its bytes may be in a backup's erasable.db: move records.db away and run strongroomd rebuild --attachments FILE."
+	doApart    = "Log and records are checked apart. If they are clean, put back the newest checkpoint that anybody holds (a client, a witness, a backup)."
+	doTrust    = "Everybody who was given the file has the right one: put it back, and compare its number."
 )
 
 // Examined counts what fsck read.
@@ -62,8 +63,12 @@ const fsckPage = 512
 // changes nothing. An error means that it could not look.
 func Fsck(ctx context.Context, dir string, o Options, report func(Damage)) (Examined, error) {
 	f := folder(dir)
-	if _, err := os.Stat(f.settings()); err != nil {
-		_, err := f.readSettings()
+	_, err := f.readSettings()
+	if errors.Is(err, errSettings) {
+		report(Damage{Where: "vault.json", What: "it is not as it was written", Do: doSettings})
+		return Examined{}, nil
+	}
+	if err != nil {
 		return Examined{}, err
 	}
 	lost := false
@@ -81,7 +86,7 @@ func Fsck(ctx context.Context, dir string, o Options, report func(Damage)) (Exam
 		return Examined{}, nil
 	}
 	var p *parts
-	err := surviving(func() (err error) {
+	err = surviving(func() (err error) {
 		p, err = openParts(ctx, f, o)
 		return err
 	})
@@ -138,7 +143,7 @@ func damaged(err error) bool {
 		reason = evidence.ReasonOf(err)
 	}
 	return errors.Is(err, translog.ErrCorrupt) || errors.Is(err, objects.ErrDamaged) || errors.Is(err, heads.ErrStore) ||
-		errors.Is(err, errSettings) || reason == "records_damaged" || reason == "records_foreign"
+		reason == "records_damaged" || reason == "records_foreign"
 }
 
 // surviving turns what a damaged log does to the process into an error: the log's file is mapped into memory and believed.

@@ -29,7 +29,7 @@ func (c *checker) trusted(ctx context.Context) error {
 		return err
 	}
 	if self != "" && self != c.settings.Actor {
-		c.damage("vault.json", "Put it back from a backup.", "it names another actor than the one that acts as this vault")
+		c.damage("vault.json", doSettings, "it names another actor than the one that acts as this vault")
 		c.settings.Actor = self
 	}
 	if text == nil && !ended {

@@ -194,6 +194,7 @@ func TestFsck(t *testing.T) {
 		"unreadable trust file":   {rewrite("trust.json", func(b []byte) []byte { return b[1:] }), "trust.json", "cannot be read"},
 		"missing trust file":      {remove("trust.json"), "trust.json", "missing"},
 		"other vault actor":       {rewrite("vault.json", func(b []byte) []byte { return otherActor(b) }), "vault.json", "another actor"},
+		"longer settings":         {rewrite("vault.json", func(b []byte) []byte { return append(b, ' ') }), "vault.json", "not as it was written"},
 		"missing records":         {remove("records.db"), "records.db", "missing"},
 		"missing log":             {remove("log.db"), "log.db", "missing"},
 		"cut log":                 {rewrite("log.db", func(b []byte) []byte { return b[:8192] }), "vault", "cannot be opened"},
@@ -241,7 +242,7 @@ func otherActor(text []byte) []byte {
 	var s settings
 	must(0, json.Unmarshal(text, &s))
 	s.Actor = ev.NewID[ev.ActorID]()
-	return must(json.Marshal(s))
+	return s.marshal()
 }
 
 // strayHeads puts an entry into a bucket that has none.

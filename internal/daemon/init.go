@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -75,12 +74,9 @@ func Create(ctx context.Context, dir, origin string, o Options) (string, error) 
 	if err := f.createObjects(ctx, config.Objects, origin); err != nil {
 		return "", err
 	}
-	text, err := json.Marshal(settings{origin, evidence.NewID[evidence.ActorID](), o.Now().UTC().Truncate(time.Second)})
-	if err != nil {
-		return "", err
-	}
+	made := settings{origin, evidence.NewID[evidence.ActorID](), o.Now().UTC().Truncate(time.Second)}
 	// From here the folder is a vault.
-	return origin, writeFile(f.settings(), append(text, '\n'), 0o600)
+	return origin, writeFile(f.settings(), made.marshal(), 0o600)
 }
 
 func createStores(ctx context.Context, f folder) error {
@@ -172,6 +168,12 @@ func readFounders(origin string, files [][]byte) ([]*custody.Signed, error) {
 		}
 		signed, err := statement.Verify(spki)
 		if err != nil {
+			return nil, fmt.Errorf("founder %d: %w", i+1, err)
+		}
+		// What the law refuses is refused before the trust file names it for good.
+		who := evidence.Founder{Actor: statement.Event().Actor.ID, Role: d.Role, Key: signed.KeyID()}
+		facts := evidence.Facts{Origin: origin, Founders: []evidence.Founder{who}}
+		if _, err := evidence.Apply(facts, statement.Event(), signed.LeafHash()); err != nil {
 			return nil, fmt.Errorf("founder %d: %w", i+1, err)
 		}
 		have[d.Role] = true

@@ -61,3 +61,21 @@ func (f folder) openObjects(ctx context.Context, c config.Objects, origin string
 	}
 	return store, nil
 }
+
+// provideObjects opens the object store of a vault that is restored, and makes it first where there is none: a lost machine's bucket may
+// be lost too.
+func (f folder) provideObjects(ctx context.Context, c config.Objects, origin string) (objects.Store, error) {
+	store, err := f.openObjects(ctx, c, origin)
+	switch {
+	case c.S3 == nil && errors.Is(err, objects.ErrNotFound):
+		err = fs.Create(f.objects())
+	case c.S3 != nil && (errors.Is(err, objects.ErrNotFound) || errors.Is(err, s3.ErrBucket)):
+		err = s3.Create(ctx, bucket(*c.S3, origin))
+	default:
+		return store, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f.openObjects(ctx, c, origin)
+}

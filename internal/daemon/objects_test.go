@@ -12,8 +12,9 @@ import (
 	"strongroom.example/strongroom/internal/objects/versitygw"
 )
 
-// TestBucket founds a vault that keeps its objects in a bucket, deposits, checks everything, and finds what was altered there.
-func TestBucket(t *testing.T) {
+// bucketServer is an S3 server of the test's own.
+func bucketServer(t *testing.T) *versitygw.Server {
+	t.Helper()
 	program, err := versitygw.Find()
 	if errors.Is(err, versitygw.ErrMissing) {
 		t.Skip(err)
@@ -23,17 +24,26 @@ func TestBucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Kill)
-	write := func(bucket string) string {
-		file := filepath.Join(t.TempDir(), "server.yaml")
-		text := fmt.Sprintf("objects:\n  s3: {endpoint: %q, region: %s, bucket: %s, prefix: v1/, ca_file: %q, credentials_file: %q}\n",
-			server.Endpoint, versitygw.Region, bucket, server.CAFile, server.CredentialsFile)
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return file
+	return server
+}
+
+// bucketConfig is the configuration of a vault that keeps its objects there.
+func bucketConfig(t *testing.T, server *versitygw.Server, bucket string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "server.yaml")
+	text := fmt.Sprintf("objects:\n  s3: {endpoint: %q, region: %s, bucket: %s, prefix: v1/, ca_file: %q, credentials_file: %q}\n",
+		server.Endpoint, versitygw.Region, bucket, server.CAFile, server.CredentialsFile)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
+	return file
+}
+
+// TestBucket founds a vault that keeps its objects in a bucket, deposits, checks everything, and finds what was altered there.
+func TestBucket(t *testing.T) {
+	server := bucketServer(t)
 	o := testOptions()
-	o.ConfigFile = write("evidence")
+	o.ConfigFile = bucketConfig(t, server, "evidence")
 	dir := filepath.Join(t.TempDir(), "vault")
 	origin := must(Create(t.Context(), dir, "", o))
 	for name, algorithm := range map[string]keys.Algorithm{logKey: keys.P256, logNoteKey: keys.Ed25519, vaultKey: keys.P256} {

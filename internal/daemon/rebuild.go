@@ -110,7 +110,7 @@ func rebuildRecords(ctx context.Context, origin string, trust tlog.Trust, from, 
 		return made, err
 	}
 	defer func() { err = errors.Join(err, records.Close()) }()
-	b := &rebuilding{log: log, records: records, replay: newReplay(origin, founders(trust)), lost: make(map[evidence.Hash][]sqldb.StoredAttachment)}
+	b := &rebuilding{log: log, records: records, replay: newReplay(origin, founders(trust)), lost: make(map[evidence.Hash][]sqldb.StoredAttachment), seqs: make(map[evidence.Hash]int64)}
 	if b.heads, err = heads.Open(ctx, records); err != nil {
 		return made, err
 	}
@@ -131,6 +131,7 @@ type rebuilding struct {
 	entries []heads.Entry // of events that no publication covered so far
 	covered int64         // how many events publications covered
 	named   []sqldb.StoredAttachment
+	seqs    map[evidence.Hash]int64                    // of the events that name them, by leaf hash
 	lost    map[evidence.Hash][]sqldb.StoredAttachment // by digest, whose bytes must be found
 }
 
@@ -175,6 +176,7 @@ func (b *rebuilding) leaf(ctx context.Context, leaf tlog.TreeLeaf) error {
 		return err
 	}
 	b.order++
+	b.seqs[entry.LeafHash] = entry.Seq
 	for _, a := range sorted(vault.Named(e)) {
 		b.named = append(b.named, sqldb.StoredAttachment{
 			Number: int64(len(b.named)) + 1, Event: entry.LeafHash, Stream: entry.Stream, Destroyed: true, Attachment: a,
@@ -229,7 +231,7 @@ func (b *rebuilding) flush(ctx context.Context) error {
 func (b *rebuilding) attachments(ctx context.Context, files []string, made *Rebuilt) error {
 	var gone []sqldb.StoredAttachment
 	for _, a := range b.named {
-		if b.wanted(a.Stream, a.Attachment) {
+		if b.wanted(a.Stream, b.seqs[a.Event], a.Attachment) {
 			b.lost[a.SHA256] = append(b.lost[a.SHA256], a)
 		} else {
 			gone = append(gone, a)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
@@ -96,6 +97,41 @@ func TestRebuildLog(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "log.db")); err == nil {
 		t.Error("and was put in place")
+	}
+}
+
+// Once in four weeks the record says of every item that it was found whole.
+func TestScrubIsRecorded(t *testing.T) {
+	dir := made(t)
+	stock(t, dir)
+	now := time.Now()
+	o := testOptions()
+	o.Now = func() time.Time { return now }
+	p := must(open(t.Context(), dir, o))
+	defer p.close()
+	lengths := func() (n int64) {
+		for _, item := range must(p.records.AllItems(t.Context(), "", 10)) {
+			n += item.Last.Seq + 1
+		}
+		return n
+	}
+	before := lengths()
+	for _, c := range []struct {
+		later time.Duration
+		more  int64
+	}{{0, 0}, {27 * 24 * time.Hour, 0}, {2 * 24 * time.Hour, 2}, {27 * 24 * time.Hour, 2}, {time.Hour * 48, 4}} {
+		now = now.Add(c.later)
+		if s, err := p.scrub(t.Context(), Scrubbed{Began: now}, 1<<30, func(Damage) {}); err != nil || s.Damaged != 0 {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		if n := lengths(); n != before+c.more {
+			t.Errorf("%v later: %d events, want %d", c.later, n-before, c.more)
+		}
+	}
+	for _, item := range must(p.records.AllItems(t.Context(), "", 10)) {
+		if item.Compared != ev.At(now) || item.Damaged {
+			t.Errorf("%+v", item)
+		}
 	}
 }
 

@@ -73,11 +73,14 @@ func (r *replay) signer(e *evidence.Event) ([]byte, error) {
 	return nil, errors.New("its signer is unknown")
 }
 
-// wanted reports whether an attachment's bytes must exist: an item's envelope while its state names it, a case's while its recipient has
-// one at all.
-func (r *replay) wanted(s evidence.Stream, a ledger.Attachment) bool {
+// wanted reports whether the bytes of an attachment of a stream's event must exist: an item's envelope while its state names it, a case's
+// while its recipient has one at all. Of a shredded item only what came later is there.
+func (r *replay) wanted(s evidence.Stream, seq int64, a ledger.Attachment) bool {
 	switch state := r.states[s].(type) {
 	case *evidence.ItemState:
+		if state.Shredded != 0 && seq <= state.ShredSeq {
+			return false
+		}
 		ref, ok := state.Envelope(a.Recipient)
 		return a.Kind != ledger.Envelope || ok && ref.SHA256 == a.SHA256
 	case *evidence.CaseState:

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +12,6 @@ import (
 
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
-	"strongroom.example/strongroom/internal/objects"
 	"strongroom.example/strongroom/internal/objects/fs"
 	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/tlog"
@@ -77,6 +75,9 @@ type prepared struct {
 	Snapshot string `json:"snapshot"`
 	LogSize  int64  `json:"log_size"`
 }
+
+func (p prepared) marshal() []byte { return line(p) }
+func (p prepared) valid() bool     { return p.LogSize >= 0 }
 
 // Restore makes a vault from a backup, in a folder that is made for it. Everything is checked before anything counts: the snapshot's
 // files by its manifest, its log against every checkpoint that is known, then all of it as Fsck does. Last, vault.restored is logged, and
@@ -216,18 +217,13 @@ func (r *restorer) prepare(ctx context.Context) error {
 	if err := r.examine(ctx); err != nil {
 		return err
 	}
-	text, err := json.Marshal(prepared{r.Snapshot, r.LogSize})
-	if err != nil {
-		return err
-	}
-	return writeFile(r.dir.path(preparedFile), text, 0o600)
+	return writeFile(r.dir.path(preparedFile), prepared{r.Snapshot, r.LogSize}.marshal(), 0o600)
 }
 
 // resume reports whether an earlier attempt prepared the same.
 func (r *restorer) resume() bool {
-	var p prepared
-	text, err := os.ReadFile(r.dir.path(preparedFile))
-	if err != nil || json.Unmarshal(text, &p) != nil || p.Snapshot != r.Snapshot {
+	p, err := readDocument[prepared](r.dir.path(preparedFile))
+	if err != nil || p.Snapshot != r.Snapshot {
 		return false
 	}
 	r.LogSize = p.LogSize
@@ -299,12 +295,7 @@ func (r *restorer) objects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := r.dir.openObjects(ctx, config.Objects, r.Manifest.Vault)
-	if errors.Is(err, objects.ErrNotFound) && config.Objects.S3 == nil {
-		if err = fs.Create(r.dir.objects()); err == nil {
-			store, err = r.dir.openObjects(ctx, config.Objects, r.Manifest.Vault)
-		}
-	}
+	store, err := r.dir.provideObjects(ctx, config.Objects, r.Manifest.Vault)
 	if err != nil {
 		return err
 	}

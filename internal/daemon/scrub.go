@@ -15,7 +15,8 @@ import (
 const (
 	scrubRate  = 16 << 20 // bytes a second that the background scrub reads at most: 1.3 TB a day
 	scrubEvery = 7 * 24 * time.Hour
-	scrubSaved = 64 // items between two notes of how far it is
+	scrubSays  = 28 * 24 * time.Hour // how often the record says of an item that it is whole
+	scrubSaved = 64                  // items between two notes of how far it is
 	scrubMeta  = "scrub"
 )
 
@@ -32,7 +33,8 @@ type Scrubbed struct {
 
 // scrub reads the evidence of every item while the vault works, at most rate bytes a second, or as fast as it can with rate 0. What
 // differs from the deposit is logged as item.verified by the vault itself, with result failure; from then on the law refuses to serve it.
-// Once it is whole again, put back from a backup, the same event with result success ends that.
+// Once it is whole again, put back from a backup, the same event with result success ends that. Of every other item the record says once
+// in four weeks that it was found whole.
 func (p *parts) scrub(ctx context.Context, from Scrubbed, rate int64, report func(Damage)) (Scrubbed, error) {
 	s := from
 	for unsaved := 0; ; {
@@ -59,7 +61,7 @@ func (p *parts) scrub(ctx context.Context, from Scrubbed, rate int64, report fun
 }
 
 func (p *parts) scrubItem(ctx context.Context, item *evidence.ItemState, rate int64, s *Scrubbed, report func(Damage)) error {
-	if item.Class == evidence.DescriptionOnly {
+	if item.Class == evidence.DescriptionOnly || item.Shredded != 0 { // of a shredded item nothing can be opened any more
 		return nil
 	}
 	s.Objects++
@@ -70,6 +72,8 @@ func (p *parts) scrubItem(ctx context.Context, item *evidence.ItemState, rate in
 		return ctx.Err()
 	}
 	outcome, ends := evidence.Success, item.Damaged && item.DamagedScope == "ciphertext"
+	said := max(item.Deposited, item.Compared).Std() // when the record last said that it is whole
+	due := !p.options.Now().Before(said.Add(scrubSays))
 	switch {
 	case errors.Is(err, objects.ErrNotFound):
 		outcome = evidence.Failure
@@ -86,7 +90,7 @@ func (p *parts) scrubItem(ctx context.Context, item *evidence.ItemState, rate in
 		s.Damaged++
 		p.options.Logger.Error("evidence_damaged", "item", item.ID)
 	}
-	if outcome == evidence.Success && !ends || outcome == evidence.Failure && item.Damaged {
+	if outcome == evidence.Success && !ends && !due || outcome == evidence.Failure && item.Damaged {
 		return nil
 	}
 	return p.logVerified(ctx, item.ID, found.SHA256, outcome)

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -68,25 +67,40 @@ type ManifestFile struct {
 // promise holds where backups are made every day or two, since only making one removes what has expired.
 func window(horizon int64) time.Duration { return time.Duration(horizon) * time.Second * 9 / 10 }
 
-// readManifest reads what writeManifest wrote, byte for byte.
+// snapshotFiles are the files that a manifest lists: those that are true always, the others where the vault has them.
+var snapshotFiles = map[string]bool{
+	"checkpoint": true, erasableFile: true, "keys/" + logKey: true, "keys/" + logNoteKey: true, "keys/" + vaultKey: true, "log.db": true,
+	"records.db": true, "trust.json": true, "vault.json": true,
+	"keys/passphrase": false, "strongroomd.yaml": false,
+}
+
+// readManifest reads what backup wrote, byte for byte.
 func (f folder) readManifest() (Manifest, error) {
-	var m Manifest
-	text, err := os.ReadFile(f.path(manifestFile))
-	if errors.Is(err, os.ErrNotExist) {
+	m, err := readDocument[Manifest](f.path(manifestFile))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return m, fmt.Errorf("%w: the manifest is missing", ErrAltered)
-	}
-	if err != nil {
-		return m, err
-	}
-	if err := json.Unmarshal(text, &m); err != nil || m.Version != 1 || !evidence.ValidOrigin(m.Vault) || !bytes.Equal(m.marshal(), text) {
+	case errors.Is(err, errDocument):
 		return m, fmt.Errorf("%w: the manifest cannot be read", ErrAltered)
 	}
-	for _, file := range m.Files {
-		if !filepath.IsLocal(filepath.FromSlash(file.Path)) {
-			return m, fmt.Errorf("%w: the manifest cannot be read", ErrAltered)
+	return m, err
+}
+
+// valid demands that the manifest vouches for every file that is restored, and for no other.
+func (m Manifest) valid() bool {
+	listed := make(map[string]bool)
+	for i, file := range m.Files {
+		if _, known := snapshotFiles[file.Path]; !known || file.Size < 0 || i > 0 && m.Files[i-1].Path >= file.Path {
+			return false
+		}
+		listed[file.Path] = true
+	}
+	for path, always := range snapshotFiles {
+		if always && !listed[path] {
+			return false
 		}
 	}
-	return m, nil
+	return m.Version == 1 && evidence.ValidOrigin(m.Vault) && isUTC(m.Taken) && m.LogSize >= 0 && m.Objects >= 0 && m.Horizon > 0
 }
 
 func (m Manifest) marshal() []byte {
@@ -183,9 +197,12 @@ type owner struct {
 	Vault string `json:"vault"`
 }
 
+func (o owner) marshal() []byte { return line(o) }
+func (o owner) valid() bool     { return evidence.ValidOrigin(o.Vault) }
+
 // claim makes the folder the backup of this vault, or finds that it is. An empty or missing folder becomes one.
 func (f backupFolder) claim(vault string) error {
-	text, err := os.ReadFile(f.path("backup.json"))
+	of, err := readDocument[owner](f.path("backup.json"))
 	if errors.Is(err, os.ErrNotExist) {
 		list, err := os.ReadDir(string(f))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -197,18 +214,10 @@ func (f backupFolder) claim(vault string) error {
 		if err := os.MkdirAll(f.path("snapshots"), 0o700); err != nil {
 			return err
 		}
-		text, err = json.Marshal(owner{vault})
-		if err != nil {
-			return err
-		}
-		return writeFile(f.path("backup.json"), append(text, '\n'), 0o600)
+		return writeFile(f.path("backup.json"), owner{vault}.marshal(), 0o600)
 	}
-	if err != nil {
-		return err
-	}
-	var of owner
-	if json.Unmarshal(text, &of) != nil || of.Vault != vault {
+	if errors.Is(err, errDocument) || err == nil && of.Vault != vault {
 		return ErrForeignBackup
 	}
-	return nil
+	return err
 }

@@ -14,6 +14,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -106,7 +107,7 @@ func writeNew(path string, text []byte) error {
 // maxKeyFile bounds a key file, in bytes.
 const maxKeyFile = 16 << 10
 
-// Open reads a key file, or connects to a KMS if name is a URI such as "awskms://…" (a provider that is compiled in, or the plugin
+// Open reads a key file as Create writes it, or connects to a KMS if name is a URI such as "awskms://…" (a provider that is compiled in, or the plugin
 // program sigstore-kms-NAME). Errors: ErrPassphrase, ErrUnsupported, and the file system's.
 func Open(ctx context.Context, name string, passphrase []byte) (*Signer, error) {
 	if strings.Contains(name, "://") {
@@ -127,14 +128,41 @@ func Open(ctx context.Context, name string, passphrase []byte) (*Signer, error) 
 	if err != nil {
 		return nil, fmt.Errorf("key file: %w", err)
 	}
-	private, err := cryptoutils.UnmarshalPEMToPrivateKey(text, cryptoutils.StaticPasswordFunc(passphrase))
+	private, err := decode(text, passphrase)
 	if err != nil {
-		if Encrypted(text) {
-			return nil, ErrPassphrase
-		}
-		return nil, ErrUnsupported
+		return nil, err
 	}
 	return load(private)
+}
+
+// decode reads what encode writes and nothing else. The library reads more: formats whose author decides how long it takes to try a
+// passphrase, and how much memory.
+func decode(text, passphrase []byte) (crypto.PrivateKey, error) {
+	block, _ := pem.Decode(text)
+	if block == nil || len(block.Headers) > 0 || !bytes.Equal(pem.EncodeToMemory(block), text) {
+		return nil, ErrUnsupported
+	}
+	switch cryptoutils.PEMType(block.Type) {
+	case cryptoutils.EncryptedSigstorePrivateKeyPEMType:
+		if len(passphrase) == 0 {
+			return nil, ErrPassphrase
+		}
+		private, err := cryptoutils.UnmarshalPEMToPrivateKey(text, cryptoutils.StaticPasswordFunc(passphrase))
+		if err != nil {
+			return nil, ErrPassphrase
+		}
+		return private, nil
+	case cryptoutils.PrivateKeyPEMType:
+		private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		if err != nil {
+			return nil, ErrUnsupported
+		}
+		if again, err := encode(private, nil); err != nil || !bytes.Equal(again, text) {
+			return nil, ErrUnsupported
+		}
+		return private, nil
+	}
+	return nil, ErrUnsupported
 }
 
 // Encrypted reports whether a key file's text needs a passphrase.

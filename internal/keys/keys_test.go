@@ -8,6 +8,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/pem"
 	"errors"
 	"io/fs"
 	"os"
@@ -78,13 +79,38 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	text, _ := cryptoutils.MarshalPrivateKeyToPEM(p384)
-	for name, content := range map[string][]byte{"p384": text, "noise": []byte("not a key"), "huge": make([]byte, maxKeyFile+1)} {
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	text256, _ := cryptoutils.MarshalPrivateKeyToPEM(p256)
+	plain, _ := pem.Decode(text256)
+	for name, content := range map[string][]byte{
+		"p384": text, "noise": []byte("not a key"), "huge": make([]byte, maxKeyFile+1), "endless": endless,
+		"something before": append([]byte("Note: \n"), good...), "something after": append(good[:len(good):len(good)], good...),
+		"a header":      pem.EncodeToMemory(&pem.Block{Type: plain.Type, Headers: map[string]string{"Proc-Type": "4,ENCRYPTED"}, Bytes: plain.Bytes}),
+		"another label": pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: plain.Bytes}),
+	} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(context.Background(), path, nil); !errors.Is(err, ErrUnsupported) {
+		if _, err := Open(context.Background(), path, []byte("right")); !errors.Is(err, ErrUnsupported) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, content := range map[string][]byte{
+		"greedy": greedy, "not encrypted at all": pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED SIGSTORE PRIVATE KEY", Bytes: plain.Bytes}),
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, passphrase := range []string{"", "right"} {
+			if _, err := Open(context.Background(), path, []byte(passphrase)); !errors.Is(err, ErrPassphrase) {
+				t.Errorf("%s, %q: %v", name, passphrase, err)
+			}
 		}
 	}
 	if _, err := Open(context.Background(), filepath.Join(dir, "missing"), nil); !errors.Is(err, fs.ErrNotExist) {

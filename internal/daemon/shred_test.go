@@ -1,0 +1,121 @@
+package daemon
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	ev "strongroom.example/strongroom/internal/evidence"
+)
+
+// The drill of invariant 8: an item is shredded after a backup was made. Restored with the log as it went on, the backup brings back nothing
+// that opens it; once the horizon that the event states has passed, no backup holds anything that did; log and receipts still verify.
+func TestShredDrill(t *testing.T) {
+	dir, to := made(t), filepath.Join(t.TempDir(), "backup")
+	_, c := once()
+	now := time.Now()
+	o := testOptions()
+	o.Now = func() time.Time { return now }
+	p := must(open(t.Context(), dir, o))
+	in, _, err := c.openCase(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	item, deposited, err := c.deposit(p, in, 5000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := ev.ItemOf(item)
+	kept, _, err := c.deposit(p, in, 5000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := [][]byte{}
+	for _, who := range []ev.Hash{c.A.fingerprint(), c.B.fingerprint(), ev.Fingerprint(nil, c.Recovery)} {
+		body := must(p.records.Envelope(t.Context(), stream, who)).Body
+		secrets = append(secrets, body[len(body)-64:])
+	}
+	before := must(p.records.States(t.Context(), stream))[stream].(*ev.ItemState)
+	for _, digest := range []ev.Hash{before.Label.SHA256, before.Description.SHA256} {
+		body := must(p.records.StreamAttachment(t.Context(), stream, digest)).Body
+		secrets = append(secrets, body[len(body)-64:])
+	}
+	first := backedUp(t, p, to)
+
+	act := func(who *person, k ev.Kind, d ev.Details) {
+		t.Helper()
+		signed := who.sign(p, stream, k, d, func(e *ev.Event) { e.Case, e.Time = in, ev.At(now) })
+		if o, err := who.submit(p, signed, ""); err != nil || o.Receipt == nil {
+			t.Fatalf("%s: %v", k, err)
+		}
+	}
+	act(c.A, ev.ItemShredProposed, &ev.ItemShredProposedDetails{Cause: ev.CauseDraft, DryRun: ev.SHA256([]byte("list"))})
+	now = now.Add(time.Duration(DefaultPolicy.BinWait)*time.Second + time.Minute)
+	horizon := now.Add(time.Duration(DefaultPolicy.BackupHorizon)*time.Second + time.Minute)
+	d := &ev.ItemShreddedDetails{Stores: []string{"records", "backups"}, Horizon: ev.At(horizon)}
+	for _, e := range before.Envelopes {
+		d.Envelopes = append(d.Envelopes, e.Recipient)
+	}
+	act(c.B, ev.ItemShredded, d)
+	gone := func(where string) {
+		t.Helper()
+		for i, secret := range secrets {
+			if found := holds(t, where, secret); len(found) != 0 {
+				t.Errorf("part %d is in %q", i, found)
+			}
+		}
+	}
+	gone(dir)
+	lost := p.ledger.Checkpoint()
+
+	// A backup alone is older than what is known; with the log it brings everything but what was shredded.
+	newest := []string{checkpointFile(t, lost)}
+	var fork *Fork
+	if _, err := Restore(t.Context(), Restoration{From: to, Data: filepath.Join(t.TempDir(), "old"), Newest: newest}, o, nil); !errors.As(err, &fork) {
+		t.Errorf("a backup from before the shred was restored: %v", err)
+	}
+	must(0, p.close())
+	r := Restoration{From: to, Data: filepath.Join(t.TempDir(), "anew"), Newest: newest, Log: filepath.Join(dir, "log.db")}
+	if _, err := Restore(t.Context(), r, o, nil); err != nil {
+		t.Fatal(err)
+	}
+	gone(r.Data)
+	anew := must(open(t.Context(), r.Data, o))
+	if s := must(anew.records.States(t.Context(), stream))[stream].(*ev.ItemState); s.Shredded == 0 || len(s.Envelopes) != 0 {
+		t.Errorf("it came back: %+v", s)
+	}
+	if _, err := anew.records.Envelope(t.Context(), ev.ItemOf(kept), c.A.fingerprint()); err != nil {
+		t.Errorf("another item lost its envelopes: %v", err)
+	}
+	if entry, err := anew.records.Entry(t.Context(), deposited.LeafHash); err != nil || !entry.Included() {
+		t.Errorf("the deposit of a shredded item is not proved any more: %v", err)
+	}
+	must(0, anew.close())
+	clean(t, r.Data, o)
+
+	// Until the horizon the first backup still holds them, as the event says; then none does.
+	p = must(open(t.Context(), dir, o))
+	defer p.close()
+	if found := holds(t, to, secrets[0]); len(found) != 1 {
+		t.Fatalf("the first backup has it in %q", found)
+	}
+	now = horizon
+	done := backedUp(t, p, to)
+	if len(done.Erased) == 0 || done.Erased[0] != first.Snapshot {
+		t.Fatalf("erased: %q", done.Erased)
+	}
+	gone(to)
+}
+
+// clean demands that fsck finds nothing.
+func clean(t *testing.T, dir string, o Options) {
+	t.Helper()
+	if _, err := Fsck(t.Context(), dir, o, func(d Damage) {
+		if !d.Harmless {
+			t.Errorf("%+v", d)
+		}
+	}); err != nil {
+		t.Error(err)
+	}
+}

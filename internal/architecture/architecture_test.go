@@ -80,7 +80,9 @@ var mayImport = []struct {
 	{"sqldb", []string{"evidence", "custody", "tlog", "heads", "ledger", "vault", "auth"}, "records satisfy the ports of those three"},
 	{"httpapi", []string{"evidence", "vault", "auth", "wire", "objects", "ledger", "heads"}, "the edge calls use cases"},
 	{"wire", nil, "generated from the contract"},
-	{"client", []string{"evidence", "custody", "tlog", "heads", "sealing", "dossier", "wire"}, "what command line and browser share"},
+	{"forms", []string{"evidence"}, "documents are judged without knowing where they lie"},
+	{"scan", nil, "a look at plaintext needs nothing of ours"},
+	{"client", []string{"evidence", "custody", "tlog", "heads", "sealing", "dossier", "forms", "scan", "wire"}, "what command line and browser share"},
 }
 
 func TestImportDirection(t *testing.T) {

@@ -1,0 +1,7 @@
+// Package scan looks through what is about to leave the vault for what should not travel by accident: names and other words that a person
+// gives, ids of the vault, addresses of mail and telephone, and in pictures the place and the camera's number (RULES §12.12, §12.15).
+//
+// It owns the looking alone: who asks, and what a finding stops, is for others to say. It may assume nothing about the bytes it is given.
+// It keeps nothing, repeats nothing of what it read, and reads no file. Finding nothing proves nothing: text in pictures, in recordings, in
+// archives within archives and behind passwords stays unseen.
+package scan

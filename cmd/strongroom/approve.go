@@ -43,7 +43,7 @@ func (w shareView) consents() []*evidence.ConsentState {
 
 // stays says what does not go: the case's other items, and the kinds of content to which the answer is no (RULES §7.4).
 func (w shareView) stays(ctx context.Context, cl *client.Client) (string, error) {
-	items, err := cl.Items(ctx, w.item.Case)
+	items, err := itemsOf(ctx, cl, w.item.Case)
 	if err != nil {
 		return "", err
 	}
@@ -105,6 +105,9 @@ func (w shareView) terms() []row {
 	if t.Onward {
 		onward = "It may be passed on."
 	}
+	if w.grant.Hold != "" {
+		rows = append(rows, row{"By law", string(w.grant.Hold) + " stands in for a consent that has ended"})
+	}
 	return append(rows,
 		row{"Law", plain(t.LegalBasis) + ", for " + plain(string(t.Purpose))},
 		row{"From", dateOf(max(t.NotBefore, t.CoolingOff))},
@@ -114,6 +117,7 @@ func (w shareView) terms() []row {
 
 func approveCommand(a *app) *cobra.Command {
 	var yes bool
+	var look leaving
 	c := &cobra.Command{
 		Use:   "approve GRANT",
 		Short: "Approve a share, as the second person",
@@ -122,13 +126,20 @@ func approveCommand(a *app) *cobra.Command {
 for the recipient is then written; that opens the item's key and is recorded as
 an opening.
 
+` + lookHelp + `
+
 Signs:     grant.approved; then item.opened and item.envelope_added.
 For good:  copies the recipient makes cannot be called back. The end date does
            not reach them.`,
 		Example: `  strongroom grant approve gra-5ysd`,
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask; for scripts")
+	look.flags(c)
 	return onShare(a, c, func(ctx context.Context, cl *client.Client, s share) error {
+		check, err := look.check(a)
+		if err != nil {
+			return err
+		}
 		w, err := lookAt(ctx, cl, s)
 		if err != nil {
 			return err
@@ -161,12 +172,12 @@ For good:  copies the recipient makes cannot be called back. The end date does
 		if err != nil {
 			return err
 		}
-		return a.approved(ctx, cl, s, r)
+		return a.approved(ctx, cl, s, r, check)
 	})
 }
 
 // approved writes the recipient's key if the share is active and this person holds one.
-func (a *app) approved(ctx context.Context, cl *client.Client, s share, r *client.Receipt) error {
+func (a *app) approved(ctx context.Context, cl *client.Client, s share, r *client.Receipt, check *client.Check) error {
 	more := s.fields()
 	more["key_written"] = false
 	rows := []row{{"Approved", string(s.grant)}}
@@ -176,12 +187,14 @@ func (a *app) approved(ctx context.Context, cl *client.Client, s share, r *clien
 	}
 	in, _ := w.view.State(evidence.CaseOf(w.item.Case)).(*evidence.CaseState)
 	switch {
+	case w.grant.Status != evidence.GrantActive && w.grant.Custodian == "":
+		rows = append(rows, row{"Next", "A custodian of the case decides too."})
 	case w.grant.Status != evidence.GrantActive:
 		rows = append(rows, row{"Next", "The person concerned is asked before each share and decides now."})
 	case in == nil || !in.Holds(cl.Actor()):
 		rows = append(rows, row{"Next", "A keyholder runs: strongroom grant key " + string(s.grant)})
 	default:
-		key, err := cl.WriteEnvelope(ctx, s.item, s.grant)
+		key, err := cl.WriteEnvelope(ctx, s.item, s.grant, check)
 		if err != nil {
 			printRows(a.err, row{"Approved", "entry " + fmt.Sprint(r.Index()) + ". The recipient's key is not written yet; repeat with: strongroom grant key " + string(s.grant)})
 			return err
@@ -194,7 +207,7 @@ func (a *app) approved(ctx context.Context, cl *client.Client, s share, r *clien
 
 // named names an item as its members know it.
 func named(ctx context.Context, cl *client.Client, item *evidence.ItemState) (string, error) {
-	items, err := cl.Items(ctx, item.Case)
+	items, err := itemsOf(ctx, cl, item.Case)
 	if err != nil {
 		return "", err
 	}
@@ -207,17 +220,25 @@ func named(ctx context.Context, cl *client.Client, item *evidence.ItemState) (st
 }
 
 func keyCommand(a *app) *cobra.Command {
+	var look leaving
 	c := &cobra.Command{
 		Use:   "key GRANT",
 		Short: "Write the recipient's key for an approved share",
 		Long: `Opens the item's key and writes it for the recipient of an approved share. grant
 approve does this by itself if the approver holds a key of the case.
 
+` + lookHelp + `
+
 Signs:     item.opened, because the item's key is opened; item.envelope_added.`,
 		Example: `  strongroom grant key gra-5ysd`,
 	}
+	look.flags(c)
 	return onShare(a, c, func(ctx context.Context, cl *client.Client, s share) error {
-		r, err := cl.WriteEnvelope(ctx, s.item, s.grant)
+		check, err := look.check(a)
+		if err != nil {
+			return err
+		}
+		r, err := cl.WriteEnvelope(ctx, s.item, s.grant, check)
 		if err != nil {
 			return err
 		}

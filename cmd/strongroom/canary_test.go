@@ -249,8 +249,8 @@ func (w *town) confidentialJourney(p *places, investigator *person) (file string
 	}
 	file = w.write(mark+" name of a file.jpg", content.String())
 	first := byResult(t, w.clinician.types("", "deposit", file, "--case", in, "--content", "clinical", "--consent", consent, "--label", secret("label"),
-		"--schema", "clinical-record/1", "--record", w.write("record.json", `{"finding":"`+secret("record")+`"}`),
-		"--acquisition", w.write("acquisition.json", `{"device":"`+secret("acquisition")+`"}`)).ends(0).out, map[string]int{"recorded": 1})[file]
+		"--record", w.document("clinical-record-1", "background", secret("record")),
+		"--acquisition", w.document("acquisition-1", "errors", map[string]string{"unknown": secret("acquisition")})).ends(0).out, map[string]int{"recorded": 1})[file]
 	identity := text("identity")
 	byResult(t, w.clinician.types("", "deposit", identity, "--case", in, "--class", "identity", "--content", "identity", "--consent", consent).ends(0).out,
 		map[string]int{"recorded": 1})
@@ -268,7 +268,7 @@ func (w *town) confidentialJourney(p *places, investigator *person) (file string
 	refused := str(t, w.custodian.types("", propose...).object(), "grant")
 	w.second.types("", "grant", "refuse", refused, "--reason-file", text("reason to refuse")).object()
 	grant := str(t, w.custodian.types("", propose...).object(), "grant")
-	w.second.types("approve\n", "grant", "approve", grant).object()
+	w.second.types("approve\nsend\n", "grant", "approve", grant).object()
 	w.court.types("", "grant", "redeem", grant, "--to", w.path("received")).object()
 	w.same("received", file)
 	w.court.types("", "grant", "acknowledge", grant, "--copy", w.path("received")).object()
@@ -317,9 +317,11 @@ func (w *town) givenSecrets(p *places) {
 // plant puts a text into every place on purpose, by ways that are open to who signs in: the search that found nothing else finds it.
 func (w *town) plant(p *places) {
 	t := w.t
-	// A schema is a public name: it stands in the event, so in the records, in the log and in a backup.
+	// A tool is a public name: it stands in the event, so in the records, in the log and in a backup.
 	_, with := w.caseOf()
-	byResult(t, w.deposits(append([]string{w.write("clear.txt", "x"), "--schema", planted + "/1"}, with...)...).ends(0).out, map[string]int{"recorded": 1})
+	source := w.write("clear.txt", "x")
+	item := byResult(t, w.deposits(append([]string{source}, with...)...).ends(0).out, map[string]int{"recorded": 1})[source].Item
+	w.second.types("", "item", "derive", string(item), w.write("made.txt", "y"), "--form", "derived", "--tool", planted, "--tool-version", "1").object()
 	runProgram(t, "", "strongroomd", "backup", "--data", w.path("vault"), "--to", w.path("backup")).ends(0)
 
 	// An upload in clear, as a client that does not encrypt would send it.

@@ -17,7 +17,8 @@ func caseCommand(a *app) *cobra.Command {
 		`A case holds items. Its members have rights until a date: deposit, open,
 approve, manage, duty. Its keyholders receive a key to every item, and so does
 the offline recovery key, always.`,
-		openCaseCommand(a), listCasesCommand(a), showCaseCommand(a), addMemberCommand(a), removeMemberCommand(a), keyringCommand(a), rewrapCommand(a))
+		openCaseCommand(a), listCasesCommand(a), showCaseCommand(a), addMemberCommand(a), removeMemberCommand(a), keyringCommand(a), rewrapCommand(a),
+		closeCaseCommand(a), reopenCaseCommand(a))
 }
 
 func openCaseCommand(a *app) *cobra.Command {

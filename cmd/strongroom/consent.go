@@ -1,9 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,11 +15,12 @@ import (
 )
 
 func consentCommand(a *app) *cobra.Command {
-	return group("consent", "Consent: give, withdraw, show",
+	return group("consent", "Consent: give, narrow, withdraw, show, name a helper",
 		`A person decides each point. Nothing is ticked beforehand, there is no answer
 for everything, and what was not asked counts as no. Withdrawing is one command
 and asks for no reason.`,
-		giveConsentCommand(a), withdrawConsentCommand(a), showConsentCommand(a))
+		giveConsentCommand(a), narrowConsentCommand(a), withdrawConsentCommand(a), delegateCommand(a), endDelegationCommand(a),
+		listConsentsCommand(a), showConsentCommand(a))
 }
 
 // question is one answer of a consent (RULES §4), as it is asked (INTERFACE §4, J1).
@@ -39,13 +41,16 @@ var questions = []question{
 
 func giveConsentCommand(a *app) *cobra.Command {
 	given := make(map[string]*string)
-	var in, form, formItem, consent, from, until, by string
+	var in, form, formItem, consent, from, until, by, subject string
 	var courts []string
 	var askFirst, yes bool
 	c := &cobra.Command{
 		Use:   "give --case CASE --form FILE --until TIME",
 		Short: "Record a person's answers, with the signed form",
-		Long: `Deposits the signed consent form and records the answers, each for itself.
+		Long: `Deposits the signed consent form and records the answers, each for itself. The
+form is a scanned paper, or a file made with strongroom record new consent-form.
+That must be complete, and refuse nothing to which the answer here is yes.
+
 Answers that are not given as options are asked one by one at a terminal:
 yes, no, or later. Later and not asked count as no.
 
@@ -68,6 +73,11 @@ For good:  the answers stay in the history. They can be withdrawn at any time.`,
 			}
 			if consent != "" {
 				if p.Consent, err = findConsent(c.Context(), cl, consent); err != nil {
+					return err
+				}
+			}
+			if subject != "" {
+				if p.Subject, err = findActor(c.Context(), cl, subject); err != nil {
 					return err
 				}
 			}
@@ -95,6 +105,7 @@ For good:  the answers stay in the history. They can be withdrawn at any time.`,
 	f.StringVar(&form, "form", "", "`FILE` of the signed form")
 	f.StringVar(&formItem, "form-item", "", "a form deposited before, an `ITEM`, instead of --form")
 	f.StringVar(&consent, "consent", "", "an earlier `CONSENT`, of which this is the next version")
+	f.StringVar(&subject, "subject", "", "the person concerned, an `ACTOR`, if that person has keys")
 	f.StringVar(&from, "from", "", "begin, a `TIME` (default: now)")
 	f.StringVar(&until, "until", "", "end, a `TIME`: a date, or a length from now such as 365d")
 	f.StringVar(&by, "by", "self", "who answered: self or proxy")
@@ -162,6 +173,9 @@ func (a *app) giveConsent(ctx context.Context, cl *client.Client, p client.Conse
 		if err := file.describe(&p.Form, form); err != nil {
 			return err
 		}
+		if p.Form.Description.Form, err = consentDocument(form); err != nil {
+			return err
+		}
 	}
 	rows := append([]row{{"Answers", "Nothing is recorded until you confirm."}}, answerRows(p.Answers)...)
 	rows = append(rows, row{"Until", dateOf(p.Until)}, row{"Later", "Everything can be withdrawn at any time, without a reason. Copies already shared cannot be called back."})
@@ -178,6 +192,15 @@ func (a *app) giveConsent(ctx context.Context, cl *client.Client, p client.Conse
 	return a.recorded(r, fields{"consent": id, "form": item, "case": p.Case},
 		row{"Consent", string(id)}, row{"Form", string(item)},
 		row{"Next", "Deposits name this consent: strongroom deposit --consent " + string(id)})
+}
+
+// consentDocument is the file itself if it is a record, and nil for a scanned paper or another program's text (RTF begins with a brace, too).
+func consentDocument(name string) (json.RawMessage, error) {
+	text, err := readDocument(name)
+	if start := bytes.TrimSpace(text); err != nil || !bytes.HasPrefix(start, []byte("{")) || bytes.HasPrefix(start, []byte(`{\rtf`)) {
+		return nil, err
+	}
+	return text, nil
 }
 
 func answerRows(answers evidence.Answers) []row {
@@ -203,87 +226,6 @@ func plainAnswer(a evidence.Answer) string {
 }
 
 func lower(a evidence.Answer) string { return strings.ToLower(plainAnswer(a)) }
-
-func withdrawConsentCommand(a *app) *cobra.Command {
-	var reasonFile string
-	var yes bool
-	c := &cobra.Command{
-		Use:   "withdraw CONSENT",
-		Short: "Withdraw a consent: stop all use",
-		Long: `Stops everything that stands on this consent at once: nothing is opened, shared
-or deposited any more, and shares end. Then two custodians either make the items
-unreadable for good, or state which law keeps them and until when. No reason is
-asked.
-
-Signs:     consent.withdrawn. It takes effect at once.
-For good:  it cannot be undone; a new consent would be a new one. Copies that
-           were shared before cannot be called back. You type "withdraw".`,
-		Example: `  strongroom consent withdraw con-5ysd…`,
-		Args:    cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.session(c.Context())
-			if err != nil {
-				return err
-			}
-			id, err := findConsent(c.Context(), cl, args[0])
-			if err != nil {
-				return err
-			}
-			reason, err := a.text(reasonFile)
-			if err != nil {
-				return err
-			}
-			return a.withdraw(c.Context(), cl, id, reason, yes)
-		},
-	}
-	c.Flags().StringVar(&reasonFile, "reason-file", "", "`FILE` with a reason, if the person gives one (- for standard input)")
-	c.Flags().BoolVar(&yes, "yes", false, "do not ask; for scripts")
-	return c
-}
-
-func (a *app) withdraw(ctx context.Context, cl *client.Client, id evidence.ConsentID, reason string, yes bool) error {
-	v, err := cl.Look(ctx, evidence.ConsentOf(id))
-	if err != nil {
-		return err
-	}
-	own := v.State(evidence.ConsentOf(id)).(*evidence.ConsentState)
-	items, err := cl.Items(ctx, own.Case)
-	if err != nil {
-		return err
-	}
-	stopped, ended := 0, 0
-	var copies []row
-	for _, i := range items {
-		if !slices.Contains(i.Consent, id) {
-			continue
-		}
-		stopped++
-		for _, g := range i.Grants {
-			if !g.Over(v.Time) {
-				ended++
-			}
-			if n := len(g.Redeemed); n > 0 {
-				copies = append(copies, row{"Copies", fmt.Sprintf("%s: %s in %s has opened it %s; such copies cannot be called back.",
-					exhibit(i), g.Terms.RecipientClass, g.Terms.Jurisdiction, plural(n, "time", "times"))})
-			}
-		}
-	}
-	rows := append([]row{
-		{"If you go on", ""},
-		{"Stops", plural(stopped, "item", "items") + ": nobody opens or shares them any more; " + plural(ended, "share ends", "shares end")},
-	}, copies...)
-	rows = append(rows, row{"Then", "Two custodians make them unreadable for good, or state which law keeps them, and until when."},
-		row{"For good", "This cannot be undone."})
-	if err := a.consent(yes, "withdraw", rows...); err != nil {
-		return err
-	}
-	number, r, err := cl.WithdrawConsent(ctx, id, reason)
-	if err != nil {
-		return err
-	}
-	return a.recorded(r, fields{"consent": id, "number": number, "items": stopped, "shares": ended},
-		row{"Stopped", "all use of " + plural(stopped, "item", "items")}, row{"Number", number + " (to quote when asking about it)"})
-}
 
 func showConsentCommand(a *app) *cobra.Command {
 	return &cobra.Command{
@@ -317,6 +259,16 @@ Signs:     nothing.`,
 			rows = append(rows, row{"From", dateOf(s.From)}, row{"Until", dateOf(s.Until)}, row{"Form", string(s.Form)})
 			if s.AskFirst {
 				rows = append(rows, row{"Asked", "before each share"})
+			}
+			if s.Subject != "" {
+				rows = append(rows, row{"Person", string(s.Subject)})
+			}
+			for _, d := range s.Advocates {
+				state := "until " + dateOf(d.Until)
+				if v.Time >= d.Until {
+					state = "ended on " + dateOf(d.Until)
+				}
+				rows = append(rows, row{"Helper", string(d.Advocate) + "\nmay " + joined(d.Rights) + ", " + state})
 			}
 			return a.show(s, append(rows, row{"Complete", "to " + dateOf(v.Time)})...)
 		},

@@ -77,8 +77,9 @@ type demo struct {
 
 	administrator, clinician, investigator, custodian1, custodian2, court *player
 
-	inCase demoCase
-	report *dossier.Report // of the court's verifier
+	inCase   demoCase
+	survivor demoSurvivor
+	report   *dossier.Report // of the court's verifier
 }
 
 // demoFile is something to deposit.
@@ -172,7 +173,7 @@ func playDemo(ctx context.Context, out io.Writer, keep, s3 string, once bool, fi
 
 // journey plays every act in its order. Each ends only when what it says was checked.
 func (d *demo) journey(ctx context.Context) error {
-	d.printf("Six people and a vault, on this computer only. Every key is made now.\n")
+	d.printf("Seven people and a vault, on this computer only. Every key is made now.\n")
 	d.printf("Waiting times are set to %s. Do not put real evidence in.\n", demoWaits)
 	for _, act := range []struct {
 		title string
@@ -187,6 +188,9 @@ func (d *demo) journey(ctx context.Context) error {
 		{"The court", d.serveCourt},
 		{"The package, checked without the vault", d.checkPackage},
 		{"The history of the shared item", d.tellHistory},
+		{"A survivor with her own key", d.meetSurvivor},
+		{"She changes her mind", d.changeMind},
+		{"One record is held, the other shredded", d.decide},
 		{"What the vault can see", d.searchVault},
 	} {
 		d.title(act.title)

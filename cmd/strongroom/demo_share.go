@@ -48,7 +48,7 @@ func (d *demo) shareEvidence(ctx context.Context) error {
 		return err
 	}
 	d.entry(approved.Index(), "The second custodian approves the same terms.")
-	written, err := d.custodian2.WriteEnvelope(ctx, item.id, grant)
+	written, err := d.custodian2.WriteEnvelope(ctx, item.id, grant, nil)
 	if err != nil {
 		return err
 	}

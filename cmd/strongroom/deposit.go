@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -10,14 +11,16 @@ import (
 
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/forms"
 )
 
 // depositFlags say once what holds for all files of a command.
 type depositFlags struct {
 	in, class, content, basis, source, place, label string
-	captured, authority, form, schema, acquisition  string
+	captured, authority                             string
+	record, acquisition, identity                   string
 	consents                                        []string
-	resume, again                                   bool
+	resume, again, draft                            bool
 }
 
 func depositCommand(a *app) *cobra.Command {
@@ -38,6 +41,19 @@ A file counts as recorded before if this folder recorded the same content under
 the same name for the same case and consent. Links inside a folder are left out.
 A file that changes while it is read is not deposited.
 
+--record adds a clinical record to one file, or deposits it alone; --acquisition
+says how the files were acquired. Both are sealed with the file. They must be
+finished, or nothing is sent; strongroom record validate says what is missing.
+--draft takes an unfinished one from who holds a key of the case: it is looked
+at again before it is sealed. Who documents only, without opinions, begins with
+strongroom record new clinical-record-facts/1; the vault takes nothing else.
+
+--identity deposits who a person is. That is kept in a case of its own, whose
+keyholders alone may know it, with a consent of its own:
+  strongroom case open …; strongroom consent give …
+  strongroom deposit --identity person.json --case CASE --consent CONSENT
+Add a FILE for a scanned paper; it is kept with it.
+
 Content: clinical, photograph, testimony, digital, physical, identity.
 Ground:  consent (name it with --consent), or court_order, statutory_duty,
          legal_claims, care, vital_interest, public_source (say issuer, number
@@ -48,6 +64,7 @@ For good:  the entry stays. A deposit is a draft until it is sealed, and not yet
            checked until a second person has opened and compared it.`,
 		Example: `  strongroom deposit photo-04.jpg --case cas-7c2k --content photograph \
       --consent con-5ysd…
+  strongroom deposit --record lime-14.json --case cas-7c2k --consent con-5ysd…
   strongroom deposit --resume`,
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.session(c.Context())
@@ -60,20 +77,29 @@ For good:  the entry stays. A deposit is a draft until it is sealed, and not yet
 				}
 				return a.resume(c.Context(), cl)
 			}
-			if len(args) == 0 {
-				return usage("name a file, or --resume")
-			}
 			files := filesIn(args)
+			switch alone := f.record != "" || f.identity != ""; {
+			case len(args) == 0 && !alone:
+				return usage("name a file, --record, --identity or --resume")
+			case len(files) > 1 && alone:
+				return usage("a record or an identity belongs to one file")
+			case len(files) == 0:
+				files = []found{{path: f.record + f.identity, alone: f.record != ""}}
+			}
+			f.defaults()
 			d, err := f.deposit(c.Context(), a, cl)
 			if err != nil {
 				return err
+			}
+			if files[0].alone {
+				d.Class, d.Description.Name, d.Description.MediaType = evidence.DescriptionOnly, nameOf(f.record), "application/json"
 			}
 			return a.depositAll(c.Context(), cl, files, d, f.again)
 		},
 	}
 	s := c.Flags()
 	s.StringVar(&f.in, "case", "", "the `CASE`")
-	s.StringVar(&f.class, "class", "original", "original, working, derived, identity, consent_form")
+	s.StringVar(&f.class, "class", "original", "original, working, derived, identity, consent_form, description_only")
 	s.StringVar(&f.content, "content", "", "what it is (see above)")
 	s.StringVar(&f.basis, "basis", "consent", "ground (see above)")
 	s.StringArrayVar(&f.consents, "consent", nil, "`CONSENT` of the person concerned; repeat it for several persons")
@@ -82,12 +108,25 @@ For good:  the entry stays. A deposit is a draft until it is sealed, and not yet
 	s.StringVar(&f.label, "label", "", "what lists show to members, a `TEXT` (default: the file's name)")
 	s.StringVar(&f.captured, "captured", "", "when it was taken, a `TIME`")
 	s.StringVar(&f.authority, "authority", "", "`FILE` with issuer, number and law of the ground (- for standard input)")
-	s.StringVar(&f.form, "record", "", "JSON `FILE` with the record, such as the clinical one")
-	s.StringVar(&f.schema, "schema", "", "schema of the record, such as clinical-record/1")
+	s.StringVar(&f.record, "record", "", "JSON `FILE` with the clinical record")
 	s.StringVar(&f.acquisition, "acquisition", "", "JSON `FILE` that says how it was acquired")
+	s.StringVar(&f.identity, "identity", "", "JSON `FILE` that says who a person is (see above)")
+	s.BoolVar(&f.draft, "draft", false, "take an unfinished record")
 	s.BoolVar(&f.again, "again", false, "record also what was recorded from this folder before")
 	s.BoolVar(&f.resume, "resume", false, "finish what was interrupted")
+	c.MarkFlagsMutuallyExclusive("record", "identity")
+	c.MarkFlagsMutuallyExclusive("acquisition", "identity")
 	return c
+}
+
+// defaults fills in what a record or an identity says of itself. Its label never comes from a file's name, which may be a person's.
+func (f *depositFlags) defaults() {
+	switch {
+	case f.identity != "":
+		f.class, f.content, f.label = string(evidence.Identity), string(evidence.IdentityContent), cmp.Or(f.label, forms.Identity.Title())
+	case f.record != "":
+		f.content, f.label = cmp.Or(f.content, string(evidence.Clinical)), cmp.Or(f.label, forms.ClinicalRecord.Title())
+	}
 }
 
 // deposit is what holds for every file.
@@ -96,7 +135,7 @@ func (f *depositFlags) deposit(ctx context.Context, a *app, cl *client.Client) (
 		return d, usage("--case and --content are needed")
 	}
 	d = client.Deposit{Class: evidence.Class(f.class), Content: evidence.Content(f.content), Basis: evidence.Basis(f.basis), Place: f.place,
-		Form: f.schema, Label: f.label}
+		Label: f.label, Draft: f.draft}
 	if d.Case, err = findCase(ctx, cl, f.in); err != nil {
 		return d, err
 	}
@@ -118,17 +157,31 @@ func (f *depositFlags) deposit(ctx context.Context, a *app, cl *client.Client) (
 	if d.Authority, err = a.text(f.authority); err != nil {
 		return d, err
 	}
-	if d.Description.Form, err = readJSON(f.form); err != nil {
+	if d.Description.Form, err = readDocument(f.record + f.identity); err != nil {
 		return d, err
 	}
-	d.Description.Acquisition, err = readJSON(f.acquisition)
+	if d.Description.Acquisition, err = readDocument(f.acquisition); err != nil {
+		return d, err
+	}
+	if f.identity != "" {
+		err = ownCase(ctx, cl, d.Case)
+	}
 	return d, err
 }
 
-// maxRecord bounds a sealed record, in bytes (FORMATS §1).
-const maxRecord = 1 << 20
+// ownCase refuses an identity beside what it must be kept apart from: each item of a case has the same keyholders (RULES §2).
+func ownCase(ctx context.Context, cl *client.Client, in evidence.CaseID) error {
+	items, err := cl.Items(ctx, in)
+	for _, i := range items {
+		if i.Class != evidence.Identity && i.Class != evidence.ConsentForm && i.Shredded == 0 {
+			return decline("identity_case")
+		}
+	}
+	return err
+}
 
-func readJSON(name string) (json.RawMessage, error) {
+// readDocument reads a document from a file; "" is none. What is in it is for others to judge.
+func readDocument(name string) (json.RawMessage, error) {
 	if name == "" {
 		return nil, nil
 	}
@@ -137,9 +190,9 @@ func readJSON(name string) (json.RawMessage, error) {
 		return nil, err
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxRecord+1))
-	if err == nil && (len(text) > maxRecord || !json.Valid(text)) {
-		err = usage(name + " is not JSON of at most 1 MB")
+	text, err := io.ReadAll(io.LimitReader(file, forms.MaxSize+1))
+	if err == nil && len(text) == 0 {
+		text = []byte(" ") // not nil, which would be no document
 	}
 	return text, err
 }

@@ -18,6 +18,7 @@ type found struct {
 	path    string
 	err     error // it cannot be read
 	leftOut bool  // a link, or something else that is no file
+	alone   bool  // it is a record that is deposited without a file
 }
 
 // filesIn lists the files named, and everything in the folders named.
@@ -98,9 +99,12 @@ func (s *steady) Seek(offset int64, whence int) (int64, error) {
 
 func (s *steady) Close() error { return s.file.Close() }
 
+// nameOf is what a description calls a file.
+func nameOf(path string) string { return strings.ToValidUTF8(filepath.Base(path), "\uFFFD") }
+
 // describe adds to what holds for all files what can be told from the file itself.
 func (s *steady) describe(d *client.Deposit, path string) error {
-	name := strings.ToValidUTF8(filepath.Base(path), "\uFFFD")
+	name := nameOf(path)
 	d.Body, d.Size, d.Description.Name = s, s.was.Size(), name
 	if d.Label == "" {
 		d.Label = name

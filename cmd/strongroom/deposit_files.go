@@ -11,18 +11,20 @@ import (
 
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/forms"
 )
 
 // deposited is the result of one file.
 type deposited struct {
-	Result  string          `json:"result"` // recorded, recorded_before, refused, pending, not_done or left_out
-	File    string          `json:"file,omitempty"`
-	Item    evidence.ItemID `json:"item,omitempty"`
-	Event   evidence.Hash   `json:"event,omitzero"`
-	Entry   int64           `json:"entry"`
-	Size    int64           `json:"size"`
-	Reason  string          `json:"reason,omitempty"`
-	Message string          `json:"message,omitempty"`
+	Result   string          `json:"result"` // recorded, recorded_before, refused, pending, not_done or left_out
+	File     string          `json:"file,omitempty"`
+	Item     evidence.ItemID `json:"item,omitempty"`
+	Event    evidence.Hash   `json:"event,omitzero"`
+	Entry    int64           `json:"entry"`
+	Size     int64           `json:"size"`
+	Reason   string          `json:"reason,omitempty"`
+	Message  string          `json:"message,omitempty"`
+	Problems []forms.Problem `json:"problems,omitempty"` // of a record
 
 	problem *problem
 	readers int
@@ -66,13 +68,15 @@ func (t *tally) depositOne(ctx context.Context, cl *client.Client, f found, d cl
 	case ctx.Err() != nil:
 		return r.failed(ctx.Err())
 	}
-	file, err := openSteady(f.path)
-	if err != nil {
-		return r.failed(err)
-	}
-	defer file.Close()
-	if err := file.describe(&d, f.path); err != nil {
-		return r.failed(err)
+	if !f.alone {
+		file, err := openSteady(f.path)
+		if err != nil {
+			return r.failed(err)
+		}
+		defer file.Close()
+		if err := file.describe(&d, f.path); err != nil {
+			return r.failed(err)
+		}
 	}
 	r.Size = d.Size
 	progress, end := t.gauges.file(d.Description.Name)
@@ -107,7 +111,7 @@ func (r deposited) recorded(receipt *client.Receipt) deposited {
 func (r deposited) failed(err error) deposited {
 	r.problem = explain(err)
 	r.Result = map[int]string{exitRefused: "refused", exitCannot: "not_done", exitPending: "pending"}[r.problem.code]
-	r.Reason, r.Message = r.problem.reason, r.problem.sentence
+	r.Reason, r.Message, r.Problems = r.problem.reason, r.problem.sentence, r.problem.problems
 	return r
 }
 
@@ -117,7 +121,7 @@ func (r deposited) rows() []row {
 		name = string(r.Item)
 	}
 	if r.problem != nil {
-		rows := []row{{r.problem.label, name + ": " + r.problem.sentence}}
+		rows := append([]row{{r.problem.label, name + ": " + r.problem.sentence}}, problemRows(r.problem.problems)...)
 		if r.problem.next != "" {
 			rows = append(rows, row{"Next", r.problem.next})
 		}

@@ -116,6 +116,9 @@ func where(s evidence.Stream) string {
 // explainRefusal tells what the law or the vault refused: by its reason, or else by what the vault said, or else by its kind.
 func explainRefusal(e *evidence.Error) *problem {
 	p := &problem{code: exitRefused, label: "Refused", reason: e.Reason, kept: keptAll, cause: e}
+	if record := (*client.DocumentError)(nil); errors.As(e, &record) {
+		p.problems = record.Problems
+	}
 	switch e.Kind {
 	case evidence.Pending:
 		p.code, p.label, p.kept = exitCannot, "Not yet", keptSent

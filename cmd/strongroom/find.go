@@ -48,20 +48,43 @@ func findConsent(ctx context.Context, cl *client.Client, typed string) (evidence
 	if id, err := evidence.ParseID[evidence.ConsentID](typed); err == nil {
 		return id, nil
 	}
-	cases, err := cl.Cases(ctx)
+	list, err := allConsents(ctx, cl)
 	if err != nil {
 		return "", err
+	}
+	found, err := unique(list, typed, func(c wire.Consent) string { return c.ID })
+	return evidence.ConsentID(found.ID), err
+}
+
+// allConsents lists the consents of this person's cases, and those for which this person speaks.
+func allConsents(ctx context.Context, cl *client.Client) ([]wire.Consent, error) {
+	cases, err := mine(cl.Cases(ctx))
+	if err != nil {
+		return nil, err
 	}
 	var list []wire.Consent
 	for _, c := range cases {
 		more, err := cl.Consents(ctx, evidence.CaseID(c.ID))
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		list = append(list, more...)
 	}
-	found, err := unique(list, typed, func(c wire.Consent) string { return c.ID })
-	return evidence.ConsentID(found.ID), err
+	own, err := mine(cl.OwnConsents(ctx))
+	for _, o := range own {
+		if !slices.ContainsFunc(list, func(c wire.Consent) bool { return c.ID == o.Consent.ID }) {
+			list = append(list, o.Consent)
+		}
+	}
+	return list, err
+}
+
+// mine takes a list that is not for this person's role for an empty one.
+func mine[T any](list []T, err error) ([]T, error) {
+	if evidence.ReasonOf(err) == evidence.ReasonRole {
+		return nil, nil
+	}
+	return list, err
 }
 
 func findItem(ctx context.Context, cl *client.Client, typed string) (evidence.ItemID, error) {
@@ -79,12 +102,31 @@ func findItem(ctx context.Context, cl *client.Client, typed string) (evidence.It
 	return found.ID, nil
 }
 
-// allItems lists the items of every case of the person's. People outside have no cases and may not ask.
+// findItems finds several, with one list at most.
+func findItems(ctx context.Context, cl *client.Client, typed []string) ([]evidence.ItemID, error) {
+	var list []client.Listed
+	return all(typed, func(s string) (evidence.ItemID, error) {
+		id, err := evidence.ParseID[evidence.ItemID](s)
+		if err == nil {
+			return id, nil
+		}
+		if list == nil {
+			if list, err = allItems(ctx, cl); err != nil {
+				return "", err
+			}
+		}
+		found, err := unique(list, s, func(i client.Listed) string { return string(i.ID) })
+		if err != nil {
+			return "", err
+		}
+		return found.ID, nil
+	})
+}
+
+// allItems lists the items of every case of the person's, those governed by a consent for which the person speaks, and for auditors all.
+// People outside have none of these and may not ask.
 func allItems(ctx context.Context, cl *client.Client) ([]client.Listed, error) {
-	cases, err := cl.Cases(ctx)
-	if evidence.ReasonOf(err) == evidence.ReasonRole {
-		return nil, nil
-	}
+	cases, err := mine(cl.Cases(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +138,41 @@ func allItems(ctx context.Context, cl *client.Client) ([]client.Listed, error) {
 		}
 		list = append(list, items...)
 	}
-	return list, nil
+	own, err := mine(cl.OwnConsents(ctx))
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range own {
+		items, err := cl.OwnItems(ctx, evidence.ConsentID(o.Consent.ID))
+		if evidence.KindOf(err) == evidence.NotFound {
+			continue // an advocate who may not read
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, items...)
+	}
+	audited, err := mine(cl.AllItems(ctx))
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, audited...)
+	known := make(map[evidence.ItemID]bool)
+	return slices.DeleteFunc(list, func(i client.Listed) bool {
+		again := known[i.ID]
+		known[i.ID] = true
+		return again
+	}), nil
+}
+
+// itemsOf lists the items of a case that this person may see.
+func itemsOf(ctx context.Context, cl *client.Client, in evidence.CaseID) ([]client.Listed, error) {
+	items, err := cl.Items(ctx, in)
+	if evidence.KindOf(err) != evidence.NotFound && evidence.ReasonOf(err) != evidence.ReasonRole {
+		return items, err
+	}
+	items, err = allItems(ctx, cl)
+	return slices.DeleteFunc(items, func(i client.Listed) bool { return i.Case != in }), err
 }
 
 // share is a grant, and the item it is on.

@@ -44,9 +44,10 @@ func onShare(a *app, c *cobra.Command, run func(ctx context.Context, cl *client.
 func (s share) fields() fields { return fields{"grant": s.grant, "item": s.item} }
 
 func proposeCommand(a *app) *cobra.Command {
-	var to, purpose, jurisdiction, legalBasis, from, until, coolingOff, reasonFile string
+	var to, purpose, jurisdiction, legalBasis, from, until, coolingOff, hold, reasonFile string
 	var actions []string
 	var onward bool
+	var look leaving
 	c := &cobra.Command{
 		Use:   "propose ITEM --to ACTOR",
 		Short: "Propose to share a sealed item",
@@ -56,7 +57,13 @@ cannot approve what you proposed.
 
 Legal ground: treaty, mla_request, court_order, consent, statute.
 
-Signs:     grant.proposed.
+Where the consent was withdrawn or has ended, a confirmed legal duty
+(--under-hold) stands in for it. It never stands in for an answer that is no.
+
+With --names or --identity the item is opened and looked through first, as it is
+again before the recipient's key is written (strongroom grant approve).
+
+Signs:     item.opened, if it is looked through; grant.proposed.
 For good:  the proposal stays in the history, approved or not.`,
 		Example: `  strongroom grant propose itm-7c2k --to act-5ysd… --purpose adjudication \
       --jurisdiction NL --legal-basis mla_request --until 90d`,
@@ -67,7 +74,7 @@ For good:  the proposal stays in the history, approved or not.`,
 				return err
 			}
 			p := client.Proposal{Purpose: evidence.Purpose(purpose), Jurisdiction: jurisdiction, LegalBasis: legalBasis, Onward: onward,
-				NotBefore: evidence.At(time.Now().Truncate(time.Minute))}
+				Hold: evidence.HoldID(hold), NotBefore: evidence.At(time.Now().Truncate(time.Minute))}
 			for _, s := range actions {
 				p.Actions = append(p.Actions, evidence.Action(s))
 			}
@@ -93,6 +100,11 @@ For good:  the proposal stays in the history, approved or not.`,
 			if p.Reason, err = a.text(reasonFile); err != nil {
 				return err
 			}
+			if look.asked() {
+				if p.Check, err = look.check(a); err != nil {
+					return err
+				}
+			}
 			id, r, err := cl.Propose(c.Context(), p)
 			if err != nil {
 				return err
@@ -111,7 +123,9 @@ For good:  the proposal stays in the history, approved or not.`,
 	f.StringVar(&from, "from", "", "begin, a `TIME` (default: now)")
 	f.StringVar(&until, "until", "", "end, a `TIME`: a date, or a length from now such as 90d")
 	f.StringVar(&coolingOff, "cooling-off", "", "nothing is released before this `TIME`")
+	f.StringVar(&hold, "under-hold", "", "the confirmed legal duty on which it stands, a `HOLD`")
 	f.StringVar(&reasonFile, "reason-file", "", "`FILE` with request number and conditions, sealed to recipient and keyholders (- for standard input)")
+	look.flags(c)
 	required(c, "to", "jurisdiction", "legal-basis", "until")
 	return c
 }

@@ -16,14 +16,16 @@ func historyCommand(a *app) *cobra.Command {
 		Use:   "history ITEM",
 		Short: "Show who did what, when and why, proved to be complete",
 		Long: `Shows every step of an item's history, and of a case, a consent or a person if
-that is the id given. Each signature was checked, each entry found in the record
-book, and it was proved that no step is missing up to the moment shown.
+that is the id given; of what was decided about the vault itself with the word
+vault. Each signature was checked, each entry found in the record book, and it
+was proved that no step is missing up to the moment shown.
 
 Reading a history leaves no trace in it.
 
 Signs:     nothing.`,
-		Example: `  strongroom history itm-7c2k`,
-		Args:    cobra.ExactArgs(1),
+		Example: `  strongroom history itm-7c2k
+  strongroom history vault`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.session(c.Context())
 			if err != nil {
@@ -41,6 +43,8 @@ Signs:     nothing.`,
 // findStream tells by the id's beginning whose history is meant.
 func findStream(ctx context.Context, cl *client.Client, typed string) (evidence.Stream, error) {
 	switch prefix, _, _ := strings.Cut(typed, "-"); prefix {
+	case "vault":
+		return evidence.PolicyOf(cl.Vault()), nil
 	case "cas":
 		id, err := findCase(ctx, cl, typed)
 		return evidence.CaseOf(id), err

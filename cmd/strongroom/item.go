@@ -21,7 +21,12 @@ func sealCommand(a *app) *cobra.Command {
 		Long: `Makes a deposited item final: it becomes an exhibit with a number that is unique
 in its case. Only sealed items can be shared.
 
-Signs:     item.sealed.
+An item with a record in it is sealed once the record is complete. A keyholder's
+program opens the item to see that. Who deposited it without holding a key needs
+not: the record was checked before it was sent, and no draft was taken.
+
+Signs:     item.opened first, if there is a record in it and you hold a key;
+           item.sealed.
 For good:  nobody can change it any more. Corrections are added beside it. You
            type "seal".`,
 		Example: `  strongroom seal itm-7c2k`,
@@ -52,16 +57,17 @@ For good:  nobody can change it any more. Corrections are added beside it. You
 }
 
 // opening are the flags of an access.
-type opening struct{ purpose, reasonFile string }
+type opening struct{ purpose, reasonFile, hold string }
 
 func (o *opening) flags(c *cobra.Command, purpose string) {
 	c.Flags().StringVar(&o.purpose, "purpose", purpose, "care, documentation, investigation, prosecution, defence, adjudication, verification, audit, subject_access, recovery, emergency")
 	c.Flags().StringVar(&o.reasonFile, "reason-file", "", "`FILE` with a reason, sealed to members of the case (- for standard input)")
+	c.Flags().StringVar(&o.hold, "under-hold", "", "the confirmed legal duty on which you open it, a `HOLD`")
 }
 
 func (o *opening) open(a *app, id evidence.ItemID) (client.Open, error) {
 	reason, err := a.text(o.reasonFile)
-	return client.Open{Item: id, Purpose: evidence.Purpose(o.purpose), Reason: reason}, err
+	return client.Open{Item: id, Purpose: evidence.Purpose(o.purpose), Reason: reason, Hold: evidence.HoldID(o.hold)}, err
 }
 
 func openCommand(a *app) *cobra.Command {
@@ -73,6 +79,10 @@ func openCommand(a *app) *cobra.Command {
 		Long: `Records who opens the item and for what, checks the proof of that entry, and
 only then fetches the item, decrypts it here and compares it with its deposit.
 The file gets its name once everything is equal; no file is replaced.
+
+The person concerned opens an own copy with --purpose subject_access. Where the
+consent was withdrawn or has ended, a confirmed legal duty (--under-hold) lets a
+keyholder open it.
 
 Signs:     item.opened, before anything is fetched. The person concerned may
            see it.
@@ -220,8 +230,13 @@ type listed struct {
 	Confirmed bool                 `json:"confirmed"`
 	Damaged   bool                 `json:"damaged"`
 	Stopped   string               `json:"stopped,omitempty"` // why nothing is released
-	Size      int64                `json:"size"`              // of the sealed file
-	Shares    int                  `json:"shares"`            // that are in force or wait for approval
+	Held      bool                 `json:"held,omitempty"`    // a legal duty keeps it
+	Bin       *evidence.BinState   `json:"bin,omitempty"`
+	Shredded  evidence.Time        `json:"shredded,omitempty"`
+	InTransit bool                 `json:"in_transit,omitempty"`
+	Review    evidence.Time        `json:"review_due,omitempty"` // of the first emergency opening that waits for it
+	Size      int64                `json:"size"`                 // of the sealed file
+	Shares    int                  `json:"shares"`               // that are in force or wait for approval
 }
 
 func (a *app) list(ctx context.Context, cl *client.Client, items []client.Listed) error {
@@ -236,6 +251,13 @@ func (a *app) list(ctx context.Context, cl *client.Client, items []client.Listed
 			Exhibit: i.Exhibit, Sealed: i.Sealed, Confirmed: i.Confirmed, Damaged: i.Damaged, Size: i.Evidence.Size}
 		if err := i.Frozen(v.Facts(), v.Time); err != nil {
 			l.Stopped = evidence.ReasonOf(err)
+		}
+		l.Held, l.Bin, l.Shredded, l.InTransit = i.Held(v.Time), i.Bin, i.Shredded, i.Transit != nil
+		for _, m := range i.Emergencies {
+			if m.ReviewedBy == "" {
+				l.Review = m.Due
+				break
+			}
 		}
 		for _, g := range i.Grants {
 			if !g.Over(v.Time) {
@@ -253,15 +275,33 @@ func (l listed) row(named bool) row {
 	if l.Sealed {
 		label = "Exhibit " + strconv.FormatInt(l.Exhibit, 10)
 	}
-	if !named {
+	switch {
+	case l.Shredded != 0:
+		name = "(its name was erased)"
+	case !named:
 		name = "(its name is not for you)"
 	}
 	text := name + "\n" + string(l.Item) + "\n" + plain(string(l.Content)) + ", " + bytesOf(l.Size)
 	if l.Shares > 0 {
 		text += ", " + plural(l.Shares, "share", "shares")
 	}
+	if l.Shredded != 0 {
+		return row{label, text + "\nMade unreadable for good on " + dateOf(l.Shredded) + "."}
+	}
 	if l.Stopped != "" {
 		text += "\nStopped: " + words[l.Stopped].what
+	}
+	if l.Bin != nil {
+		text += "\nIn the bin (" + plain(string(l.Bin.Cause)) + "); can be made unreadable from " + dateOf(l.Bin.Ready) + "."
+	}
+	if l.Held {
+		text += "\nKept by law."
+	}
+	if l.InTransit {
+		text += "\nHanded over, not received yet."
+	}
+	if l.Review != 0 {
+		text += "\nOpened in an emergency; to be reviewed by " + dateOf(l.Review) + "."
 	}
 	if l.Damaged {
 		text += "\n" + words[evidence.ReasonDamaged].what

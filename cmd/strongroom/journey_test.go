@@ -50,8 +50,8 @@ func (p *person) as(with ...string) *person {
 	return &q
 }
 
-// foundTown founds a vault through the programs, as people do, and serves it until the test ends.
-func foundTown(t *testing.T) *town {
+// foundTown founds a vault through the programs, as people do, and serves it until the test ends; options are strongroomd's at founding.
+func foundTown(t *testing.T, options ...string) *town {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("runs the real programs; run without -short")
@@ -75,8 +75,8 @@ func foundTown(t *testing.T) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	founded := runProgram(t, "", "strongroomd", "init", "--data", vault, "--founder", w.admin.home+".founder", "--founder", w.custodian.home+".founder",
-		"--recovery", recovery.Recipient()).ends(0)
+	founded := runProgram(t, "", "strongroomd", append([]string{"init", "--data", vault, "--founder", w.admin.home + ".founder",
+		"--founder", w.custodian.home + ".founder", "--recovery", recovery.Recipient()}, options...)...).ends(0)
 	w.number, w.trust = field(t, founded.out, "Number"), filepath.Join(vault, "trust.json")
 	w.serve(vault)
 

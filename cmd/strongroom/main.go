@@ -65,7 +65,8 @@ not there yet (it follows by itself; nothing needs to be repeated).`,
 		foundCommand(a), connectCommand(a), enrolCommand(a), whoamiCommand(a),
 		actorCommand(a), caseCommand(a), consentCommand(a),
 		depositCommand(a), sealCommand(a), openCommand(a), verifyItemCommand(a), listCommand(a), historyCommand(a),
-		grantCommand(a), verifyCommand(a), vaultCommand(a), demoCommand(),
+		recordCommand(a), itemCommand(a), holdCommand(a), retentionCommand(a), shredCommand(a),
+		grantCommand(a), verifyCommand(a), ownCommand(a), reportCommand(a), auditCommand(a), vaultCommand(a), demoCommand(),
 	)
 	a.speak(c)
 	return c

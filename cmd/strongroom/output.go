@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/forms"
 )
 
 // width is what every line of text fits into, in characters.
@@ -80,6 +81,7 @@ type problem struct {
 	sentence   string
 	where      string
 	kept, next string
+	problems   []forms.Problem // of a record
 	cause      error
 }
 
@@ -99,12 +101,13 @@ func (a *app) report(err error) int {
 	if a.json || slices.Contains(os.Args, "--json") {
 		message := strings.TrimSpace(strings.Join([]string{p.sentence, p.kept, p.next}, " "))
 		json.NewEncoder(a.err).Encode(struct {
-			Reason  string `json:"reason"`
-			Message string `json:"message"`
-		}{p.reason, message})
+			Reason   string          `json:"reason"`
+			Message  string          `json:"message"`
+			Problems []forms.Problem `json:"problems,omitempty"`
+		}{p.reason, message, p.problems})
 		return p.code
 	}
-	rows := []row{{p.label, p.sentence}}
+	rows := append([]row{{p.label, p.sentence}}, problemRows(p.problems)...)
 	if p.where != "" {
 		rows = append(rows, row{"Where", p.where})
 	}

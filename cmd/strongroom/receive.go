@@ -149,6 +149,7 @@ func isFile(name string, found arrived) (bool, error) {
 
 func exportCommand(a *app) *cobra.Command {
 	var to, nonce string
+	var look leaving
 	c := &cobra.Command{
 		Use:   "export GRANT --to FILE",
 		Short: "Make a package that proves its history without the vault",
@@ -160,19 +161,31 @@ your own key opens it.
 The nonce is a number that the court chose, so that nobody can hand in an older
 package.
 
+With --names or --identity the item is looked through before the package is
+written, for who passes it on: what is found is listed, and you type "send".
+
 Signs:     grant.redeemed, grant.acknowledged, item.exported.
 For good:  tracking ends here: what happens to the package is not recorded.`,
 		Example: `  strongroom grant export gra-5ysd --to package.zip`,
 	}
 	c.Flags().StringVar(&to, "to", "", "`FILE` to write")
 	c.Flags().StringVar(&nonce, "nonce", "", "the court's `NUMBER`: 32 to 64 characters of a-z, 0-9 (default: one is made)")
+	look.flags(c)
 	required(c, "to")
 	return onShare(a, c, func(ctx context.Context, cl *client.Client, s share) error {
+		p := client.Export{Item: s.item, Grant: s.grant, Nonce: nonce}
+		if look.asked() {
+			var err error
+			if p.Check, err = look.check(a); err != nil {
+				return err
+			}
+		}
 		g := a.gauges(0)
 		progress, end := g.file(to)
 		var done *client.Exported
 		err := saveAs(to, func(w io.Writer) (err error) {
-			done, err = cl.Export(ctx, client.Export{Item: s.item, Grant: s.grant, Nonce: nonce, Progress: progress}, w)
+			p.Progress = progress
+			done, err = cl.Export(ctx, p, w)
 			return err
 		})
 		end()

@@ -49,6 +49,9 @@ var words = map[string]sentence{
 	"exists":             {"There is a file with this name already, and it is not replaced.", "Choose another name."},
 	"internal":           {"This could not be done.", "Repeat it later. If it stays, tell the administrator the reason."},
 	"ambiguous":          {"More than one id begins like this.", "Type more of it."},
+	"no_record":          {"There is no record in this item.", ""},
+	"identity_case":      {"This case has other items, and all its keyholders would learn who the person is.", "Open a case of its own for the identity, with those keyholders alone who may know."},
+	"version":            {"The description has no such version.", "Leave out --version to see how many there are."},
 
 	// Package client.
 
@@ -68,9 +71,18 @@ var words = map[string]sentence{
 	"http":                  {"Something between here and the vault answered in its place.", "Check the address and the network, then repeat the command."},
 	"not_found":             {"It does not exist, or it is not for you to see.", "Check the id. If somebody shared it with you, ask whether that still holds."},
 
-	"content_differs": {"The content is not what its depositor described.", "Keep it unchanged and tell the depositor and the auditor."},
-	"sealed_file":     {"What was sealed on this computer is gone or damaged, so it cannot be sent.", "Deposit the file again. It is sealed anew."},
-	"note":            {"There is no such note.", ""},
+	"content_differs":     {"The content is not what its depositor described.", "Keep it unchanged and tell the depositor and the auditor."},
+	"sealed_file":         {"What was sealed on this computer is gone or damaged, so it cannot be sent.", "Deposit the file again. It is sealed anew."},
+	"note":                {"There is no such note.", ""},
+	"document":            {"This is no record, or not the one it should be.", "Put right what is said above. strongroom record new writes a blank one."},
+	"document_place":      {"This record does not belong into such an item.", "Clinical records need the content clinical; how it was acquired goes with --acquisition."},
+	"document_unfinished": {"The record is not complete, so it cannot be sealed.", "Fill in what is missing, or say why not. A keyholder may keep a draft with --draft."},
+	"document_draft":      {"A draft can only be left by who holds a key of the case and can look at it again.", "Complete the record first."},
+	"document_unread":     {"There is a record in this item, and you cannot read whether it is complete.", "A keyholder or the depositor seals it."},
+	"document_kept":       {"There is a record in this item. Nothing replaces it silently.", "Run strongroom record edit, which lists what changes. Without a key add --before."},
+	"document_answers":    {"The consent form says otherwise: it refuses what is answered with yes, or another person decided.", "Ask the person again. Correct the form or the answers."},
+	"found":               {"Something was found in this item, so it was not sent.", "Make a copy without it (strongroom item derive), or go on with --despite."},
+	"same_as_source":      {"The file is the original itself, so nothing was derived from it.", "Name the file that was made, or choose --form working for a copy."},
 
 	// The vault.
 
@@ -88,12 +100,16 @@ var words = map[string]sentence{
 	"upload_size":       {"The file is larger than this vault accepts.", "Ask the administrator, or deposit it in parts."},
 	"release_expired":   {"The time to fetch the file has ended.", "Open it again."},
 	"release_over":      {"One opening can be used for a day.", "Open it again; that is a new entry."},
+	"items":             {"A report is about 200 items at most.", "Name fewer, and write several reports."},
 	"store_full":        {"The vault has no room left.", "Tell the administrator. Then run strongroom deposit --resume."},
+
+	"open_grant":  {"A share in this case can still be used.", "Stop it or wait until it is over, then close the case."},
+	"open_review": {"An emergency opening in this case was not reviewed.", "Review it with strongroom item review, then close the case."},
+	"secret_hold": {"This version cannot keep a legal duty from those who may not see it yet.", "Place it without a secret period."},
 
 	// The statement itself.
 
 	evidence.ReasonKind:         {"This act is of a kind that is not known here.", newVersion},
-	evidence.ReasonNotInService: {"This act is known, but not in service in this version.", newVersion},
 	evidence.ReasonField:        {"The act says something that is not known here.", newVersion},
 	evidence.ReasonCode:         {"A word is used that is not in its list.", "Check the options; --help lists the words."},
 	evidence.ReasonRules:        {"The vault lives by a newer version of the rules.", newVersion},
@@ -162,6 +178,7 @@ var words = map[string]sentence{
 
 	evidence.ReasonCase:           {"This belongs to another case.", "Check the case's id."},
 	evidence.ReasonCaseClosed:     {"The case is closed.", askCase},
+	evidence.ReasonCaseOpen:       {"The case is open.", ""},
 	evidence.ReasonKeyholders:     {"A case needs at least two keyholders.", "Name two or more with --keyholder."},
 	evidence.ReasonKeyholderRole:  {"A person in this role cannot hold a key of the case.", "Choose another person."},
 	evidence.ReasonMemberRole:     {"A person in this role cannot be a member of a case.", "Choose another person. People outside receive shares."},
@@ -180,13 +197,15 @@ var words = map[string]sentence{
 	evidence.ReasonConsentExpired:   {"The consent has ended or has not begun.", "Ask the person concerned, or stop here."},
 	evidence.ReasonConsentAnswer:    {"The answer given for this is no, or it was not asked.", askSubject},
 	evidence.ReasonConsentForm:      {"The form is no consent form of this case, or was used before.", "Deposit the signed form first, with --class consent_form."},
-	evidence.ReasonNotSubject:       {"This is another person's consent.", ""},
+	evidence.ReasonNotSubject:       {"This is another person's consent, and you do not speak for that person here.", ""},
+	evidence.ReasonWider:            {"Narrowing only takes away: this would allow more than before, or changes nothing.", "For more, record new answers with a new form: strongroom consent give --consent."},
+	evidence.ReasonAdvocate:         {"This person is no advocate, or no helper of the person concerned.", "See the helpers with strongroom consent show."},
 	evidence.ReasonFrozen:           {"The item is stopped: its consent was withdrawn, narrowed or has ended.", decideFate},
 
 	// Items.
 
 	evidence.ReasonAuthority:      {"The stated ground is not that of the item.", "Check --basis."},
-	evidence.ReasonDocumentsOnly:  {"You document facts here and state no opinions.", "Use the form for facts."},
+	evidence.ReasonDocumentsOnly:  {"You document facts here and state no opinions.", "Use the form for facts: strongroom record new clinical-record-facts."},
 	evidence.ReasonSource:         {"The source is no item of this case that you opened.", "Open the source first, or check its id."},
 	evidence.ReasonEnvelopes:      {"The keys are not addressed to exactly the keyholders of the case.", lookAgain},
 	evidence.ReasonSealed:         {"The item is sealed already.", ""},
@@ -199,7 +218,27 @@ var words = map[string]sentence{
 	evidence.ReasonNotOpened:      {"You have not opened this item.", "Open it first."},
 	evidence.ReasonDamaged:        {"The stored file was found to differ. It is not served.", "Its history, receipts and keys are intact. Tell the administrator: the file is put back from a backup."},
 	evidence.ReasonResult:         {"The result contradicts what was found.", newVersion},
-	evidence.ReasonHold:           {"There is no such legal duty on the item.", lookAgain},
+	evidence.ReasonHold:           {"There is no such legal duty on the item, or its id is taken.", "See them with strongroom hold list."},
+	evidence.ReasonPurpose:        {"This may not be done for this purpose.", "Check --purpose. The person concerned opens an own copy with --purpose subject_access."},
+	evidence.ReasonDerivative:     {"The two items are linked already.", ""},
+	evidence.ReasonNotPhysical:    {"This is no physical item, so nothing can be handed over.", "Files are shared: strongroom grant propose."},
+	evidence.ReasonTransit:        {"The object was handed over and has not been received yet.", "The receiver runs strongroom item receive."},
+	evidence.ReasonNoTransit:      {"The object was not handed over.", "First run strongroom item hand-over."},
+	evidence.ReasonEmergency:      {"There is no such emergency opening, or it was reviewed.", "See them with strongroom item emergencies."},
+
+	// Keeping and making unreadable.
+
+	evidence.ReasonHeld:         {"A legal duty keeps the item, so it cannot be made unreadable.", "See it with strongroom hold list. Another custodian than who placed it can lift it."},
+	evidence.ReasonHoldOver:     {"The legal duty was lifted, has lapsed or has ended.", "Place a new one if the item must still be kept: strongroom hold place."},
+	evidence.ReasonHoldRunning:  {"The legal duty still runs.", ""},
+	evidence.ReasonNotFrozen:    {"The consent still keeps the item.", "Choose another reason with --because, or wait."},
+	evidence.ReasonNotDue:       {"The item must still be kept.", "See the dates with strongroom retention due."},
+	evidence.ReasonBinned:       {"The item is in the bin: it was proposed to make it unreadable.", "A custodian takes it out with strongroom shred cancel, or another one carries it out."},
+	evidence.ReasonNotBinned:    {"The item is not in the bin.", "First run strongroom shred propose."},
+	evidence.ReasonWaiting:      {"The waiting time is not over.", "See the date with strongroom retention due. Until then it can be taken back."},
+	evidence.ReasonEnvelopeList: {"The keys to the item have changed since you looked.", lookAgain},
+	evidence.ReasonStores:       {"The stores or the end of their backups are not those of the vault.", newVersion},
+	evidence.ReasonShredded:     {"The item was made unreadable for good: nobody can open it any more.", "Its history stays: strongroom history."},
 
 	// Shares.
 

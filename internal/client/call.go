@@ -22,6 +22,16 @@ import (
 // maxAnswer bounds an answer in JSON, in bytes: a page of 100 receipts at their largest.
 const maxAnswer = 48 << 20
 
+// An answer is not much larger in memory than as text: its objects and the entries of its lists are bounded, too. The largest lists of the
+// contract have some 100,000 of either.
+const (
+	maxObjects = 1 << 17
+	maxEntries = 1 << 20
+)
+
+// maxProblem bounds a problem document, in bytes.
+const maxProblem = 64 << 10
+
 // answerTime bounds how long the vault may take before it begins to answer. It may wait for the log, and a part of an upload is answered
 // when it is durable.
 const answerTime = 5 * time.Minute
@@ -65,9 +75,12 @@ func refusal(resp *http.Response) error {
 		kind = evidence.Internal
 	}
 	p := &Problem{after: parseAfter(resp.Header.Get("Retry-After"))}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if err != nil || json.Unmarshal(text, &p.Problem) != nil || !isReason(p.Reason) || !isText(p.Title, p.Detail, p.Kept, p.Next) {
-		p.Problem = wire.Problem{Reason: "http"}
+	p.Reason = "http"
+	var said wire.Problem
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
+	if err == nil && json.Unmarshal(text, &said) == nil && isReason(said.Reason) && isText(said.Title, said.Detail, said.Kept, said.Next) {
+		// What is not shown to anybody is not checked either, and left out.
+		p.Problem = wire.Problem{Reason: said.Reason, Title: said.Title, Detail: said.Detail, Kept: said.Kept, Next: said.Next}
 	}
 	return &evidence.Error{Kind: kind, Reason: p.Reason, Err: p}
 }
@@ -96,10 +109,12 @@ func isReason(s string) bool {
 	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }
 
-// isText reports whether the lines can be shown as they are: nothing in them moves a cursor.
+// isText reports whether the lines can be shown as they are: nothing in them moves a cursor, breaks a line or turns the direction.
 func isText(lines ...string) bool {
 	return !slices.ContainsFunc(lines, func(s string) bool {
-		return len(s) > 1024 || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl)
+		return len(s) > 1024 || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool {
+			return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+		})
 	})
 }
 
@@ -158,6 +173,9 @@ func decode(resp *http.Response, into any) error {
 	if len(text) > maxAnswer {
 		return alarm(Malformed, evidence.Stream{}, errors.New("the answer is too large"))
 	}
+	if !bounded(text) {
+		return alarm(Malformed, evidence.Stream{}, errors.New("the answer holds too much"))
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
@@ -167,6 +185,35 @@ func decode(resp *http.Response, into any) error {
 		return alarm(Malformed, evidence.Stream{}, errors.New("the answer has something after its end"))
 	}
 	return nil
+}
+
+// bounded counts objects and entries by their marks. An entry of a list that is null would become an object, and never is of the contract.
+func bounded(text []byte) bool {
+	objects, entries := 0, 0
+	for i, last := 0, byte(0); i < len(text); i++ {
+		switch c := text[i]; c {
+		case ' ', '\t', '\r', '\n':
+			continue
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		case '{':
+			objects++
+		case '[', ',':
+			entries++
+		case 'n':
+			if last == '[' || last == ',' {
+				return false
+			}
+		}
+		if i < len(text) {
+			last = text[i]
+		}
+	}
+	return objects <= maxObjects && entries <= maxEntries
 }
 
 // public asks without a session.

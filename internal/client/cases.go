@@ -148,6 +148,23 @@ func (c *Client) ChangeKeyring(ctx context.Context, in evidence.CaseID, added, r
 	})
 }
 
+// CloseCase signs case.closed: nothing more is deposited (RULES §3.4). outcome is "decided", "discontinued", "transferred" or "merged".
+func (c *Client) CloseCase(ctx context.Context, in evidence.CaseID, outcome string) (*Receipt, error) {
+	return c.onCase(ctx, in, evidence.CaseClosed, "", &evidence.CaseClosedDetails{Outcome: outcome})
+}
+
+// ReopenCase signs case.reopened.
+func (c *Client) ReopenCase(ctx context.Context, in evidence.CaseID, cause evidence.Cause) (*Receipt, error) {
+	return c.onCase(ctx, in, evidence.CaseReopened, cause, &evidence.CaseReopenedDetails{Cause: cause})
+}
+
+func (c *Client) onCase(ctx context.Context, in evidence.CaseID, kind evidence.Kind, change evidence.Cause, d evidence.Details) (*Receipt, error) {
+	stream := evidence.CaseOf(in)
+	return c.perform(ctx, []evidence.Stream{stream}, func(*View) (act, error) {
+		return act{stream: stream, event: &evidence.Event{Kind: kind, Change: change, Details: d}}, nil
+	})
+}
+
 // labelKey returns the case's label key in force, out of this person's envelope.
 func (c *Client) labelKey(ctx context.Context, v *View, in *evidence.CaseState) (sealing.ItemKey, error) {
 	req, err := wire.NewGetLabelKeyRequest(c.address, string(in.ID))

@@ -88,6 +88,9 @@ func New(cfg Config) (*Client, error) {
 	return c, c.memory.load(cfg.Keystore, trust)
 }
 
+// Vault is the origin of the vault that this client works with.
+func (c *Client) Vault() string { return c.trust.Vault() }
+
 // Actor is who the client acts for; "" before an invitation was answered.
 func (c *Client) Actor() evidence.ActorID { return c.actor }
 

@@ -22,8 +22,9 @@ type Consent struct {
 	Until    evidence.Time
 	By       string // "self" or "proxy"
 	AskFirst bool
-	Form     Deposit         // label, description and bytes of the signed form; the rest is filled in
-	FormItem evidence.ItemID // a form deposited before, instead of Form: an interrupted consent is finished with it
+	Subject  evidence.ActorID // the survivor, if that one has keys; "" where the survivor signs, or has none
+	Form     Deposit          // label, description and bytes of the signed form; its document, if it has one, must not contradict the answers
+	FormItem evidence.ItemID  // a form deposited before, instead of Form: an interrupted consent is finished with it
 }
 
 // GiveConsent deposits the form and then signs consent.given ‡, relying on it (RULES §3.5). If the second step fails, the form's id is
@@ -36,6 +37,12 @@ func (c *Client) GiveConsent(ctx context.Context, p Consent) (id evidence.Consen
 	if form == "" {
 		f := p.Form
 		f.Case, f.Class, f.Content, f.Basis, f.Consent, f.Source = p.Case, evidence.ConsentForm, evidence.Testimony, evidence.ByConsent, nil, ""
+		if err = f.read(); err == nil && f.Description.Form != nil {
+			err = contradicts(f.Description.Form, p)
+		}
+		if err != nil {
+			return id, form, nil, err
+		}
 		if form, _, err = c.Deposit(ctx, f); err != nil {
 			return id, form, nil, err
 		}
@@ -45,8 +52,12 @@ func (c *Client) GiveConsent(ctx context.Context, p Consent) (id evidence.Consen
 	if p.Consent != "" {
 		streams = append(streams, stream)
 	}
+	if p.Subject != "" {
+		streams = append(streams, evidence.ActorOf(p.Subject))
+	}
 	receipt, err = c.perform(ctx, streams, func(v *View) (act, error) {
-		d := &evidence.ConsentGivenDetails{Version: 1, Answers: answered(p.Answers), From: p.From, Until: p.Until, By: p.By, AskFirst: p.AskFirst, Form: form}
+		d := &evidence.ConsentGivenDetails{Version: 1, Answers: answered(p.Answers), From: p.From, Until: p.Until, By: p.By, AskFirst: p.AskFirst, Form: form,
+			Subject: p.Subject}
 		if own, ok := v.facts.States[stream].(*evidence.ConsentState); ok {
 			d.Version = own.Version + 1
 		}
@@ -83,16 +94,84 @@ func (c *Client) WithdrawConsent(ctx context.Context, id evidence.ConsentID, rea
 		if err != nil {
 			return act{}, err
 		}
-		in, err := state[*evidence.CaseState](v, evidence.CaseOf(own.Case))
+		a := act{stream: stream, event: &evidence.Event{
+			Kind: evidence.ConsentWithdrawn, Case: own.Case, Change: evidence.CauseWithdrawal, Details: &evidence.ConsentWithdrawnDetails{Number: number},
+			Actor: evidence.Signer{OnBehalfOf: c.behalf(v, id)},
+		}}
+		return a, v.noteToCase(&a, own.Case, "reason", reason)
+	})
+	return number, receipt, err
+}
+
+// Narrowing takes answers back (RULES §4): what is said in it is yes no more, and the consent ends no later than at Until.
+type Narrowing struct {
+	Consent evidence.ConsentID
+	No      func(*evidence.Answers) // takes answers back in a copy of the present ones
+	Until   evidence.Time           // or 0 for the present end
+	Reason  string                  // internal note, or ""
+}
+
+// Of returns the consent as the narrowing would leave it.
+func (p Narrowing) Of(s *evidence.ConsentState) *evidence.ConsentState {
+	after := *s
+	after.Answers.Courts = slices.Clone(s.Answers.Courts)
+	if p.No != nil {
+		p.No(&after.Answers)
+	}
+	after.Until, after.Version = cmp.Or(p.Until, s.Until), s.Version+1
+	return &after
+}
+
+// NarrowConsent signs consent.narrowed ‡: grants that the answers do not permit any more end, items that they do not keep freeze, at once
+// (RULES §3.5).
+func (c *Client) NarrowConsent(ctx context.Context, p Narrowing) (*Receipt, error) {
+	stream := evidence.ConsentOf(p.Consent)
+	return c.perform(ctx, []evidence.Stream{stream}, func(v *View) (act, error) {
+		own, err := state[*evidence.ConsentState](v, stream)
 		if err != nil {
 			return act{}, err
 		}
+		after := p.Of(own)
 		a := act{stream: stream, event: &evidence.Event{
-			Kind: evidence.ConsentWithdrawn, Case: own.Case, Change: evidence.CauseWithdrawal, Details: &evidence.ConsentWithdrawnDetails{Number: number},
+			Kind: evidence.ConsentNarrowed, Case: own.Case, Actor: evidence.Signer{OnBehalfOf: c.behalf(v, p.Consent)},
+			Details: &evidence.ConsentNarrowedDetails{Version: after.Version, Answers: after.Answers, Until: after.Until},
 		}}
-		return a, a.note("reason", evidence.ToInternal, reason, in.LabelKey.Recipient)
+		return a, v.noteToCase(&a, own.Case, "reason", p.Reason)
 	})
-	return number, receipt, err
+}
+
+// behalf is for whom this person acts on one of these consents: for the subject who named them as advocate, if that one has keys.
+func (c *Client) behalf(v *View, ids ...evidence.ConsentID) evidence.ActorID {
+	for _, id := range ids {
+		s, err := state[*evidence.ConsentState](v, evidence.ConsentOf(id))
+		if err == nil && s.Subject != "" && s.Delegated(c.actor, "", v.Time) {
+			return s.Subject
+		}
+	}
+	return ""
+}
+
+// Delegate signs consent.delegated: an advocate speaks for the subject until then, with rights of "read", "narrow", "withdraw", "approve"
+// (RULES §3.5). Naming an advocate again replaces rights and date.
+func (c *Client) Delegate(ctx context.Context, id evidence.ConsentID, to evidence.Delegation) (*Receipt, error) {
+	return c.onConsent(ctx, id, evidence.ConsentDelegated, "",
+		&evidence.ConsentDelegatedDetails{Advocate: to.Advocate, Rights: to.Rights, Until: to.Until})
+}
+
+// EndDelegation signs consent.delegation_ended ‡: the advocate speaks for the subject no more.
+func (c *Client) EndDelegation(ctx context.Context, id evidence.ConsentID, advocate evidence.ActorID, cause evidence.Cause) (*Receipt, error) {
+	return c.onConsent(ctx, id, evidence.ConsentDelegationEnded, cause, &evidence.ConsentDelegationEndedDetails{Advocate: advocate, Cause: cause})
+}
+
+func (c *Client) onConsent(ctx context.Context, id evidence.ConsentID, kind evidence.Kind, change evidence.Cause, d evidence.Details) (*Receipt, error) {
+	stream := evidence.ConsentOf(id)
+	return c.perform(ctx, []evidence.Stream{stream}, func(v *View) (act, error) {
+		own, err := state[*evidence.ConsentState](v, stream)
+		if err != nil {
+			return act{}, err
+		}
+		return act{stream: stream, event: &evidence.Event{Kind: kind, Case: own.Case, Change: change, Details: d}}, nil
+	})
 }
 
 func confirmationNumber() (string, error) {

@@ -19,17 +19,19 @@ type Deposit struct {
 	Basis   evidence.Basis
 	Consent []evidence.ConsentID // of every subject, where the basis is consent
 	Source  evidence.ItemID      // of a working copy or derivative
-	Form    string               // schema of the sealed form, such as "clinical-record/1"
 	Place   string               // country code, or ""
 
-	Label       string // what lists show
-	Description Description
+	Label       string            // what lists show
+	Description Description       // with its documents (RULES §4 to §6)
+	Draft       bool              // they may be unfinished; for who holds a key of the case
 	Authority   string            // note: issuer, number, law; demanded where the basis is not consent
 	Notes       map[string]string // further notes to who opens the item, by name
 
 	Body     io.Reader // the original bytes; nil for a description alone
 	Size     int64     // for Progress; 0 if unknown
 	Progress Progress  // may be nil
+
+	form string // schema that the event names; see read
 }
 
 // Progress is told how far a step is, in bytes. total is 0 if it is not known.
@@ -53,7 +55,8 @@ func (p Progress) at(step Step) func(done, total int64) {
 	return func(done, total int64) { p(step, done, total) }
 }
 
-// Deposit puts an item into a case (ARCHITECTURE §4):
+// Deposit puts an item into a case (ARCHITECTURE §4). Its documents are read first, and refused if they are none, or neither finished nor
+// drafts. Then:
 //
 //  1. the law is asked with what is known so far, so that nobody seals 200 GB in vain;
 //  2. one pass over the original: digests, ciphertext into a file of the keystore;
@@ -63,6 +66,9 @@ func (p Progress) at(step Step) func(done, total int64) {
 //
 // From the end of 3 on ResumeDeposits finishes what was interrupted, with the same ciphertext.
 func (c *Client) Deposit(ctx context.Context, p Deposit) (evidence.ItemID, *Receipt, error) {
+	if err := p.read(); err != nil {
+		return "", nil, err
+	}
 	d := draft{Item: evidence.NewID[evidence.ItemID]()}
 	release, err := c.hold(ctx, &d, false)
 	if err != nil {
@@ -77,9 +83,16 @@ func (c *Client) deposit(ctx context.Context, d *draft, p Deposit) (*Receipt, er
 	if (p.Body == nil) != (p.Class == evidence.DescriptionOnly) {
 		return nil, evidence.Refuse(evidence.Invalid, evidence.ReasonClass)
 	}
-	d.Case, d.Consent, d.Form, d.Place = p.Case, slices.Sorted(slices.Values(p.Consent)), p.Form, p.Place
+	d.Case, d.Consent, d.Form, d.Place = p.Case, slices.Sorted(slices.Values(p.Consent)), p.form, p.Place
 	d.Details = evidence.ItemDepositedDetails{Class: p.Class, Content: p.Content, Basis: p.Basis, Source: p.Source}
 	v, err := c.rehearse(ctx, *d, p)
+	if err != nil {
+		return nil, err
+	}
+	in, err := state[*evidence.CaseState](v, evidence.CaseOf(d.Case))
+	if err == nil && p.Draft && !in.Holds(c.actor) {
+		err = evidence.Refuse(evidence.Forbidden, reasonDraft)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -158,8 +171,8 @@ func (c *Client) seal(v *View, d *draft, p Deposit) error {
 		}
 		d.Details.Evidence = evidence.Evidence{SHA256: sealed.Ciphertext.SHA256, Size: sealed.Ciphertext.Size, Tree: sealed.Tree}
 		p.Description.Size, p.Description.SHA256 = sealed.Plaintext.Size, sealed.Plaintext.SHA256
-		d.Content = contentOf(d.Mark, sealed.Plaintext.SHA256)
 	}
+	d.Content = contentOf(d.Mark, p.Description.SHA256)
 	if err := d.sealTexts(p, in.LabelKey.Recipient); err != nil {
 		return err
 	}

@@ -36,6 +36,11 @@ type draft struct {
 	kept bool // on this device
 }
 
+// valid reports whether the draft is whole, so far as that shows before it is sent: the law and the vault judge the rest.
+func (d *draft) valid() bool {
+	return evidence.ValidID(d.Item) && evidence.ValidID(d.Case) && (d.Upload == "" || evidence.ValidID(d.Upload)) && d.Envelopes != nil
+}
+
 // name is what a draft's documents are called. Those of one mark stand together.
 func (d *draft) name() string {
 	if d.Mark.IsZero() {

@@ -22,6 +22,7 @@ type Export struct {
 	Grant    evidence.GrantID // "" is a keyholder's own copy
 	Purpose  evidence.Purpose // of a keyholder's copy; a grant has its own
 	Nonce    string           // the court's: 32 to 64 characters of [a-z0-9]; "" makes one
+	Check    *Check           // or nil
 	Progress Progress
 }
 
@@ -38,7 +39,7 @@ type Exported struct {
 //  1. the grant is redeemed, or the item opened: logged first, as always;
 //  2. the ciphertext is downloaded, compared with the deposit and decrypted once to see that it opens;
 //  3. a recipient acknowledges what was found, equal or not;
-//  4. item.exported is signed over the content digest of all files that exist by then;
+//  4. the item is looked through, if there is a check, and item.exported is signed over the content digest of all files that exist by then;
 //  5. every stream is fetched again with the proofs that nothing is left out, under one publication, and the ZIP is written.
 //
 // What was written counts only if Export returns nil.
@@ -52,12 +53,16 @@ func (c *Client) Export(ctx context.Context, p Export, dst io.Writer) (*Exported
 	}
 	name := path.Join(exportsDir, a.receipt.Leaf.String()+".age")
 	done := &Exported{Access: a.receipt, Nonce: p.Nonce}
-	err = c.fetchEvidence(ctx, a, name, p.Progress)
+	var file beginning // its beginning, for the check
+	err = c.fetchEvidence(ctx, a, name, &file, p.Progress)
 	if p.Grant != "" && !a.found.IsZero() && (err == nil || LieOf(err) == OtherBytes || evidence.ReasonOf(err) == reasonContent) {
 		var ack error
 		if done.Acknowledged, ack = c.acknowledge(ctx, a, p, err == nil); ack != nil {
 			err = errors.Join(err, ack)
 		}
+	}
+	if err == nil {
+		err = c.leave(ctx, a, p.Check, &file)
 	}
 	if err == nil {
 		err = c.export(ctx, a, p, name, dst, done)
@@ -73,13 +78,13 @@ func (c *Client) enterFor(ctx context.Context, p Export) (*access, error) {
 }
 
 // fetchEvidence keeps the ciphertext as a file of the keystore, once it is known to be the deposit's and to open.
-func (c *Client) fetchEvidence(ctx context.Context, a *access, name string, progress Progress) error {
+func (c *Client) fetchEvidence(ctx context.Context, a *access, name string, content io.Writer, progress Progress) error {
 	file, err := c.cfg.Keystore.Create(name)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if a.found, err = c.decrypt(ctx, a, io.Discard, file, progress); err != nil {
+	if a.found, err = c.decrypt(ctx, a, content, file, progress); err != nil {
 		return err
 	}
 	return file.Keep()

@@ -21,14 +21,25 @@ type Proposal struct {
 	Onward       bool
 	NotBefore    evidence.Time
 	Expires      evidence.Time
-	CoolingOff   evidence.Time // or 0
-	Reason       string        // note to the recipient and the keyholders: request number, conditions
+	CoolingOff   evidence.Time   // or 0
+	Hold         evidence.HoldID // a confirmed one on which the grant stands where consent has ended, or ""
+	Reason       string          // note to the recipient and the keyholders: request number, conditions
+	Check        *Check          // or nil; it opens the item, which is an access and logged as one
 }
 
 // Propose signs grant.proposed.
 func (c *Client) Propose(ctx context.Context, p Proposal) (evidence.GrantID, *Receipt, error) {
 	id := evidence.NewID[evidence.GrantID]()
 	stream, to := evidence.ItemOf(p.Item), evidence.ActorOf(p.Recipient)
+	if p.Check != nil {
+		opened, err := c.enter(ctx, Open{Item: p.Item, Purpose: p.Purpose, Hold: p.Hold})
+		if err == nil {
+			err = c.leave(ctx, opened, p.Check, nil)
+		}
+		if err != nil {
+			return "", nil, err
+		}
+	}
 	receipt, err := c.perform(ctx, []evidence.Stream{stream, to}, func(v *View) (act, error) {
 		who, err := state[*evidence.ActorState](v, to)
 		if err != nil {
@@ -43,7 +54,7 @@ func (c *Client) Propose(ctx context.Context, p Proposal) (evidence.GrantID, *Re
 		if err != nil {
 			return act{}, err
 		}
-		d.Consent, e.Purpose = e.Consent, p.Purpose
+		d.Consent, e.Purpose, e.Authority.Hold = e.Consent, p.Purpose, p.Hold
 		a := act{stream: stream, event: e}
 		return a, v.noteToRecipient(&a, item, &d.Terms, p.Reason)
 	})
@@ -87,11 +98,11 @@ func (c *Client) Approve(ctx context.Context, item evidence.ItemID, grant eviden
 	stream := evidence.ItemOf(item)
 	return c.perform(ctx, []evidence.Stream{stream}, func(v *View) (act, error) {
 		d := &evidence.GrantApprovedDetails{Grant: grant}
-		_, g, e, err := v.onGrant(item, grant, evidence.GrantApproved, d)
+		own, g, e, err := v.onGrant(item, grant, evidence.GrantApproved, d)
 		if err != nil {
 			return act{}, err
 		}
-		d.Terms = g.Terms.Digest()
+		d.Terms, e.Actor.OnBehalfOf = g.Terms.Digest(), c.behalf(v, own.Consent...)
 		return act{stream: stream, event: e}, nil
 	})
 }
@@ -104,12 +115,9 @@ func (c *Client) Refuse(ctx context.Context, item evidence.ItemID, grant evidenc
 		if err != nil {
 			return act{}, err
 		}
-		in, err := state[*evidence.CaseState](v, evidence.CaseOf(own.Case))
-		if err != nil {
-			return act{}, err
-		}
+		e.Actor.OnBehalfOf = c.behalf(v, own.Consent...)
 		a := act{stream: stream, event: e}
-		return a, a.note("reason", evidence.ToInternal, reason, in.LabelKey.Recipient)
+		return a, v.noteToCase(&a, own.Case, "reason", reason)
 	})
 }
 
@@ -127,8 +135,8 @@ func (c *Client) RevokeGrant(ctx context.Context, item evidence.ItemID, grant ev
 }
 
 // WriteEnvelope gives an approved grant's recipient the key: it opens the item, which is an access and logged as one, and signs
-// item.envelope_added (RULES §7).
-func (c *Client) WriteEnvelope(ctx context.Context, item evidence.ItemID, grant evidence.GrantID) (*Receipt, error) {
+// item.envelope_added (RULES §7). Before that the item is looked through, if there is a check.
+func (c *Client) WriteEnvelope(ctx context.Context, item evidence.ItemID, grant evidence.GrantID, check *Check) (*Receipt, error) {
 	v, err := c.Look(ctx, evidence.ItemOf(item))
 	if err != nil {
 		return nil, err
@@ -140,11 +148,65 @@ func (c *Client) WriteEnvelope(ctx context.Context, item evidence.ItemID, grant 
 	if g.Status != evidence.GrantActive || g.Over(v.Time) {
 		return nil, evidence.Refuse(evidence.Forbidden, evidence.ReasonGrantPending) // before anything is opened for it
 	}
-	opened, err := c.enter(ctx, Open{Item: item, Purpose: g.Terms.Purpose})
+	opened, err := c.enter(ctx, Open{Item: item, Purpose: g.Terms.Purpose, Hold: g.Hold})
 	if err != nil {
 		return nil, err
 	}
+	if err := c.leave(ctx, opened, check, nil); err != nil {
+		return nil, err
+	}
 	return c.addEnvelope(ctx, opened, evidence.CauseGrant, grant, g.Terms.Recipient)
+}
+
+// CopyForSubject gives the survivor whom an item is about the key to it: it opens the item, which is an access and logged as one, and signs
+// item.envelope_added. From then on she opens the item by herself (RULES §3.6). Where several persons are concerned nobody gets a copy.
+// Before that the item is looked through, if there is a check.
+func (c *Client) CopyForSubject(ctx context.Context, item evidence.ItemID, check *Check) (*Receipt, error) {
+	v, err := c.Look(ctx, evidence.ItemOf(item))
+	if err != nil {
+		return nil, err
+	}
+	own, err := state[*evidence.ItemState](v, evidence.ItemOf(item))
+	if err != nil {
+		return nil, err
+	}
+	subject, err := v.subject(own)
+	if err != nil {
+		return nil, err
+	}
+	if v, err = c.Look(ctx, evidence.ItemOf(item), evidence.ActorOf(subject)); err != nil {
+		return nil, err
+	}
+	who, err := state[*evidence.ActorState](v, evidence.ActorOf(subject))
+	if err != nil {
+		return nil, err
+	}
+	if _, has := own.Envelope(who.Fingerprint()); has { // before anything is opened for it
+		return nil, evidence.Refuse(evidence.Conflict, evidence.ReasonEnvelopeExists)
+	}
+	opened, err := c.enter(ctx, Open{Item: item, Purpose: evidence.ForSubjectAccess})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.leave(ctx, opened, check, nil); err != nil {
+		return nil, err
+	}
+	return c.addEnvelope(ctx, opened, evidence.CauseCopy, "", evidence.Keyholder{Actor: subject, Fingerprint: who.Fingerprint()})
+}
+
+// subject is the one survivor whom an item is about.
+func (v *View) subject(item *evidence.ItemState) (evidence.ActorID, error) {
+	if len(item.Consent) != 1 {
+		return "", evidence.Refuse(evidence.Forbidden, evidence.ReasonNotSubject)
+	}
+	consent, err := state[*evidence.ConsentState](v, evidence.ConsentOf(item.Consent[0]))
+	if err == nil && consent.Subject == "" {
+		err = evidence.Refuse(evidence.Forbidden, evidence.ReasonNotSubject)
+	}
+	if err != nil {
+		return "", err
+	}
+	return consent.Subject, nil
 }
 
 // Rewrap writes the envelopes that an item lacks since the keyring changed (RULES §3.4). It opens the item once; nothing is opened if
@@ -190,7 +252,11 @@ func (c *Client) Rewrap(ctx context.Context, item evidence.ItemID) ([]*Receipt, 
 func (c *Client) addEnvelope(ctx context.Context, opened *access, cause evidence.Cause, grant evidence.GrantID, to evidence.Keyholder) (*Receipt, error) {
 	id := opened.item.ID
 	stream := evidence.ItemOf(id)
-	return c.perform(ctx, []evidence.Stream{stream}, func(v *View) (a act, err error) {
+	streams := []evidence.Stream{stream}
+	if to.Actor != "" {
+		streams = append(streams, evidence.ActorOf(to.Actor))
+	}
+	return c.perform(ctx, streams, func(v *View) (a act, err error) {
 		d := &evidence.ItemEnvelopeAddedDetails{Cause: cause, Grant: grant}
 		var item *evidence.ItemState
 		a.stream = stream
@@ -203,6 +269,9 @@ func (c *Client) addEnvelope(ctx context.Context, opened *access, cause evidence
 			return a, err
 		}
 		a.event.Change = cause
+		if cause == evidence.CauseCopy {
+			a.event.Counterparty = &evidence.Counterparty{Actor: to.Actor, Fingerprint: to.Fingerprint, Class: evidence.Survivor}
+		}
 		recipient := ""
 		if to.Actor != "" {
 			recipient, err = recipientOf(v, to.Actor, to.Fingerprint)

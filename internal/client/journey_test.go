@@ -77,11 +77,11 @@ func TestJourney(t *testing.T) {
 	check(t, err)
 	_, err = w.second.Approve(ctx, item, grant)
 	wantReason(t, err, evidence.ReasonSecondPerson)
-	_, err = w.custodian.WriteEnvelope(ctx, item, grant)
+	_, err = w.custodian.WriteEnvelope(ctx, item, grant, nil)
 	wantReason(t, err, evidence.ReasonGrantPending)
 	_, err = w.custodian.Approve(ctx, item, grant)
 	check(t, err)
-	_, err = w.custodian.WriteEnvelope(ctx, item, grant)
+	_, err = w.custodian.WriteEnvelope(ctx, item, grant, nil)
 	check(t, err)
 
 	granted := must(w.court.Grants(ctx))(t)

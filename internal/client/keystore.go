@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -69,7 +70,11 @@ type Profile struct {
 // ReadProfile returns the profile; fs.ErrNotExist before the first WriteProfile.
 func ReadProfile(k Keystore) (Profile, error) {
 	var p Profile
-	return p, readDoc(k, profileDoc, &p)
+	err := readDoc(k, profileDoc, &p)
+	if err == nil && p.Actor != "" && !evidence.ValidID(p.Actor) {
+		err = errDamaged
+	}
+	return p, err
 }
 
 // WriteProfile replaces the profile.
@@ -122,12 +127,21 @@ func ReadIdentity(k Keystore, passphrase string) (sealing.Identity, error) {
 
 var errDamaged = errors.New("a document of this device's store is damaged")
 
+// readDoc reads what writeDoc wrote and nothing else: a document in another spelling is damaged, and what it held is not taken for nothing.
+// A member that comes to a document later is omitted when zero, so that documents of before have one spelling too.
 func readDoc(k Keystore, name string, into any) error {
 	text, err := k.Read(name)
 	if err != nil {
 		return err
 	}
-	if json.Unmarshal(text, into) != nil {
+	return parseDoc(text, into)
+}
+
+func parseDoc(text []byte, into any) error {
+	if json.Unmarshal(text, into) != nil || string(text) == "null" {
+		return errDamaged
+	}
+	if again, err := json.Marshal(into); err != nil || !bytes.Equal(again, text) {
 		return errDamaged
 	}
 	return nil

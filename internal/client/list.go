@@ -30,7 +30,45 @@ func (c *Client) Items(ctx context.Context, in evidence.CaseID) ([]Listed, error
 	if err != nil {
 		return nil, err
 	}
-	var list []Listed
+	return c.listed(ctx, items, in, keys)
+}
+
+// OwnConsents lists the consents for which this person speaks now, as the survivor or as an advocate. It is for orientation; what is
+// decided on is looked at.
+func (c *Client) OwnConsents(ctx context.Context) ([]wire.OwnConsent, error) {
+	req, err := wire.NewListOwnConsentsRequest(c.address)
+	list, err := ask[wire.OwnConsentList](ctx, c, req, err, http.StatusOK)
+	return list.Consents, err
+}
+
+// OwnItems lists what a consent governs, and its form, each verified, for who speaks for the person concerned. Labels are not for them.
+func (c *Client) OwnItems(ctx context.Context, consent evidence.ConsentID) ([]Listed, error) {
+	items, err := pages(ctx, func(ctx context.Context, cursor *string) ([]wire.Item, string, error) {
+		req, err := wire.NewListOwnItemsRequest(c.address, string(consent), &wire.ListOwnItemsParams{Cursor: cursor})
+		page, err := ask[wire.ItemList](ctx, c, req, err, http.StatusOK)
+		return page.Items, page.Next, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.listed(ctx, items, "", nil)
+}
+
+// AllItems lists every item of the vault, each verified, for auditors. Labels are not for them.
+func (c *Client) AllItems(ctx context.Context) ([]Listed, error) {
+	items, err := pages(ctx, func(ctx context.Context, cursor *string) ([]wire.Item, string, error) {
+		req, err := wire.NewListAllItemsRequest(c.address, &wire.ListAllItemsParams{Cursor: cursor})
+		page, err := ask[wire.ItemList](ctx, c, req, err, http.StatusOK)
+		return page.Items, page.Next, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.listed(ctx, items, "", nil)
+}
+
+// listed verifies listed items, of the case unless that is "", and opens their labels as far as the keys do.
+func (c *Client) listed(ctx context.Context, items []wire.Item, in evidence.CaseID, keys []sealing.ItemKey) (list []Listed, _ error) {
 	for batch := range slices.Chunk(items, itemsOfLook) {
 		streams := make([]evidence.Stream, len(batch))
 		for i, item := range batch {
@@ -45,7 +83,7 @@ func (c *Client) Items(ctx context.Context, in evidence.CaseID) ([]Listed, error
 			switch {
 			case err != nil:
 				return nil, err
-			case own.Case != in:
+			case in != "" && own.Case != in:
 				return nil, alarm(Malformed, streams[i], nil)
 			case len(item.Label) > 0 && evidence.SHA256(item.Label) != own.Label.SHA256:
 				return nil, alarm(OtherText, streams[i], nil)

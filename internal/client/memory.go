@@ -104,6 +104,9 @@ func (m *memory) read() (s seen, err error) {
 	if err := readDoc(m.keystore, memoryDoc, &s); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return s, err
 	}
+	if s.Covers < 0 {
+		return s, errDamaged
+	}
 	if len(s.Checkpoint) > 0 {
 		if s.parsed, err = tlog.OpenCheckpoint(s.Checkpoint, m.keys); err != nil {
 			return s, errDamaged
@@ -113,10 +116,24 @@ func (m *memory) read() (s seen, err error) {
 }
 
 func (m *memory) readShelf(i int) (s shelf, err error) {
-	if err := readDoc(m.keystore, shelfDoc(i), &s); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	err = readDoc(m.keystore, shelfDoc(i), &s)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	return s, nil
+	if err == nil && !s.valid(i) {
+		err = errDamaged
+	}
+	return s, err
+}
+
+// valid reports whether every head can have been put on this shelf.
+func (s shelf) valid(i int) bool {
+	for key, h := range s {
+		if int(shelfOf(key)) != i || h.Seq < 0 || h.Index < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // learn makes what was verified durable. What several learn at the same time is written once.

@@ -20,6 +20,15 @@ func (a *act) note(name string, to evidence.Audience, text string, recipients ..
 	return nil
 }
 
+// noteToCase seals a note beside a to the members of a case.
+func (v *View) noteToCase(a *act, in evidence.CaseID, name, text string) error {
+	s, err := state[*evidence.CaseState](v, evidence.CaseOf(in))
+	if err != nil {
+		return err
+	}
+	return a.note(name, evidence.ToInternal, text, s.LabelKey.Recipient)
+}
+
 // envelope attaches an envelope and returns what the event says of it.
 func (a *act) envelope(kind wire.AttachmentKind, key sealing.ItemKey, fingerprint evidence.Hash, recipient string) (evidence.EnvelopeRef, error) {
 	body, err := sealing.WriteEnvelope(key, recipient)

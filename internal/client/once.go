@@ -43,11 +43,12 @@ func markOf(p Deposit) evidence.Hash {
 		Basis    evidence.Basis
 		Source   evidence.ItemID
 		Form     string
+		Document evidence.Hash // of form and acquisition record
 		Name     string
 		Size     int64
 		Captured evidence.Time
-	}{"strongroom/deposited/v1", p.Case, slices.Sorted(slices.Values(p.Consent)), p.Class, p.Content, p.Basis, p.Source, p.Form,
-		p.Description.Name, p.Size, p.Description.CapturedAt})
+	}{"strongroom/deposited/v1", p.Case, slices.Sorted(slices.Values(p.Consent)), p.Class, p.Content, p.Basis, p.Source, p.form,
+		evidence.SHA256(slices.Concat(p.Description.Form, []byte{0}, p.Description.Acquisition)), p.Description.Name, p.Size, p.Description.CapturedAt})
 	if err != nil {
 		panic("client: a mark does not encode: " + err.Error()) // every field is a plain type
 	}
@@ -62,11 +63,14 @@ func contentOf(mark, plaintext evidence.Hash) evidence.Hash {
 func doneDoc(mark evidence.Hash) string { return path.Join(doneDir, mark.String()+".json") }
 
 // DepositOnce is Deposit for a file that may have been deposited from this device before, with the same content, name, case, consent and
-// kind. Then that deposit is the answer; or it is finished, if it was interrupted. Body is an io.ReadSeeker at its beginning, p.Size its
-// size.
+// kind and the same documents. Then that deposit is the answer; or it is finished, if it was interrupted. Body is an io.ReadSeeker at its
+// beginning, p.Size its size.
 //
 // While another process deposits the same file, it waits for it.
 func (c *Client) DepositOnce(ctx context.Context, p Deposit) (Deposited, error) {
+	if err := p.read(); err != nil {
+		return Deposited{}, err
+	}
 	d := draft{Item: evidence.NewID[evidence.ItemID](), Mark: markOf(p)}
 	release, err := c.hold(ctx, &d, true)
 	if err != nil {
@@ -151,6 +155,9 @@ func (c *Client) drafts(mark evidence.Hash) (list []draft, err error) {
 }
 
 func readContent(ctx context.Context, mark evidence.Hash, p Deposit) (evidence.Hash, error) {
+	if p.Body == nil {
+		return contentOf(mark, noEvidence.SHA256), nil
+	}
 	body, ok := p.Body.(io.ReadSeeker)
 	if !ok {
 		return evidence.Hash{}, errors.New("client: a file that cannot be read twice")

@@ -14,11 +14,12 @@ import (
 	"strongroom.example/strongroom/internal/wire"
 )
 
-// Open is a keyholder's access to an item.
+// Open is an access to an item: by a keyholder, or by the survivor whom it is about (Purpose ForSubjectAccess).
 type Open struct {
 	Item     evidence.ItemID
 	Purpose  evidence.Purpose
-	Reason   string // internal note, or ""
+	Reason   string          // internal note, or ""
+	Hold     evidence.HoldID // a confirmed one on which the access stands where consent has ended, or ""
 	Progress Progress
 }
 
@@ -71,8 +72,12 @@ func (c *Client) Verify(ctx context.Context, p Open) (*Receipt, error) {
 	return receipt, errors.Join(differs, err)
 }
 
-// Seal signs item.sealed: the item is final and has an exhibit number (RULES §3.6). Without a number it gets the next one of the case.
+// Seal signs item.sealed: the item is final and has an exhibit number (RULES §3.6). Without a number it gets the next one of the case. A
+// document in it must be finished: see readyToSeal, which opens the item.
 func (c *Client) Seal(ctx context.Context, id evidence.ItemID, exhibit int64) (*Receipt, error) {
+	if err := c.readyToSeal(ctx, id); err != nil {
+		return nil, err
+	}
 	stream := evidence.ItemOf(id)
 	return c.perform(ctx, []evidence.Stream{stream}, func(v *View) (act, error) {
 		d := &evidence.ItemSealedDetails{Exhibit: exhibit, Root: id}
@@ -150,12 +155,8 @@ func (c *Client) enter(ctx context.Context, p Open) (*access, error) {
 		if ref, err = v.envelope(item, c.actor); err != nil {
 			return a, err
 		}
-		d.Envelope, a.event.Purpose = ref.SHA256, p.Purpose
-		in, err := state[*evidence.CaseState](v, evidence.CaseOf(item.Case))
-		if err != nil {
-			return a, err
-		}
-		return a, a.note("reason", evidence.ToInternal, p.Reason, in.LabelKey.Recipient)
+		d.Envelope, a.event.Purpose, a.event.Authority.Hold = ref.SHA256, p.Purpose, p.Hold
+		return a, v.noteToCase(&a, item.Case, "reason", p.Reason)
 	})
 	if err != nil {
 		return nil, err
@@ -163,8 +164,11 @@ func (c *Client) enter(ctx context.Context, p Open) (*access, error) {
 	return c.unseal(ctx, receipt, item, ref)
 }
 
-// envelope returns what the signed events say of an actor's envelope.
+// envelope returns what the signed events say of an actor's envelope. Of a shredded item there is none, for anybody, ever.
 func (v *View) envelope(item *evidence.ItemState, id evidence.ActorID) (evidence.EnvelopeRef, error) {
+	if item.Shredded != 0 {
+		return evidence.EnvelopeRef{}, evidence.Refuse(evidence.Gone, evidence.ReasonShredded)
+	}
 	who, err := state[*evidence.ActorState](v, evidence.ActorOf(id))
 	if err != nil {
 		return evidence.EnvelopeRef{}, err

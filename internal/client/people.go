@@ -59,8 +59,10 @@ func (c *Client) InvitationTerms(ctx context.Context, secret string) (wire.Invit
 	if terms.Origin != c.trust.Vault() {
 		return terms, alarm(WrongVault, evidence.Stream{}, nil)
 	}
-	if _, err := evidence.ParseID[evidence.ActorID](terms.Actor); err != nil {
-		return terms, alarm(Malformed, evidence.Stream{}, err)
+	_, err = evidence.ParseTime(terms.Expires)
+	if !evidence.ValidID(evidence.ActorID(terms.Actor)) || !terms.Role.Valid() || err != nil ||
+		terms.Organization != "" && !evidence.ValidID(evidence.OrgID(terms.Organization)) {
+		return wire.InvitationTerms{}, alarm(Malformed, evidence.Stream{}, err)
 	}
 	return terms, nil
 }
@@ -144,6 +146,9 @@ func (c *Client) Invite(ctx context.Context, o Offer) (secret string, digest evi
 	made, err := ask[wire.NewInvitation](ctx, c, req, err, http.StatusCreated)
 	if err != nil {
 		return "", digest, err
+	}
+	if len(made.Secret) != 26 || strings.Trim(made.Secret, "abcdefghijklmnopqrstuvwxyz234567") != "" { // it is read out
+		return "", digest, alarm(Malformed, evidence.Stream{}, nil)
 	}
 	digest = evidence.SHA256([]byte(made.Secret))
 	if made.Invitation.Digest != digest.String() {

@@ -145,7 +145,7 @@ func (c *Client) prepareOn(ctx context.Context, from looker, streams []evidence.
 	}
 }
 
-// fill completes an event: vault, signer, tool, time, place, basis, subjects.
+// fill completes an event: vault, signer, tool, time, place, basis, subjects. For whom the signer acts is the event's to say.
 func (c *Client) fill(v *View, a *act) error {
 	self, err := state[*evidence.ActorState](v, evidence.ActorOf(c.actor))
 	if err != nil {
@@ -156,7 +156,7 @@ func (c *Client) fill(v *View, a *act) error {
 	}
 	e, own := a.event, v.facts.States[a.stream]
 	e.Vault, e.Tool = c.trust.Vault(), c.cfg.Tool
-	e.Actor = evidence.Signer{ID: self.ID, Role: self.Role, Organization: self.Organization}
+	e.Actor = evidence.Signer{ID: self.ID, Role: self.Role, Organization: self.Organization, OnBehalfOf: e.Actor.OnBehalfOf}
 	e.Stream = evidence.Position{Type: a.stream.Type, ID: a.stream.ID}
 	if own != nil {
 		e.Stream.Seq, e.Stream.Prev = own.Tip().Seq+1, own.Tip().Leaf
@@ -216,7 +216,7 @@ func (c *Client) accept(ctx context.Context, v *View, signed *custody.Signed, an
 		if err := c.pause(ctx, delay); err != nil {
 			return nil, evidence.Fail(evidence.Pending, "proof_pending", err)
 		}
-		req, err := wire.NewGetEventRequest(c.address, signed.LeafHash().String())
+		req, err := wire.NewGetEventRequest(c.address, answer.LeafHash)
 		if err != nil {
 			return nil, err
 		}
@@ -256,6 +256,12 @@ func (c *Client) checkReceipt(v *View, signed *custody.Signed, answer wire.Inclu
 		return nil, alarm(logLie(err), stream, err)
 	}
 	typ, payload, signature, keyID := receipt.DSSE()
+	// The same person may have signed the same statement in the same millisecond at another screen: the vault has the first of the two.
+	if twin, err := custody.OpenParts(typ, payload, custody.Signature{KeyID: signed.KeyID(), DER: signature}); err == nil && twin.PAEDigest() == signed.PAEDigest() {
+		if twin, err := twin.Verify(signed.SPKI()); err == nil {
+			signed = twin
+		}
+	}
 	if typ != custody.PayloadType || !bytes.Equal(payload, signed.Payload()) || !bytes.Equal(signature, signed.Signature()) ||
 		keyID != signed.KeyID().String() || !bytes.Equal(receipt.Leaf(), signed.Leaf()) || answer.LeafHash != signed.LeafHash().String() {
 		return nil, alarm(OtherReceipt, stream, nil)

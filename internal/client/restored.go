@@ -65,3 +65,12 @@ func restored(v *View, policy evidence.Stream) (evidence.Hash, error) {
 	}
 	return s.Restored, nil
 }
+
+// ReportIncident signs vault.incident: what went wrong with the vault, when, and how far it reaches. It stands in every package of that
+// time (RULES §3.7).
+func (c *Client) ReportIncident(ctx context.Context, d evidence.VaultIncidentDetails) (*Receipt, error) {
+	policy := evidence.PolicyOf(c.trust.Vault())
+	return c.perform(ctx, []evidence.Stream{policy}, func(*View) (act, error) {
+		return act{stream: policy, event: &evidence.Event{Kind: evidence.VaultIncident, Details: &d}}, nil
+	})
+}

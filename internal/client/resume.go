@@ -56,8 +56,13 @@ func (c *Client) resumeDoc(ctx context.Context, name string, progress Progress) 
 
 func (c *Client) draftAt(name string) (draft, error) {
 	d := draft{kept: true}
-	err := readDoc(c.cfg.Keystore, name, &d)
-	return d, err
+	if err := readDoc(c.cfg.Keystore, name, &d); err != nil {
+		return draft{}, err
+	}
+	if d.doc() != name || !d.valid() {
+		return draft{}, errDamaged
+	}
+	return d, nil
 }
 
 // resume finishes a draft, which may have been accepted just before the interruption.

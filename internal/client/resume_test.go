@@ -183,7 +183,7 @@ func TestDraftsHoldNoPlaintext(t *testing.T) {
 	}
 	d := w.photo(in, consent, strings.NewReader(strings.Repeat("canary-body ", 1000)))
 	d.Label, d.Description.Name, d.Notes = "canary-label", "canary-name", map[string]string{"reason": "canary-note"}
-	d.Description.Form = []byte(`{"text":"canary-form"}`)
+	d.Description.Acquisition = filled(t, "acquisition-1", map[string]any{"errors": map[string]string{"unknown": "canary-form"}})
 	left := w.killed(k, d)
 	text := must(w.clinician.folder.Read(left.doc()))(t)
 	for _, f := range left.Files { // base64 in the document

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"strongroom.example/strongroom/internal/evidence"
+)
+
+func delegateCommand(a *app) *cobra.Command {
+	var advocate, end string
+	var may []string
+	c := &cobra.Command{
+		Use:   "delegate CONSENT --advocate ACTOR --may RIGHTS --until TIME",
+		Short: "Name a helper who acts for the person concerned",
+		Long: `Lets an advocate act for the person concerned until a date: read, narrow,
+withdraw, approve. Each is given for itself. Naming the same advocate again
+replaces rights and date. The helper uses own keys; no password is shared.
+
+Signs:     consent.delegated, as the person concerned; for somebody without keys
+           a clinician or custodian of the case signs.
+For good:  what the helper does meanwhile stays done. It ends at any time with
+           strongroom consent end-delegation.`,
+		Example: `  strongroom consent delegate con-5ysd… --advocate act-7c2k… \
+      --may read,withdraw --until 365d`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.session(c.Context())
+			if err != nil {
+				return err
+			}
+			id, err := findConsent(c.Context(), cl, args[0])
+			if err != nil {
+				return err
+			}
+			d := evidence.Delegation{Rights: may}
+			if d.Advocate, err = findActor(c.Context(), cl, advocate); err != nil {
+				return err
+			}
+			if d.Until, err = when(end); err != nil {
+				return err
+			}
+			r, err := cl.Delegate(c.Context(), id, d)
+			if err != nil {
+				return err
+			}
+			return a.recorded(r, fields{"consent": id, "advocate": d.Advocate, "rights": may, "until": d.Until},
+				row{"Helper", string(d.Advocate) + " may " + joined(may) + " until " + dateOf(d.Until)})
+		},
+	}
+	c.Flags().StringVar(&advocate, "advocate", "", "the helper, an `ACTOR`")
+	c.Flags().StringSliceVar(&may, "may", nil, "read, narrow, withdraw, approve")
+	c.Flags().StringVar(&end, "until", "", "end, a `TIME`: a date, or a length from now such as 365d")
+	required(c, "advocate", "may", "until")
+	return c
+}
+
+func endDelegationCommand(a *app) *cobra.Command {
+	var advocate, cause string
+	c := &cobra.Command{
+		Use:   "end-delegation CONSENT --advocate ACTOR",
+		Short: "Remove a helper",
+		Long: `The helper acts no more for the person concerned. The person, the helper, or a
+custodian of the case does it.
+
+Signs:     consent.delegation_ended. It takes effect at once.`,
+		Example: `  strongroom consent end-delegation con-5ysd… --advocate act-7c2k…`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.session(c.Context())
+			if err != nil {
+				return err
+			}
+			id, err := findConsent(c.Context(), cl, args[0])
+			if err != nil {
+				return err
+			}
+			who, err := findActor(c.Context(), cl, advocate)
+			if err != nil {
+				return err
+			}
+			r, err := cl.EndDelegation(c.Context(), id, who, evidence.Cause(cause))
+			if err != nil {
+				return err
+			}
+			return a.recorded(r, fields{"consent": id, "advocate": who}, row{"Removed", string(who) + " acts for the person no more"})
+		},
+	}
+	c.Flags().StringVar(&advocate, "advocate", "", "the helper, an `ACTOR`; me for yourself")
+	c.Flags().StringVar(&cause, "cause", "request", "request, departure, misconduct or error")
+	required(c, "advocate")
+	return c
+}
+
+func listConsentsCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List consents: your own, those you help with, those of your cases",
+		Long: `Lists consents, as the vault names them.
+
+Signs:     nothing.`,
+		Example: `  strongroom consent list`,
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.session(c.Context())
+			if err != nil {
+				return err
+			}
+			list, err := allConsents(c.Context(), cl)
+			if err != nil {
+				return err
+			}
+			var rows []row
+			for _, l := range list {
+				label, text := "Until", l.Until
+				if l.Withdrawn != "" {
+					label, text = "Withdrawn", l.Withdrawn
+				}
+				rows = append(rows, row{label, listedDate(text) + "\n" + l.ID + "\nversion " + fmt.Sprint(l.Version) + ", " + l.Case})
+			}
+			return a.show(some(list), orNone(rows, "No consents.")...)
+		},
+	}
+}
+
+// listedDate is a moment as the vault lists it, for orientation.
+func listedDate(text string) string {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return "–"
+	}
+	return dateOf(evidence.At(t))
+}

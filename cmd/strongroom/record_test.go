@@ -1,0 +1,168 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"strongroom.example/strongroom/internal/forms"
+)
+
+// document writes an example of a record with some of its fields changed: name, value, name, value; nil takes one out.
+func (w *town) document(example string, changes ...any) (path string) {
+	w.t.Helper()
+	text, err := os.ReadFile("../../api/forms/examples/" + example + ".json")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(text, &fields); err != nil {
+		w.t.Fatal(err)
+	}
+	for i := 0; i < len(changes); i += 2 {
+		if fields[changes[i].(string)] = changes[i+1]; changes[i+1] == nil {
+			delete(fields, changes[i].(string))
+		}
+	}
+	if text, err = json.Marshal(fields); err != nil {
+		w.t.Fatal(err)
+	}
+	file, err := os.CreateTemp(w.dir, example+"-*.json")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.Write(text); err != nil {
+		w.t.Fatal(err)
+	}
+	return file.Name()
+}
+
+func TestRecordFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the real programs; run without -short")
+	}
+	w := &town{t: t, dir: t.TempDir()}
+	p := w.newPerson("nobody")
+	for _, s := range forms.Schemas() {
+		name, _, _ := strings.Cut(string(s), "/")
+		if blank := p.types("", "record", "new", name).ends(0).out; blank != string(forms.Blank(s)) {
+			t.Errorf("%s: %s", s, blank)
+		}
+	}
+	blank := w.path("blank.json")
+	p.as().types("", "record", "new", "clinical-record/1", "--to", blank).ends(0).has("Written", "Clinical record, blank")
+	p.types("", "record", "new", "clinical-record", "--to", blank).refused(exitRefused, "exists")
+	p.types("", "record", "new", "dental-record").refused(exitCannot, "usage")
+
+	type answer struct {
+		Result   string
+		Opinions bool
+		Problems []forms.Problem
+	}
+	unfinished := decodeOne[answer](t, p.types("", "record", "validate", blank).ends(1).out)
+	if unfinished.Result != "unfinished" || len(unfinished.Problems) < 10 || unfinished.Problems[0].Path == "" {
+		t.Errorf("%+v", unfinished)
+	}
+	p.as().types("", "record", "validate", blank).ends(1).has("Missing", "conclusions", "a draft. It cannot be sealed yet.")
+	p.types("", "record", "validate", blank, "--draft").ends(0)
+	wrong := w.document("clinical-record-facts-1", "conclusions", "an opinion")
+	if got := decodeOne[answer](t, p.types("", "record", "validate", wrong, "--draft").ends(1).out); got.Result != "wrong" {
+		t.Errorf("%+v", got)
+	}
+	complete := w.document("clinical-record-1")
+	if got := decodeOne[answer](t, p.types("", "record", "validate", complete).ends(0).out); got.Result != "complete" || !got.Opinions {
+		t.Errorf("%+v", got)
+	}
+	p.types("", "record", "validate", w.path("absent")).refused(exitCannot, "file")
+	p.as().types("", "record", "show", complete).ends(0).has("Clinical record (clinical-record/1)", "CASE INFORMATION", "seamstress")
+	p.types("", "record", "show", wrong).refused(exitRefused, "document")
+	if _, err := os.Stat(p.home); err == nil {
+		t.Error("a folder was made for it")
+	}
+}
+
+// TestRecord is a record's way: deposited, sealed, corrected, read, shared after a look for names; an identity apart from it.
+func TestRecord(t *testing.T) {
+	w := foundTown(t)
+	rights := ":deposit,open,approve,manage"
+	open := func() string {
+		return str(t, w.second.types("", "case", "open", "--member", "me"+rights, "--member", w.custodian.id+rights, "--member", w.clinician.id+":deposit",
+			"--keyholder", "me", "--keyholder", w.custodian.id).object(), "case")
+	}
+	give := func(in, form string, more ...string) said {
+		return w.clinician.types("record\n", append([]string{"consent", "give", "--case", in, "--form", form, "--until", "365d", "--examination", "yes", "--storage", "yes",
+			"--photographs", "yes", "--court", "NL:information"}, more...)...)
+	}
+	in := open()
+	form := w.document("consent-form-1")
+	give(in, form, "--research", "yes").refused(exitRefused, "document_answers")
+	give(in, w.document("consent-form-1", "wording", nil)).refused(exitRefused, "document_unfinished")
+	consent := str(t, give(in, form).object(), "consent")
+
+	// Deposited: complete or not at all, from who has no key.
+	deposit := func(p *person, in string, more ...string) said {
+		return p.types("", append([]string{"deposit", "--case", in, "--consent", consent}, more...)...)
+	}
+	unfinished := w.document("clinical-record-1", "conclusions", nil)
+	refused := decodeLines[deposited](t, deposit(w.clinician, in, "--record", unfinished).ends(exitRefused).out)
+	if len(refused) != 1 || refused[0].Reason != "document_unfinished" || len(refused[0].Problems) != 1 || refused[0].Problems[0].Path != "conclusions" {
+		t.Errorf("%+v", refused)
+	}
+	deposit(w.clinician.as(), in, "--record", unfinished, "--draft").ends(exitRefused).has("Reason document_draft")
+	deposit(w.clinician.as(), in, "--record", w.document("identity-1")).ends(exitRefused).has("Reason document_place")
+	complete := w.document("clinical-record-1", "background", "Amara Exemple grew up here.")
+	item := string(decodeLines[deposited](t, deposit(w.clinician, in, "--record", complete).ends(0).out)[0].Item)
+	again := decodeLines[deposited](t, deposit(w.clinician, in, "--record", complete).ends(0).out)
+	if again[0].Result != "recorded_before" || string(again[0].Item) != item {
+		t.Errorf("%+v", again)
+	}
+	draft := string(decodeLines[deposited](t, deposit(w.second, in, "--record", unfinished, "--draft").ends(0).out)[0].Item)
+	w.second.as().types("seal\n", "seal", draft).ends(exitRefused).has("conclusions", "Reason document_unfinished")
+	photo := w.write("left.jpg", "picture")
+	acquired := deposit(w.clinician, in, photo, "--content", "photograph", "--acquisition", w.document("acquisition-1")).ends(0)
+	w.second.as().types("", "record", "show", string(decodeLines[deposited](t, acquired.out)[0].Item)).ends(0).has("Acquisition record", "Version 1 of 1")
+
+	// Sealed, corrected beside, both versions read.
+	w.clinician.types("seal\n", "seal", item).object()
+	corrected := w.document("clinical-record-1", "background", "Exemple grew up elsewhere.")
+	why := w.write("why.txt", "as she said later")
+	edit := []string{"record", "edit", item, "--file", corrected, "--reason-file", why}
+	w.second.types("", "item", "amend", item, "--record", corrected, "--reason-file", why).refused(exitRefused, "document_kept")
+	w.second.types("yes\n", edit...).refused(exitRefused, "declined")
+	amended := w.second.types("amend\n", edit...)
+	if amended.has("Changes background"); !slices.Equal(amended.object()["changes"].([]any), []any{"background"}) {
+		t.Error(amended.out)
+	}
+	w.clinician.types("amend\n", "record", "edit", item, "--file", complete, "--reason-file", why).refused(exitRefused, "envelope")
+	w.clinician.types("amend\n", "record", "edit", item, "--file", complete, "--reason-file", why, "--before", corrected).object()
+	w.second.as().types("", "record", "show", item, "--version", "2").ends(0).has("Exemple grew up elsewhere.", "Version 2 of 3")
+	w.second.as().types("", "record", "show", item).ends(0).has("Amara Exemple grew up here.", "Version 3 of 3")
+
+	// Looked through before it leaves.
+	propose := []string{"grant", "propose", item, "--to", w.court.id, "--jurisdiction", "NL", "--legal-basis", "mla_request", "--until", "90d"}
+	names := w.write("names.txt", "Nobody\nAmara Exemple\n")
+	w.second.types("", append(propose, "--names", names)...).refused(exitRefused, "found")
+	w.second.as().types("stop\n", append(propose, "--names", names)...).ends(exitRefused).has("record.background: name 2 of your list", "Reason found")
+	grant := str(t, w.custodian.types("", propose...).object(), "grant")
+	identity := w.document("identity-1")
+	approve := w.second.as().types("approve\nno\n", "grant", "approve", grant, "--identity", identity).ends(exitRefused)
+	approve.has("record.background: name 1 of your list", "Reason found", "strongroom grant key")
+	w.court.types("", "grant", "redeem", grant, "--to", w.path("early")).refused(exitRefused, "envelope")
+	w.second.as().types("send\n", "grant", "key", grant, "--identity", identity).ends(0).has("Found", "written for the recipient")
+	w.court.types("", "grant", "export", grant, "--to", w.path("package.zip"), "--names", names).refused(exitRefused, "found")
+	w.court.types("", "grant", "export", grant, "--to", w.path("package.zip"), "--names", names, "--despite").object()
+
+	// Who it is, apart from all that.
+	deposit(w.clinician, in, "--identity", identity).refused(exitRefused, "identity_case")
+	apart := open()
+	consent = str(t, give(apart, form).object(), "consent")
+	who := string(decodeLines[deposited](t, deposit(w.clinician, apart, "--identity", identity).ends(0).out)[0].Item)
+	w.second.as().types("", "record", "show", who).ends(0).has("Identity (identity/1)", "Amara Exemple")
+	listed := w.second.as().types("", "list", "--case", apart).ends(0).has("Draft Identity", "identity,")
+	if strings.Contains(listed.out, "Amara") {
+		t.Errorf("a list names the person:\n%s", listed.out)
+	}
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/evidence"
+)
+
+func retentionCommand(a *app) *cobra.Command {
+	return group("retention", "How long items are kept: set a period, see what is due",
+		`A period says for one category of law until when an item is kept; of several the
+longest counts, and consent ends no later than it says. Nothing is made
+unreadable by itself: two custodians decide.`,
+		setRetentionCommand(a), dueCommand(a))
+}
+
+func setRetentionCommand(a *app) *cobra.Command {
+	var items chosen
+	var category, due string
+	c := &cobra.Command{
+		Use:   "set ITEM… --category NAME --due TIME",
+		Short: "Say for a category of law until when items are kept",
+		Long: `Sets the date from which items need not be kept for one category of law. An
+earlier date than before counts only after the vault's waiting time.
+
+Signs:     retention.set, for each item.`,
+		Example: `  strongroom retention set itm-7c2k… --category medical_records --due 2036-12-31`,
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.session(c.Context())
+			if err != nil {
+				return err
+			}
+			date, err := when(due)
+			if err != nil {
+				return err
+			}
+			list, err := items.find(c.Context(), cl, args)
+			if err != nil {
+				return err
+			}
+			list = slices.DeleteFunc(list, func(i looked) bool { return items.in != "" && i.Shredded != 0 })
+			return a.onItems(c.Context(), list, "Set", fields{"category": category, "due": date},
+				func(i looked) bool {
+					return slices.ContainsFunc(i.Retention, func(r evidence.RetentionState) bool { return r.Category == category && r.Due == date })
+				},
+				func(i looked) (*client.Receipt, error) { return cl.SetRetention(c.Context(), i.ID, category, date) },
+				row{"Until", dateOf(date)})
+		},
+	}
+	items.flags(c, "all")
+	c.Flags().StringVar(&category, "category", "", "a short `NAME` for the law, such as medical_records")
+	c.Flags().StringVar(&due, "due", "", "the date, a `TIME`: a date, or a length from now such as 3650d")
+	required(c, "category", "due")
+	return c
+}
+
+// dueItem is one line of a dry run for people.
+type dueItem struct {
+	Item   evidence.ItemID `json:"item"`
+	State  string          `json:"state"` // shredded, binned, held, frozen, due, keep, or none where no date is known
+	Due    evidence.Time   `json:"due,omitempty"`
+	Decide evidence.Time   `json:"decide_by,omitempty"`
+}
+
+func dueCommand(a *app) *cobra.Command {
+	var within string
+	c := &cobra.Command{
+		Use:   "due CASE",
+		Short: "List what is due and what is stopped, as a dry run",
+		Long: `Lists the items of a case with dates and reasons: what need not be kept any
+more, what is stopped because its consent has ended, what waits in the bin, what
+a legal duty keeps, and what becomes due soon. It changes nothing.
+
+The numbers name the lists that strongroom shred propose --case would be about,
+so that a proposal shows later what was seen before.
+
+Signs:     nothing.`,
+		Example: `  strongroom retention due cas-7c2k`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.session(c.Context())
+			if err != nil {
+				return err
+			}
+			id, err := findCase(c.Context(), cl, args[0])
+			if err != nil {
+				return err
+			}
+			items := chosen{in: string(id)}
+			list, err := items.find(c.Context(), cl, nil)
+			if err != nil {
+				return err
+			}
+			soon, err := when(within)
+			if err != nil {
+				return err
+			}
+			return a.due(list, id, soon)
+		},
+	}
+	c.Flags().StringVar(&within, "soon", "90d", "show also what becomes due before this `TIME`: a date, or a length from now")
+	return c
+}
+
+func (a *app) due(list []looked, in evidence.CaseID, soon evidence.Time) error {
+	all := []dueItem{}
+	var rows []row
+	for _, i := range list {
+		d, r, err := dueOf(i, soon)
+		if err != nil {
+			return err
+		}
+		if all = append(all, d); r.label != "" {
+			rows = append(rows, r)
+		}
+	}
+	numbers := make(map[evidence.Cause]evidence.Hash)
+	rows = orNone(rows, "Nothing is due and nothing is stopped.")
+	for _, cause := range []evidence.Cause{evidence.CauseDue, evidence.CauseWithdrawal} {
+		run, err := runOf(list, cause, true)
+		if err != nil {
+			return err
+		}
+		if len(run) > 0 {
+			numbers[cause] = run.Digest()
+			rows = append(rows, row{"Number", string(cause) + ", " + plural(len(run), "item", "items") + ": " + run.Digest().String()})
+		}
+	}
+	now := evidence.Time(0)
+	if len(list) > 0 {
+		now = list[0].view.Time
+	}
+	return a.show(fields{"case": in, "time": now, "items": all, "dry_run": numbers}, rows...)
+}
+
+// dueOf says of one item where it stands; the row is empty for what is simply kept.
+func dueOf(i looked, soon evidence.Time) (d dueItem, r row, err error) {
+	now, name := i.view.Time, called(i.ItemState)
+	d = dueItem{Item: i.ID, State: "none"}
+	var dated, decide bool
+	if d.Due, dated, err = i.view.Due(i.ItemState); err != nil {
+		return d, r, err
+	}
+	if d.Decide, decide, err = i.view.Decide(i.ItemState); err != nil {
+		return d, r, err
+	}
+	switch {
+	case i.Shredded != 0:
+		d.State = "shredded"
+	case i.Held(now):
+		d.State = "held"
+		r = row{"Held", name + "\na legal duty keeps it"}
+		if dated {
+			r.text += "; otherwise until " + dateOf(d.Due)
+		}
+	case i.Bin != nil:
+		d.State = "binned"
+		r = row{"Bin", name + "\n" + plain(string(i.Bin.Cause)) + "; can be made unreadable from " + dateOf(i.Bin.Ready)}
+	case decide:
+		d.State = "frozen"
+		r = row{"Stopped", name + "\nits consent has ended; to be decided by " + dateOf(d.Decide)}
+		if now >= d.Decide {
+			r.text += ", which is over"
+		}
+	case dated && now >= d.Due:
+		d.State = "due"
+		r = row{"Due", name + "\nsince " + dateOf(d.Due)}
+	case dated:
+		d.State = "keep"
+		if d.Due <= soon {
+			r = row{"Soon", name + "\nis due on " + dateOf(d.Due)}
+		}
+	}
+	return d, r, nil
+}
+
+// runOf is the dry run of the items for a cause. Of a whole case it leaves out what the cause does not fit, and what a hold keeps.
+func runOf(items []looked, cause evidence.Cause, fitting bool) (run client.DryRun, _ error) {
+	for _, i := range items {
+		line, err := i.view.Line(i.ID, cause)
+		switch {
+		case err == nil && !(fitting && i.Held(i.view.Time)):
+			run = append(run, line)
+		case err != nil && !fitting:
+			return nil, err
+		case err != nil && evidence.KindOf(err) != evidence.Conflict && evidence.KindOf(err) != evidence.Gone:
+			return nil, err
+		}
+	}
+	return run, nil
+}

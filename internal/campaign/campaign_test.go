@@ -72,7 +72,8 @@ func begin(w *world) *campaign {
 			{"withdraw", 1, (*worker).withdraw}, {"resume", 4, (*worker).resume}}},
 		{w.investigator, 2, []act{{"deposit", 8, (*worker).image}, {"seal", 4, (*worker).seal}, {"open", 4, (*worker).look},
 			{"verify", 2, (*worker).verify}, {"resume", 4, (*worker).resume}}},
-		{w.court, 2, []act{{"redeem", 8, (*worker).redeem}, {"acknowledge", 4, (*worker).acknowledge}, {"grants", 1, (*worker).grants}}},
+		{w.court, 2, []act{{"redeem", 8, (*worker).redeem}, {"acknowledge", 4, (*worker).acknowledge},
+			{"export", 4, (*worker).export}, {"grants", 1, (*worker).grants}}},
 	} {
 		for hand := range job.hands { // the same person at several screens
 			c.workers = append(c.workers, &worker{c, job.p, job.acts, rand.New(rand.NewPCG(w.seed, uint64(10*i+hand+1)))})

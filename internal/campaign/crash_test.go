@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,6 +25,7 @@ import (
 // process is strongroomd as its own process.
 type process struct {
 	*world
+	under   []string // a command that runs it
 	cmd     *exec.Cmd
 	said    *bytes.Buffer
 	ended   chan error
@@ -33,8 +35,9 @@ type process struct {
 func (p *process) spawn() {
 	p.Helper()
 	os.Remove(p.path("address"))
-	p.cmd, p.said, p.ended = exec.Command(filepath.Join(bin, "strongroomd"), "serve", "--data", p.path("vault"), "--listen", "127.0.0.1:0",
-		"--address-file", p.path("address")), new(bytes.Buffer), make(chan error, 1)
+	line := append(slices.Clone(p.under), filepath.Join(bin, "strongroomd"), "serve", "--data", p.path("vault"), "--listen", "127.0.0.1:0",
+		"--address-file", p.path("address"))
+	p.cmd, p.said, p.ended = exec.Command(line[0], line[1:]...), new(bytes.Buffer), make(chan error, 1)
 	p.cmd.Stderr = p.said
 	check(p, p.cmd.Start())
 	cmd, ended := p.cmd, p.ended
@@ -123,6 +126,7 @@ func killed(t *testing.T, seed uint64, kills int) {
 	c.rest()
 	c.settle()
 	c.opensAgain(10)
+	c.delivers()
 	w.consistent()
 	p.terminate()
 	t.Log(c.summary())
@@ -191,7 +195,7 @@ func (w *world) left() string {
 func (w *world) examine(left string, before said) map[string]any {
 	w.Helper()
 	defer os.RemoveAll(left)
-	fsck := exec.Command(filepath.Join(bin, "strongroomd"), "fsck", "--data", left, "--json")
+	fsck := exec.Command(filepath.Join(bin, "strongroomd"), "fsck", "--data", left, "--config", w.config, "--json")
 	out, err := fsck.Output()
 	var report struct{ Examined map[string]any }
 	if err != nil || json.Unmarshal(out, &report) != nil {

@@ -21,7 +21,9 @@ import (
 	"strongroom.example/strongroom/internal/httpapi"
 	"strongroom.example/strongroom/internal/keys"
 	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/objects"
 	"strongroom.example/strongroom/internal/objects/fs"
+	"strongroom.example/strongroom/internal/objects/s3"
 	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/translog/embedded"
@@ -35,7 +37,8 @@ type inside struct {
 
 	records *sqldb.DB
 	tree    *embedded.Log
-	store   *fs.Store
+	store   objects.Store
+	bucket  *bucket // nil is a folder
 	ledger  *ledger.Ledger
 	server  *http.Server
 
@@ -66,7 +69,14 @@ func (in *inside) open() error {
 	}
 	in.tree = must(embedded.Open(ctx, in.path("vault", "log.db"), embedded.Options{Clock: in.now, Logger: options.Logger}))(in)
 	in.records = must(sqldb.Open(ctx, in.path("vault", "records.db")))(in)
-	in.store = must(fs.Open(in.path("vault", "objects")))(in)
+	in.ledger, in.store = nil, nil
+	var err error
+	if in.bucket == nil {
+		in.store = must(fs.Open(in.path("vault", "objects")))(in)
+	} else if in.store, err = in.openBucket(ctx, settings.Origin); err != nil {
+		in.close()
+		return err
+	}
 
 	records := faultyRecords{in.records, in.faults}
 	config := ledger.Config{
@@ -81,7 +91,6 @@ func (in *inside) open() error {
 	for _, f := range in.trust.Founders() {
 		config.Founders = append(config.Founders, ev.Founder{Actor: ev.ActorID(f.Actor), Role: ev.Role(f.Role), Key: custody.KeyID(f.Key)})
 	}
-	var err error
 	if in.ledger, err = ledger.Open(ctx, config); err != nil {
 		in.ledger = nil
 		in.close()
@@ -107,6 +116,14 @@ func (in *inside) open() error {
 	return nil
 }
 
+func (in *inside) openBucket(ctx context.Context, origin string) (objects.Store, error) {
+	store, err := s3.Open(ctx, in.bucket.config(origin))
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
+}
+
 func (in *inside) close() {
 	in.Helper()
 	in.place.Store(nil)
@@ -116,7 +133,9 @@ func (in *inside) close() {
 		in.sweeping.Wait()
 		check(in, in.ledger.Close())
 	}
-	check(in, in.store.Close())
+	if in.store != nil {
+		check(in, in.store.Close())
+	}
 	check(in, in.tree.Close())
 	check(in, in.records.Close())
 }
@@ -133,8 +152,17 @@ func (in *inside) begin() {
 			in.Fatalf("the vault does not open: %v", err)
 		}
 		if attempt == 5 {
-			in.faults.now.Store(nil)
+			in.clear()
 		}
+	}
+}
+
+// clear ends a storm.
+func (in *inside) clear() {
+	in.faults.now.Store(nil)
+	in.network.Store(nil)
+	if in.bucket != nil {
+		in.bucket.turn(fair)
 	}
 }
 
@@ -161,38 +189,42 @@ func TestStorms(t *testing.T) {
 		vaults = 20
 	}
 	for v := range number("STRONGROOM_VAULTS", vaults) {
-		t.Run(fmt.Sprint("vault ", v), func(t *testing.T) { stormy(t, seed+uint64(v)) })
+		t.Run(fmt.Sprint("vault ", v), func(t *testing.T) { stormy(newWorld(t, seed+uint64(v)), nil, storms) })
 		if t.Failed() {
 			return
 		}
 	}
 }
 
-func stormy(t *testing.T, seed uint64) {
-	w := newWorld(t, seed)
+// stormy has people work in a vault, with its objects in a bucket unless that is nil, while each of the storms passes once.
+func stormy(w *world, b *bucket, list []storm) {
+	w.Helper()
 	c := begin(w)
 	c.small = true
-	in := &inside{world: w, faults: &faults{dice: rand.New(rand.NewPCG(seed, 100)), struck: make(map[string]int)}}
+	in := &inside{world: w, bucket: b, faults: &faults{dice: rand.New(rand.NewPCG(w.seed, 100)), struck: make(map[string]int)}}
 	in.begin()
 	c.work()
 	for range 30 { // for something to be there
 		w.await(atReceipt, time.Second/2)
 	}
-	for round, i := range w.model.rand.Perm(len(storms)) {
-		s := &storms[i]
+	for round, i := range w.model.rand.Perm(len(list)) {
+		s := &list[i]
 		in.faults.now.Store(s)
 		if s.lossy {
-			w.network.Store(&network{dice: rand.New(rand.NewPCG(seed, uint64(1000+i)))})
+			w.network.Store(&network{dice: rand.New(rand.NewPCG(w.seed, uint64(1000+i)))})
+		}
+		if b != nil {
+			b.turn(s.bucket)
+			b.felt(s.bucket, 5*time.Second)
 		}
 		time.Sleep(time.Duration(400+w.model.rand.IntN(800)) * time.Millisecond)
 		if round%4 == 3 { // stopped in the middle of it, and started
 			in.close()
 			in.begin()
 		}
-		in.faults.now.Store(nil)
-		w.network.Store(nil)
-		if t.Failed() {
-			t.Logf("storm: %s", s.name)
+		in.clear()
+		if w.Failed() {
+			w.Logf("storm: %s", s.name)
 			break
 		}
 		for range 6 { // it works again
@@ -203,12 +235,13 @@ func stormy(t *testing.T, seed uint64) {
 	in.calm()
 	c.settle()
 	c.opensAgain(10)
+	c.delivers()
 	w.consistent()
 	in.calm()
 	in.close()
-	t.Log(c.summary())
-	t.Log(in.faults.summary())
+	w.Log(c.summary())
+	w.Log(in.faults.summary())
 	if examined := w.examine(w.left(), w.model.said()); examined["pending"] != 0.0 {
-		t.Errorf("%v events are pending at the end", examined["pending"])
+		w.Errorf("%v events are pending at the end", examined["pending"])
 	}
 }

@@ -39,6 +39,7 @@ type storm struct {
 	clock  time.Duration // by which the vault's clock is wrong
 	lossy  bool          // the network between people and vault breaks too
 	writes bool          // only calls that write
+	bucket weather       // of the bucket's server
 }
 
 // storms are what a vault must live through. Each lasts for about a second.

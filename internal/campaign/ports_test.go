@@ -10,7 +10,6 @@ import (
 	"strongroom.example/strongroom/internal/heads"
 	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/objects"
-	"strongroom.example/strongroom/internal/objects/fs"
 	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/translog/embedded"
@@ -45,7 +44,7 @@ func (t faultyTree) Leaves(ctx context.Context, start, count int64) ([]tlog.Tree
 }
 
 type faultyObjects struct {
-	*fs.Store
+	objects.Store
 	f *faults
 }
 

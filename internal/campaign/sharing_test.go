@@ -1,12 +1,15 @@
 package campaign
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"slices"
 	"strconv"
 	"time"
 
 	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/dossier"
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/keys"
 	"strongroom.example/strongroom/internal/sealing"
@@ -18,16 +21,22 @@ func (w *worker) propose(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	_, err = w.proposes(ctx, i)
+	return err
+}
+
+func (w *worker) proposes(ctx context.Context, i *item) (*grant, error) {
 	now := ev.At(time.Now())
 	p := client.Proposal{
 		Item: i.id, Recipient: w.court.Actor(), Actions: []ev.Action{ev.View, ev.Download}, Purpose: ev.ForAdjudication,
 		Jurisdiction: "DE", LegalBasis: "mla_request", NotBefore: now - 10_000, Expires: now.Add(time.Hour), Reason: "request 12/27",
 	}
 	id, _, err := w.Propose(ctx, p)
+	g := &grant{item: i, id: id, by: w.person}
 	if err == nil {
-		w.desk.change(func() { w.desk.grants = append(w.desk.grants, &grant{item: i, id: id, by: w.person}) })
+		w.desk.change(func() { w.desk.grants = append(w.desk.grants, g) })
 	}
-	return err
+	return g, err
 }
 
 // step takes a grant from one stage to the next.
@@ -37,19 +46,13 @@ func (w *worker) step(from, to grantStage, do func(g *grant) error) error {
 		return err
 	}
 	err = do(g)
-	if err == nil || settled(err) {
+	switch reason := ev.ReasonOf(err); {
+	case err == nil, reason == ev.ReasonNotPending, reason == ev.ReasonEnvelopes: // it was done, if only by an attempt that seemed to fail
 		w.desk.change(func() { g.stage = max(g.stage, to) })
+	case reason == ev.ReasonFrozen, reason == ev.ReasonGrantOver:
+		w.desk.change(func() { g.stage = over })
 	}
 	return err
-}
-
-// settled reports whether a refusal says that an act was done before, if only by an attempt that seemed to fail.
-func settled(err error) bool {
-	switch ev.ReasonOf(err) {
-	case ev.ReasonNotPending, ev.ReasonFrozen, ev.ReasonGrantOver, ev.ReasonEnvelopes:
-		return true
-	}
-	return false
 }
 
 func (w *worker) approve(ctx context.Context) error {
@@ -68,7 +71,7 @@ func (w *worker) refuse(ctx context.Context) error {
 
 func (w *worker) address(ctx context.Context) error {
 	return w.step(approved, addressed, func(g *grant) error {
-		_, err := w.WriteEnvelope(ctx, g.item.id, g.id)
+		_, err := w.WriteEnvelope(ctx, g.item.id, g.id, nil)
 		return err
 	})
 }
@@ -99,6 +102,59 @@ func (w *worker) acknowledge(ctx context.Context) error {
 	}
 	_, err = w.Acknowledge(ctx, g.item.id, g.id, g.found, true)
 	return err
+}
+
+func (w *worker) export(ctx context.Context) error {
+	g, err := pick(w, w.desk.grants, func(g *grant) bool { return g.stage == redeemed || g.stage == addressed })
+	if err != nil {
+		return err
+	}
+	return w.exports(ctx, g)
+}
+
+// exports makes a court's package and verifies it as the court does, with nothing but its identity and the trust file.
+func (w *worker) exports(ctx context.Context, g *grant) error {
+	var file bytes.Buffer
+	if _, err := w.Export(ctx, client.Export{Item: g.item.id, Grant: g.id}, &file); err != nil {
+		return err
+	}
+	report, err := dossier.Verify(bytes.NewReader(file.Bytes()), int64(file.Len()), dossier.Options{Trust: &w.trust, Identity: &w.identity})
+	w.model.mu.Lock()
+	defer w.model.mu.Unlock()
+	switch {
+	case err != nil:
+		return err
+	case report.Verdict != dossier.Verified:
+		w.model.lie("a package that was just made is %s: %+v", report.Verdict, report.Checks)
+	}
+	return nil
+}
+
+// delivers shares something with the court and has it make a package, by nobody's dice: at the end of a campaign it must go through.
+func (c *campaign) delivers() {
+	c.Helper()
+	ctx := c.Context()
+	of := func(p *person) *worker {
+		return c.workers[slices.IndexFunc(c.workers, func(w *worker) bool { return w.person == p })]
+	}
+	unshared := func(i *item) bool { // with content, under an order, which nobody withdraws
+		_, content := c.model.contents[i.id]
+		return content && i.consent == nil && !slices.ContainsFunc(c.desk.grants, func(g *grant) bool { return g.item == i })
+	}
+	if len(c.desk.cases) == 0 {
+		check(c, of(c.custodian).openCase(ctx))
+	}
+	for !slices.ContainsFunc(c.desk.items, unshared) {
+		check(c, of(c.investigator).image(ctx))
+	}
+	i := c.desk.items[slices.IndexFunc(c.desk.items, unshared)]
+	if _, err := c.investigator.Seal(ctx, i.id, 0); err != nil && ev.ReasonOf(err) != ev.ReasonSealed {
+		c.Fatal(err)
+	}
+	g := must(of(c.custodian).proposes(ctx, i))(c)
+	must(c.second.Approve(ctx, i.id, g.id))(c)
+	must(c.second.WriteEnvelope(ctx, i.id, g.id, nil))(c)
+	check(c, of(c.court).exports(ctx, g))
 }
 
 func (w *worker) grants(ctx context.Context) error {

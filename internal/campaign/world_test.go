@@ -35,6 +35,8 @@ type world struct {
 	model *model
 	seed  uint64
 
+	config string // strongroomd's configuration file, "" is none
+
 	place   atomic.Pointer[place] // where the vault answers, nil while it does not
 	network atomic.Pointer[network]
 

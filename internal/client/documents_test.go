@@ -103,10 +103,16 @@ func TestDocumentsOfADeposit(t *testing.T) {
 	}
 }
 
-// unread counts what is read of it.
+// unread is a file that counts what is read of it.
 type unread struct{ n int }
 
-func (r *unread) Read(p []byte) (int, error) { r.n += len(p); return len(p), nil }
+func (r *unread) Read(p []byte) (int, error) {
+	if r.n >= 1<<20 {
+		return 0, io.EOF
+	}
+	r.n += len(p)
+	return len(p), nil
+}
 
 func TestDocumentsOnly(t *testing.T) {
 	w := newWorld(t)

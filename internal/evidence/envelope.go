@@ -1,0 +1,92 @@
+package evidence
+
+import (
+	"slices"
+)
+
+// itemEnvelopeAdded: by a keyholder who opened the item, for the recipient of an approved grant, for an entry of the keyring that has
+// none yet, or as the subject's own copy.
+func itemEnvelopeAdded(a *act) (State, error) {
+	own, d := a.item, a.Details.(*ItemEnvelopeAddedDetails)
+	if err := a.keyholder(MayOpen); err != nil {
+		return nil, err
+	}
+	if !a.opened() {
+		return nil, Refuse(Forbidden, ReasonNotOpened)
+	}
+	if _, exists := own.Envelope(d.Envelope.Recipient); exists {
+		return nil, Refuse(Conflict, ReasonEnvelopeExists)
+	}
+	if d.Cause == CauseGrant {
+		g := own.Grant(d.Grant)
+		if g == nil {
+			return nil, Refuse(NotFound, ReasonGrant)
+		}
+		if err := a.sharing(g); err != nil {
+			return nil, err
+		}
+		if err := a.reachable(&g.Terms); err != nil {
+			return nil, err
+		}
+		if d.Envelope.Recipient != g.Terms.Recipient.Fingerprint {
+			return nil, Refuse(Invalid, ReasonFingerprint)
+		}
+	} else if d.Cause == CauseCopy {
+		if err := a.copied(d.Envelope.Recipient); err != nil {
+			return nil, err
+		}
+	} else if !a.in.OnKeyring(d.Envelope.Recipient) {
+		return nil, Refuse(Invalid, ReasonFingerprint)
+	}
+	s := *own
+	s.Last, s.Envelopes = a.tip, with(own.Envelopes, d.Envelope, byRecipient)
+	if d.Cause == CauseCopy {
+		s.Copies = with(own.Copies, d.Envelope.Recipient, Hash.Compare)
+	}
+	return &s, nil
+}
+
+// copied: the envelope is for the survivor whose consent governs the item, named as the counterparty, by confirmed keys. Where several
+// subjects are concerned nobody gets a copy: each would get the other's.
+func (a *act) copied(fingerprint Hash) error {
+	consents, err := a.item.consents(a.facts)
+	if err != nil {
+		return err
+	}
+	if a.Counterparty == nil || len(consents) != 1 || consents[0].Subject == "" || a.Counterparty.Actor != consents[0].Subject {
+		return Refuse(Forbidden, ReasonNotSubject)
+	}
+	subject, err := a.active(a.Counterparty.Actor)
+	if err == nil && subject.Fingerprint() != fingerprint {
+		return Refuse(Invalid, ReasonFingerprint)
+	}
+	return err
+}
+
+// itemEnvelopeRemoved: what nobody needs any more. The envelopes of the keyring, of recovery, of a grant in force and of the subject's own
+// copy stay, and at least one of a present keyholder: one person alone never makes an item unreadable.
+func itemEnvelopeRemoved(a *act) (State, error) {
+	own, d := a.item, a.Details.(*ItemEnvelopeRemovedDetails)
+	if a.Actor.Role == Custodian {
+		if err := a.member(""); err != nil {
+			return nil, err
+		}
+	} else if a.Actor.Role != Vault {
+		if err := a.keyholder(""); err != nil {
+			return nil, err
+		}
+	}
+	if _, exists := own.Envelope(d.Recipient); !exists {
+		return nil, Refuse(NotFound, ReasonEnvelope)
+	}
+	if own.Needs(a.facts, d.Recipient, a.Time) || a.in.OnKeyring(d.Recipient) || slices.Contains(own.Copies, d.Recipient) {
+		return nil, Refuse(Conflict, ReasonEnvelopeNeeded)
+	}
+	if !slices.ContainsFunc(a.in.Keyring, func(k Keyholder) bool { _, ok := own.Envelope(k.Fingerprint); return ok }) {
+		return nil, Refuse(Conflict, ReasonEnvelopeNeeded)
+	}
+	s := *own
+	s.Last = a.tip
+	s.Envelopes = without(own.Envelopes, func(e EnvelopeRef) bool { return e.Recipient == d.Recipient })
+	return &s, nil
+}

@@ -143,7 +143,7 @@ func TestAnswersAreBounded(t *testing.T) {
 		if (err == nil) != c.ok {
 			t.Errorf("%s: %v", name, err)
 		}
-		if took := after.TotalAlloc - before.TotalAlloc; took > 5*uint64(len(c.body))+160<<20 {
+		if took := after.TotalAlloc - before.TotalAlloc; took > 5*uint64(len(c.body))+256<<20 {
 			t.Errorf("%s: %d MiB allocated for %d MiB", name, took>>20, len(c.body)>>20)
 		}
 	}

@@ -50,7 +50,9 @@ func TestShredDrill(t *testing.T) {
 			t.Fatalf("%s: %v", k, err)
 		}
 	}
-	act(c.A, ev.ItemShredProposed, &ev.ItemShredProposedDetails{Cause: ev.CauseDraft, DryRun: ev.SHA256([]byte("list"))})
+	act(c.A, ev.RetentionSet, &ev.RetentionSetDetails{Category: "records", Due: ev.At(now)})
+	now = now.Add(time.Duration(DefaultPolicy.ConfirmWait)*time.Second + time.Minute)
+	act(c.A, ev.ItemShredProposed, &ev.ItemShredProposedDetails{Cause: ev.CauseDue, DryRun: ev.SHA256([]byte("list"))})
 	now = now.Add(time.Duration(DefaultPolicy.BinWait)*time.Second + time.Minute)
 	horizon := now.Add(time.Duration(DefaultPolicy.BackupHorizon)*time.Second + time.Minute)
 	d := &ev.ItemShreddedDetails{Stores: []string{"records", "backups"}, Horizon: ev.At(horizon)}

@@ -115,7 +115,7 @@ func TestBackupDrill(t *testing.T) {
 	defer stop()
 	work(6)
 	first := backedUp(t, p, to)
-	work(12) // the objects of three deposits that nobody was told of yet may have been copied already
+	work(12)                       // the objects of three deposits that nobody was told of yet may have been copied already
 	known := p.ledger.Checkpoint() // somebody saw this one
 	second := backedUp(t, p, to)
 	if second.Manifest.LogSize <= first.Manifest.LogSize || second.Copied == 0 || second.Copied >= second.Manifest.Objects {

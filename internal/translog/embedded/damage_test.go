@@ -275,7 +275,8 @@ func TestForgedIndexes(t *testing.T) {
 			k, _ := tx.identity.Cursor().First()
 			return tx.identity.put(bytes.Clone(k), key(1<<40))
 		},
-		"no root": func(tx *logTX) error { return tx.roots.Delete(rootKey) },
+		"tile gone": func(tx *logTX) error { k, _ := tx.tiles.Cursor().Last(); return tx.tiles.Delete(k) },
+		"no root":   func(tx *logTX) error { return tx.roots.Delete(rootKey) },
 	} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)

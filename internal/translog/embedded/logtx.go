@@ -127,9 +127,15 @@ func (t *logTX) StoreSignedLogRoot(_ context.Context, signed *trillian.SignedLog
 	return nil
 }
 
-// GetMerkleNodes returns tree nodes in the order asked for.
+// GetMerkleNodes returns tree nodes in the order asked for. A tile that is not there is damage: Trillian asks for nodes that it wrote.
 func (t *logTX) GetMerkleNodes(_ context.Context, ids []compact.NodeID) ([]tree.Node, error) {
-	return t.nodes.GetNodes(ids, t.readTiles)
+	return t.nodes.GetNodes(ids, func(prefixes [][]byte) ([]*storagepb.SubtreeProto, error) {
+		tiles, err := t.readTiles(prefixes)
+		if err == nil && len(tiles) < len(prefixes) {
+			err = fmt.Errorf("%w: tile missing", translog.ErrCorrupt)
+		}
+		return tiles, err
+	})
 }
 
 // SetMerkleNodes changes tree nodes; flush writes them.

@@ -130,7 +130,7 @@ var findingNames = map[client.FindingKind]string{
 	client.FoundRefusal:     "refused a share",
 	client.FoundUndecided:   "frozen, and nobody decided in time: shred or hold",
 	client.FoundOverdue:     "need not be kept any longer",
-	client.FoundEarly:       "in the bin, to be shredded",
+	client.FoundBinned:      "in the bin, to be shredded",
 	client.FoundHoldReview:  "held, and the review of the hold is overdue",
 	client.FoundDamaged:     "the stored file was found to differ",
 	client.FoundUnequal:     "a recipient got other bytes than were recorded",

@@ -21,7 +21,7 @@ const (
 	FoundRefusal     FindingKind = "refusal"           // a share that was refused
 	FoundUndecided   FindingKind = "undecided"         // frozen, and nobody decided in time whether it is shredded or held
 	FoundOverdue     FindingKind = "retention_overdue" // need not be kept any longer, and is
-	FoundEarly       FindingKind = "shred_proposed"    // in the bin
+	FoundBinned      FindingKind = "shred_proposed"    // in the bin
 	FoundHoldReview  FindingKind = "hold_review"       // a hold whose review date has passed
 	FoundDamaged     FindingKind = "damaged"           // the stored file was found to differ
 	FoundUnequal     FindingKind = "unequal"           // a recipient got other bytes than were recorded
@@ -160,7 +160,7 @@ func (v *View) findings(own *evidence.ItemState) ([]Finding, error) {
 		note(FoundOverdue, func(f *Finding) { f.Due, f.Late = due, true })
 	}
 	if own.Bin != nil {
-		note(FoundEarly, func(f *Finding) { f.Actor, f.Since, f.Due = own.Bin.By, own.Bin.Since, own.Bin.Ready })
+		note(FoundBinned, func(f *Finding) { f.Actor, f.Since, f.Due = own.Bin.By, own.Bin.Since, own.Bin.Ready })
 	}
 	for _, h := range own.Holds {
 		switch {

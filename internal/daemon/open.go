@@ -98,6 +98,7 @@ func (p *parts) start(ctx context.Context, trust tlog.Trust) (err error) {
 	p.vault = vault.New(vault.Config{
 		Origin: p.settings.Origin, Founders: p.founders, Records: p.records, Objects: p.objects, Ledger: p.ledger, Author: p.author,
 		Now: p.options.Now, Logger: p.options.Logger, Limits: p.options.Limits,
+		Process: "embedded", // nobody else has the folder
 	})
 	p.auth, err = auth.New(p.settings.Origin, p.records, p.records, p.options.Now)
 	return err

@@ -101,8 +101,8 @@ func (d *DB) Destroy(ctx context.Context, s evidence.Stream, kind ledger.Attachm
 	})
 }
 
-// DestroyBefore implements vault.Records, as Destroy does.
-func (d *DB) DestroyBefore(ctx context.Context, s evidence.Stream, seq int64) error {
+// DestroyUpTo implements vault.Records, as Destroy does.
+func (d *DB) DestroyUpTo(ctx context.Context, s evidence.Stream, seq int64) error {
 	return d.submit(ctx, func(ctx context.Context, t *tx) error {
 		t.erased = true
 		_, err := t.exec(ctx, `

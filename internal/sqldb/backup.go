@@ -15,11 +15,11 @@ import (
 // stay erasable, so they go into a file of their own.
 var copied = []string{
 	"events", "pending", "inclusions", "checkpoints", "heads_entries", "heads_buckets",
-	"states", "actor_keys", "actor_recipients", "members", "consents", "items", "exhibits", "grants", "moments", "forms", "speakers", "invitations", "meta",
+	"states", "actor_keys", "actor_recipients", "members", "consents", "items", "exhibits", "grants", "moments", "forms", "speakers", "keepers", "invitations", "meta",
 }
 
 // leftOut are the tables that no backup holds: what they say is over when it is restored.
-var leftOut = []string{"uploads", "releases", "challenges", "sessions"}
+var leftOut = []string{"uploads", "releases", "challenges", "sessions", "leases"}
 
 // Frozen is the database as it was at one moment. While it is open the database goes on, but what Destroy erases stays in the log beside
 // it ("erase_incomplete"). It is for one goroutine.

@@ -16,7 +16,8 @@ import (
 )
 
 // Commit implements ledger.Records. Beside what is said there it refuses as Conflict "upload_gone" if the upload is not in the records
-// any more and "heads_stale" if a heads entry is there already. A gap in the stream is "position" too.
+// any more, "heads_stale" if a heads entry is there already, and what is taken: "key_reused", "recipient_reused", "item_recipient_reused",
+// "exhibit_taken", "form_taken". A gap in the stream is "position" too.
 func (d *DB) Commit(ctx context.Context, c ledger.Commit, judge ledger.Judge) (ledger.Entry, error) {
 	entry := newEntry(c)
 	pae := c.Signed.PAEDigest()
@@ -79,6 +80,9 @@ func (t *tx) accept(ctx context.Context, c ledger.Commit, judge ledger.Judge, en
 	}
 	if tip := after.Tip(); tip.Seq != entry.Seq || tip.Leaf != entry.LeafHash {
 		return entry, evidence.Refuse(evidence.Internal, "state_tip")
+	}
+	if err := t.untaken(ctx, before, after); err != nil {
+		return entry, err
 	}
 	if err := t.insertEvent(ctx, pae, &entry); err != nil {
 		return entry, err

@@ -33,6 +33,7 @@ var projections = []projection{
 	{"exhibits", "case_id, number, item", "cast(number as text)", "'item', item", ""},
 	{"moments", "stream_type, stream_id, at", "at", "stream_type, stream_id", ""},
 	{"forms", "item, consent", "item", "'consent', consent", ""},
+	{"keepers", "actor, case_id, item", "actor", "'item', item", ""},
 	{"speakers", "actor, consent, case_id", "actor", "'consent', consent", ""},
 	{"grants", "id, item, case_id, recipient, status, activated, expires", "id", "'item', item", "state"},
 }

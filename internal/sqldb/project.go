@@ -81,8 +81,7 @@ func (t *tx) projectConsent(ctx context.Context, before, after *evidence.Consent
 		if slices.Contains(before.Forms, form) {
 			continue
 		}
-		err := t.must(ctx, evidence.Refuse(evidence.Conflict, "form_taken"), `insert into forms (item, consent) values ($1, $2) on conflict do nothing`, form, after.ID)
-		if err != nil {
+		if _, err := t.exec(ctx, `insert into forms (item, consent) values ($1, $2) on conflict do nothing`, form, after.ID); err != nil {
 			return err
 		}
 	}
@@ -100,6 +99,28 @@ func (t *tx) projectConsent(ctx context.Context, before, after *evidence.Consent
 			continue
 		}
 		if err := speak(g.Advocate); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// untaken: a form that a consent did not stand on before serves no other one (RULES §3.5). It is asked of new events only: what was
+// accepted stays, whatever forms it took.
+func (t *tx) untaken(ctx context.Context, before, after evidence.State) error {
+	consent, ok := after.(*evidence.ConsentState)
+	if !ok {
+		return nil
+	}
+	for _, form := range consent.Forms {
+		if slices.Contains(previous[evidence.ConsentState](before).Forms, form) {
+			continue
+		}
+		others, err := list(ctx, t, scanTo[int64], `select 1 from forms where item = $1 and consent <> $2 limit 1`, form, consent.ID)
+		if err == nil && len(others) > 0 {
+			err = evidence.Refuse(evidence.Conflict, "form_taken")
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -158,6 +179,17 @@ func (t *tx) projectItem(ctx context.Context, order int64, before, after *eviden
 			return err
 		}
 	}
+	if hands := handsOn(after); !slices.Equal(hands, handsOn(before)) {
+		if _, err := t.exec(ctx, `delete from keepers where item = $1`, after.ID); err != nil {
+			return err
+		}
+		for _, actor := range hands {
+			_, err := t.exec(ctx, `insert into keepers (actor, case_id, item) values ($1, $2, $3) on conflict do nothing`, actor, after.Case, after.ID)
+			if err != nil {
+				return err
+			}
+		}
+	}
 	for i, g := range after.Grants {
 		if i < len(before.Grants) && reflect.DeepEqual(g, before.Grants[i]) {
 			continue
@@ -167,6 +199,17 @@ func (t *tx) projectItem(ctx context.Context, order int64, before, after *eviden
 		}
 	}
 	return nil
+}
+
+// handsOn lists who has a physical item and who is to receive it, as far as they have accounts.
+func handsOn(item *evidence.ItemState) (actors []evidence.ActorID) {
+	if item.Keeper != "" {
+		actors = append(actors, item.Keeper)
+	}
+	if item.Transit != nil && item.Transit.To != "" {
+		actors = append(actors, item.Transit.To)
+	}
+	return actors
 }
 
 func (t *tx) putGrant(ctx context.Context, order int64, item *evidence.ItemState, g evidence.GrantState) error {

@@ -204,6 +204,13 @@ func (d *DB) SpokenFor(ctx context.Context, actor evidence.ActorID, after eviden
 		where p.actor = $1 and p.consent > $2 order by p.consent limit $3`, actor, after, max(limit, 0))
 }
 
+// InHands implements vault.Records.
+func (d *DB) InHands(ctx context.Context, actor evidence.ActorID, c evidence.CaseID, after evidence.ItemID, limit int) ([]*evidence.ItemState, error) {
+	return list(ctx, d.read, scanJSON[evidence.ItemState], `
+		select s.state from keepers k join states s on s.stream_type = 'item' and s.stream_id = k.item
+		where k.actor = $1 and k.case_id = $2 and k.item > $3 order by k.item limit $4`, actor, c, after, max(limit, 0))
+}
+
 // Moments implements vault.Records.
 func (d *DB) Moments(ctx context.Context, after vault.Moment, until evidence.Time, limit int) ([]vault.Moment, error) {
 	from := ""

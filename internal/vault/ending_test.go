@@ -105,11 +105,11 @@ type busyOnce struct {
 	busy bool
 }
 
-func (r *busyOnce) DestroyBefore(c context.Context, s ev.Stream, seq int64) error {
+func (r *busyOnce) DestroyUpTo(c context.Context, s ev.Stream, seq int64) error {
 	if r.busy {
 		return ev.Refuse(ev.Internal, "erase_incomplete")
 	}
-	return r.Records.DestroyBefore(c, s, seq)
+	return r.Records.DestroyUpTo(c, s, seq)
 }
 
 // What a crash, or a busy database, leaves of a shredded item is erased by the next sweep, of the same process or of the next.
@@ -309,4 +309,126 @@ func TestSecretHold(t *testing.T) {
 			e.Notes = []ev.Note{{Name: "order", Audience: ev.ToInternal, SHA256: ev.SHA256(nil), Size: 2048}}
 		}), "")
 	refused(t, err, ev.Unknown, "secret_hold")
+}
+
+// Who is to receive a physical item can read what the signature for it stands on, and who has it goes on reading; nobody else outside.
+func TestHandOver(t *testing.T) {
+	w := newWorld(t)
+	c := w.consented()
+	police, other := w.enrol("police", ev.Police), w.enrol("other", ev.Police)
+	w.join(c, w.people["second"], ev.MayManage)
+	own := w.state(ev.ConsentOf(c.consent)).(*ev.ConsentState)
+	form := w.prepare(c.in, ev.ConsentForm)
+	if _, err := w.tryDeposit(form); err != nil {
+		t.Fatal(err)
+	}
+	answers := own.Answers
+	answers.PolicePhysical = ev.Yes
+	w.do("clinician", ev.ConsentOf(c.consent), ev.ConsentGiven, &ev.ConsentGivenDetails{
+		Version: 2, Answers: answers, From: own.From, Until: own.Until, By: "self", Form: form.id})
+	c.item = w.prepare(c.in, ev.DescriptionOnly, ev.ConsentRef{ID: c.consent, Version: 2})
+	c.item.details.Content, c.item.details.Evidence, c.item.upload = ev.Physical, ev.Evidence{SHA256: ev.SHA256(nil), Tree: ev.SHA256(nil)}, ""
+	if _, err := w.tryDeposit(c.item); err != nil {
+		t.Fatal(err)
+	}
+	streams := []ev.Stream{ev.ItemOf(c.item.id), ev.CaseOf(c.in), ev.ConsentOf(c.consent), ev.ItemOf(form.id)}
+	sees := func(p *person, want bool) {
+		t.Helper()
+		for _, s := range streams {
+			if _, err := w.Stream(ctx(), p.caller(), s, -1, 10); (err == nil) != want {
+				t.Errorf("%s: %v, want %t", s.Type, err, want)
+			}
+		}
+	}
+	sees(police, false)
+	text := must(sealing.SealNote("kit 7", c.item.key.Recipient()))
+	note := ev.Note{Name: "transfer", Audience: ev.ToInternal, SHA256: ev.SHA256(text), Size: int64(len(text))}
+	w.submit("custodian", w.sign("custodian", ev.ItemOf(c.item.id), ev.ItemTransferred, &ev.ItemTransferredDetails{Class: ev.Police}, func(e *ev.Event) {
+		e.Notes, e.Place = []ev.Note{note}, "NL"
+		e.Counterparty = &ev.Counterparty{Actor: police.id, Fingerprint: police.fingerprint(), Class: ev.Police}
+	}), "", ledger.Attachment{Kind: ledger.Note, Name: "transfer", Audience: ev.ToInternal, Body: text})
+	sees(police, true)
+	sees(other, false)
+	hidden(t, errorOf(w.Stream(ctx(), police.caller(), ev.ItemOf(c.form.id+"x"), -1, 10)))
+	w.submit("police", w.sign("police", ev.ItemOf(c.item.id), ev.ItemReceived, &ev.ItemReceivedDetails{SealIntact: true}, func(e *ev.Event) {
+		e.Notes = []ev.Note{{Name: "condition", Audience: ev.ToInternal, SHA256: ev.SHA256(text), Size: int64(len(text))}}
+	}), "", ledger.Attachment{Kind: ledger.Note, Name: "condition", Audience: ev.ToInternal, Body: text})
+	sees(police, true)
+	sees(other, false)
+}
+
+// The survivor who opens an own copy gets what belongs to the item, and no note that was written to a court.
+func TestOwnCopyWithoutNotes(t *testing.T) {
+	w := newWorld(t)
+	c := w.consented()
+	survivor, court := w.enrol("survivor", ev.Survivor), w.enrol("court", ev.Court)
+	form := w.prepare(c.in, ev.ConsentForm)
+	if _, err := w.tryDeposit(form); err != nil {
+		t.Fatal(err)
+	}
+	w.join(c, w.enrol("investigator", ev.Investigator))
+	own := w.state(ev.ConsentOf(c.consent)).(*ev.ConsentState)
+	w.do("investigator", ev.ConsentOf(c.consent), ev.ConsentGiven, &ev.ConsentGivenDetails{
+		Version: 2, Answers: own.Answers, From: own.From, Until: own.Until, By: "self", Form: form.id, Subject: survivor.id})
+	terms := ev.Terms{
+		ID: ev.NewID[ev.GrantID](), Item: c.item.id, Recipient: ev.Keyholder{Actor: court.id, Fingerprint: court.fingerprint()}, RecipientClass: court.role,
+		Actions: []ev.Action{ev.View}, Purpose: ev.ForAdjudication, Jurisdiction: "FR", LegalBasis: "consent",
+		NotBefore: ev.At(w.now().Add(-time.Second)), Expires: ev.At(w.now().Add(time.Hour)), Consent: []ev.ConsentRef{{ID: c.consent, Version: 2}},
+	}
+	text := must(sealing.SealNote("request 12", court.recipient(), w.people["custodian"].recipient()))
+	digest := ev.SHA256(text)
+	proposed := w.submit("custodian", w.sign("custodian", ev.ItemOf(c.item.id), ev.GrantProposed, &ev.GrantProposedDetails{Terms: terms}, func(e *ev.Event) {
+		e.Notes = []ev.Note{{Name: "reason", Audience: ev.ToRecipient, SHA256: digest, Size: int64(len(text))}}
+	}), "", ledger.Attachment{Kind: ledger.Note, Name: "reason", Audience: ev.ToRecipient, Body: text})
+
+	opened := w.open("custodian", c.item.id)
+	if _, err := w.Attachment(ctx(), w.people["custodian"].caller(), opened.LeafHash, proposed.LeafHash, digest); err != nil {
+		t.Errorf("a keyholder does not get the note: %v", err)
+	}
+	body := must(sealing.WriteEnvelope(c.item.key, survivor.recipient()))
+	ref := ev.EnvelopeRef{Recipient: survivor.fingerprint(), SHA256: ev.SHA256(body)}
+	w.submit("custodian", w.sign("custodian", ev.ItemOf(c.item.id), ev.ItemEnvelopeAdded, &ev.ItemEnvelopeAddedDetails{Envelope: ref, Cause: ev.CauseCopy}, func(e *ev.Event) {
+		e.Counterparty = &ev.Counterparty{Actor: survivor.id, Fingerprint: survivor.fingerprint(), Class: ev.Survivor}
+	}), "", ledger.Attachment{Kind: ledger.Envelope, Recipient: ref.Recipient, Body: body})
+	mine := w.do("survivor", ev.ItemOf(c.item.id), ev.ItemOpened, &ev.ItemOpenedDetails{Envelope: ref.SHA256}, func(e *ev.Event) { e.Purpose = ev.ForSubjectAccess })
+	by := survivor.caller()
+	hidden(t, errorOf(w.Attachment(ctx(), by, mine.LeafHash, proposed.LeafHash, digest)))
+	deposited := must(w.Stream(ctx(), by, ev.ItemOf(c.item.id), -1, 1))[0]
+	for _, want := range []ev.Hash{c.item.details.Description.SHA256, c.item.notes[0].SHA256} {
+		if _, err := w.Attachment(ctx(), by, mine.LeafHash, deposited.LeafHash, want); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func errorOf[T any](_ T, err error) error { return err }
+
+// manySpoken is asked for whom an actor speaks, and begins with many for whom it does not any more.
+type manySpoken struct{ vault.Records }
+
+func (r manySpoken) SpokenFor(c context.Context, actor ev.ActorID, after ev.ConsentID, limit int) ([]*ev.ConsentState, error) {
+	if after == "" {
+		old := make([]*ev.ConsentState, limit)
+		for i := range old {
+			old[i] = &ev.ConsentState{ID: "0"}
+		}
+		return old, nil
+	}
+	return r.Records.SpokenFor(c, actor, "", limit)
+}
+
+// However many an advocate once spoke for, the one for whom the advocate speaks now is found.
+func TestSpeaksForMany(t *testing.T) {
+	w := newWorld(t)
+	c := w.consented()
+	advocate := w.enrol("advocate", ev.Advocate)
+	w.do("clinician", ev.ConsentOf(c.consent), ev.ConsentDelegated, &ev.ConsentDelegatedDetails{Advocate: advocate.id, Rights: []string{"read"}, Until: ev.At(w.now().Add(time.Hour))})
+	w.records = func(r vault.Records) vault.Records { return manySpoken{r} }
+	w.restart()
+	if list := must(w.SpokenFor(ctx(), advocate.caller())); len(list) != 1 || list[0].ID != c.consent {
+		t.Errorf("%d consents", len(list))
+	}
+	if _, err := w.Stream(ctx(), advocate.caller(), ev.ItemOf(c.item.id), -1, 10); err != nil {
+		t.Error(err)
+	}
 }

@@ -88,7 +88,7 @@ func (v *Vault) clean(ctx context.Context, s evidence.Stream) error {
 	switch state := states[s].(type) {
 	case *evidence.ItemState:
 		if state.Shredded != 0 {
-			return v.cfg.Records.DestroyBefore(ctx, s, state.ShredSeq)
+			return v.cfg.Records.DestroyUpTo(ctx, s, state.ShredSeq)
 		}
 		named = state.Envelopes
 	case *evidence.CaseState:
@@ -141,14 +141,14 @@ func (v *Vault) addressed(ctx context.Context, s evidence.Stream) (map[evidence.
 func (v *Vault) remember(s evidence.Stream) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.unfinished[s] = true
+	v.unfinished[s]++
 }
 
 // left reports whether something of the stream may be left to destroy; before the first sweep that is not known of any.
 func (v *Vault) left(s evidence.Stream) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return !v.looked || v.unfinished[s]
+	return !v.looked || v.unfinished[s] > 0
 }
 
 // sweepEnvelopes finishes what an event's own cleaning, or a crash, left.
@@ -157,26 +157,27 @@ func (v *Vault) sweepEnvelopes(ctx context.Context) error {
 		return err
 	}
 	v.mu.Lock()
-	streams := slices.Collect(maps.Keys(v.unfinished))
+	streams := maps.Clone(v.unfinished)
 	v.mu.Unlock()
 	var failed error
-	for _, s := range streams {
-		err := v.finish(ctx, s)
-		if err == nil {
-			v.mu.Lock()
+	for s, times := range streams {
+		done, err := v.finish(ctx, s)
+		v.mu.Lock()
+		if done && v.unfinished[s] == times { // else more has come to it meanwhile
 			delete(v.unfinished, s)
-			v.mu.Unlock()
 		}
+		v.mu.Unlock()
 		failed = errors.Join(failed, err)
 	}
 	return failed
 }
 
-func (v *Vault) finish(ctx context.Context, s evidence.Stream) error {
+func (v *Vault) finish(ctx context.Context, s evidence.Stream) (done bool, err error) {
 	if s.Type == evidence.ConsentStream {
 		return v.endSharing(ctx, s)
 	}
-	return v.clean(ctx, s)
+	err = v.clean(ctx, s)
+	return err == nil, err
 }
 
 // lookBack finds, once, the streams in which an earlier process may have left something.
@@ -214,16 +215,16 @@ func (v *Vault) lookBack(ctx context.Context) error {
 }
 
 // endSharing takes away, in the vault's own name, the envelopes by which recipients could open what a consent governs and does not let
-// them have any more: it was withdrawn, narrowed or has ended (RULES §4.6).
-func (v *Vault) endSharing(ctx context.Context, s evidence.Stream) error {
+// them have any more: it was withdrawn, narrowed or has ended (RULES §4.6). It reports whether nothing is left of them.
+func (v *Vault) endSharing(ctx context.Context, s evidence.Stream) (done bool, err error) {
 	policy := evidence.PolicyOf(v.cfg.Origin)
 	states, err := v.cfg.Records.States(ctx, s, policy)
 	if err != nil {
-		return err
+		return false, err
 	}
 	consent, ok := states[s].(*evidence.ConsentState)
 	if !ok {
-		return nil
+		return true, nil
 	}
 	now := v.now()
 	horizon := now
@@ -232,42 +233,50 @@ func (v *Vault) endSharing(ctx context.Context, s evidence.Stream) error {
 	}
 	in, err := state[*evidence.CaseState](ctx, v, evidence.CaseOf(consent.Case))
 	if err != nil {
-		return err
+		return false, err
 	}
+	done = true
 	for after := evidence.ItemID(""); ; {
-		items, err := v.cfg.Records.Items(ctx, consent.Case, after, MaxPage)
-		if err != nil {
-			return err
+		items, failed := v.cfg.Records.Items(ctx, consent.Case, after, MaxPage)
+		if failed != nil {
+			return false, errors.Join(err, failed)
 		}
 		for _, item := range items {
 			after = item.ID
 			if !slices.Contains(item.Consent, consent.ID) {
 				continue
 			}
-			var governing []evidence.Stream
-			for _, id := range item.Consent {
-				governing = append(governing, evidence.ConsentOf(id))
-			}
-			consents, err := v.cfg.Records.States(ctx, governing...)
-			if err != nil {
-				return err
-			}
-			for _, recipient := range shared(item, in) {
-				if item.Needs(v.facts(consents), recipient, now) {
-					continue
-				}
-				e := &evidence.Event{Kind: evidence.ItemEnvelopeRemoved, Case: item.Case, Details: &evidence.ItemEnvelopeRemovedDetails{
-					Recipient: recipient, Cause: evidence.CauseWithdrawal, Horizon: horizon,
-				}}
-				if err := v.signOwn(ctx, e, evidence.ItemOf(item.ID)); err != nil {
-					return err
-				}
-			}
+			ended, failed := v.endSharingOf(ctx, item, in, now, horizon)
+			done, err = done && ended, errors.Join(err, failed)
 		}
 		if len(items) < MaxPage {
-			return nil
+			return done && err == nil, err
 		}
 	}
+}
+
+// endSharingOf is endSharing of one item.
+func (v *Vault) endSharingOf(ctx context.Context, item *evidence.ItemState, in *evidence.CaseState, now, horizon evidence.Time) (done bool, err error) {
+	var governing []evidence.Stream
+	for _, id := range item.Consent {
+		governing = append(governing, evidence.ConsentOf(id))
+	}
+	consents, err := v.cfg.Records.States(ctx, governing...)
+	if err != nil {
+		return false, err
+	}
+	done = true
+	for _, recipient := range shared(item, in) {
+		if item.Needs(v.facts(consents), recipient, now) {
+			continue
+		}
+		e := &evidence.Event{Kind: evidence.ItemEnvelopeRemoved, Case: item.Case, Details: &evidence.ItemEnvelopeRemovedDetails{
+			Recipient: recipient, Cause: evidence.CauseWithdrawal, Horizon: horizon,
+		}}
+		ended, failed := v.signOwn(ctx, e, evidence.ItemOf(item.ID))
+		done, err = done && ended, errors.Join(err, failed)
+	}
+	return done, err
 }
 
 // shared lists for whom the item has an envelope only because of a grant.

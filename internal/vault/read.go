@@ -21,12 +21,16 @@ func eventOf(entry ledger.Entry) (*evidence.Event, error) {
 }
 
 // Stream returns a stream's events with Seq > after. Actor, policy and vault streams are for everybody who is signed in and knows the
-// id; the others for the members of the case and for recipients of a grant in it.
-func (v *Vault) Stream(ctx context.Context, by Caller, s evidence.Stream, after int64, limit int) ([]ledger.Entry, error) {
+// id; the others for the members of the case and for recipients of a grant in it. What a secret hold keeps from the caller is withheld.
+func (v *Vault) Stream(ctx context.Context, by Caller, s evidence.Stream, after int64, limit int) ([]Shown, error) {
 	if err := v.readable(ctx, by, s); err != nil {
 		return nil, err
 	}
-	return v.cfg.Records.Stream(ctx, s, after, min(limit, MaxPage))
+	entries, err := v.cfg.Records.Stream(ctx, s, after, min(limit, MaxPage))
+	if err != nil {
+		return nil, err
+	}
+	return v.show(ctx, by, s, entries)
 }
 
 // Complete proves how long each of the streams is, under one publication that covers the log beyond index.
@@ -42,7 +46,8 @@ func (v *Vault) Complete(ctx context.Context, by Caller, streams []evidence.Stre
 }
 
 // readable answers errHidden for every stream that the caller may not see or that does not exist. A recipient sees of a case, besides
-// what was granted, what a package needs: the case, its consents with their forms, and the items from which the granted ones were made.
+// what was granted, what a package needs: the case, its consents with their forms, and the items from which the granted ones were made. So
+// does who has a physical item, or is to receive it.
 // Who speaks for a subject sees that one's consent, the items it governs, and the case on which their events stand. Auditors see every
 // statement: nobody's lines can be hidden from them, and a statement names nobody.
 func (v *Vault) readable(ctx context.Context, by Caller, s evidence.Stream) error {
@@ -72,6 +77,9 @@ func (v *Vault) readable(ctx context.Context, by Caller, s evidence.Stream) erro
 	if member, err := v.member(ctx, by, in); member || err != nil {
 		return err
 	}
+	if keeps, err := v.keeps(ctx, by, in, item); keeps || err != nil {
+		return err
+	}
 	granted, err := v.cfg.Records.Granted(ctx, by.Actor, in)
 	if err != nil {
 		return err
@@ -83,6 +91,29 @@ func (v *Vault) readable(ctx context.Context, by Caller, s evidence.Stream) erro
 		err = errHidden
 	}
 	return err
+}
+
+// keeps reports whether the caller has, or is to receive, a physical item in whose history the stream belongs: to sign for it is to stand
+// on that.
+func (v *Vault) keeps(ctx context.Context, by Caller, in evidence.CaseID, item *evidence.ItemState) (bool, error) {
+	for after := evidence.ItemID(""); ; {
+		page, err := v.cfg.Records.InHands(ctx, by.Actor, in, after, MaxPage)
+		if err != nil {
+			return false, err
+		}
+		for _, handed := range page {
+			after = handed.ID
+			if item == nil || item.Class == evidence.ConsentForm {
+				return true, nil
+			}
+			if from, err := v.madeFrom(ctx, handed.ID, item.ID); from || err != nil {
+				return from, err
+			}
+		}
+		if len(page) < MaxPage {
+			return false, nil
+		}
+	}
 }
 
 // concerned reports whether the stream is about a subject for whom the caller speaks now.
@@ -152,13 +183,23 @@ func (v *Vault) shares(ctx context.Context, by Caller, mine []*evidence.ConsentS
 	return false, nil
 }
 
-// maxSpokenFor bounds for how many subjects one advocate can speak.
-const maxSpokenFor = MaxPage
-
 // SpokenFor lists the consents for which the caller speaks now, as subject or advocate.
 func (v *Vault) SpokenFor(ctx context.Context, by Caller) ([]*evidence.ConsentState, error) {
-	all, err := v.cfg.Records.SpokenFor(ctx, by.Actor, "", maxSpokenFor)
-	return slices.DeleteFunc(all, func(c *evidence.ConsentState) bool { return !c.Speaks(by.Actor, "", v.now()) }), err
+	var all []*evidence.ConsentState
+	for after := evidence.ConsentID(""); ; {
+		page, err := v.cfg.Records.SpokenFor(ctx, by.Actor, after, MaxPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range page {
+			if after = c.ID; c.Speaks(by.Actor, "", v.now()) {
+				all = append(all, c)
+			}
+		}
+		if len(page) < MaxPage {
+			return all, nil
+		}
+	}
 }
 
 // Governed lists the items that a consent governs, and its form, to who speaks for the subject and may read.
@@ -181,6 +222,9 @@ func (v *Vault) Governed(ctx context.Context, by Caller, id evidence.ConsentID, 
 			after = item.ID
 			if !slices.Contains(c.Forms, item.ID) && !slices.Contains(item.Consent, id) {
 				continue
+			}
+			if item, err = v.seen(ctx, by, item); err != nil {
+				return nil, err
 			}
 			if governed = append(governed, item); len(governed) == limit {
 				return v.unlabelled(governed), nil
@@ -302,6 +346,9 @@ func (v *Vault) Items(ctx context.Context, by Caller, in evidence.CaseID, after 
 	}
 	list := make([]Listed, len(items))
 	for i, item := range items {
+		if item, err = v.seen(ctx, by, item); err != nil {
+			return nil, err
+		}
 		label, err := v.cfg.Records.StreamAttachment(ctx, evidence.ItemOf(item.ID), item.Label.SHA256)
 		if err == nil {
 			err = intact(label)

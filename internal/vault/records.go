@@ -25,8 +25,8 @@ type Records interface {
 	// Destroy erases the bytes of attachments for good (envelopes that an event removed). Idempotent.
 	Destroy(ctx context.Context, s evidence.Stream, kind ledger.AttachmentKind, recipient evidence.Hash) error
 
-	// DestroyBefore erases all that the stream's events up to seq brought along. Idempotent.
-	DestroyBefore(ctx context.Context, s evidence.Stream, seq int64) error
+	// DestroyUpTo erases all that the stream's events up to seq brought along. Idempotent.
+	DestroyUpTo(ctx context.Context, s evidence.Stream, seq int64) error
 
 	// Key finds the actor whose present or past signing key has this key id, and the key's SPKI DER: NotFound.
 	Key(ctx context.Context, keyID evidence.Hash) (evidence.ActorID, []byte, error)
@@ -49,8 +49,14 @@ type Records interface {
 	AllItems(ctx context.Context, after evidence.ItemID, limit int) ([]*evidence.ItemState, error)
 	// SpokenFor lists the consents for which the actor speaks or ever spoke, as subject or advocate, by id.
 	SpokenFor(ctx context.Context, actor evidence.ActorID, after evidence.ConsentID, limit int) ([]*evidence.ConsentState, error)
+	// InHands lists the items of a case that the actor has in hand, or is to receive, by id.
+	InHands(ctx context.Context, actor evidence.ActorID, c evidence.CaseID, after evidence.ItemID, limit int) ([]*evidence.ItemState, error)
 	// Moments lists what has come after a moment and until a time, in order; the zero Moment begins.
 	Moments(ctx context.Context, after Moment, until evidence.Time, limit int) ([]Moment, error)
+
+	// Lease gives work that only one process may do at a time to holder until then, and reports whether holder has it: not if another has
+	// it beyond now.
+	Lease(ctx context.Context, work, holder string, now, until time.Time) (bool, error)
 
 	PutUpload(ctx context.Context, u Upload) error
 	// Upload finds an upload: NotFound.

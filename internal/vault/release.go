@@ -69,7 +69,11 @@ func (v *Vault) open(ctx context.Context, by Caller, entry ledger.Entry, e *evid
 	if err := intact(envelope); err != nil {
 		return Opening{}, err
 	}
-	description, err := v.description(ctx, item)
+	seen, err := v.seen(ctx, by, item)
+	if err != nil {
+		return Opening{}, err
+	}
+	description, err := v.description(ctx, seen)
 	if err != nil {
 		return Opening{}, err
 	}
@@ -213,7 +217,7 @@ func (v *Vault) Attachment(ctx context.Context, by Caller, access, event, digest
 	if err != nil {
 		return ledger.Attachment{}, err
 	}
-	entry, a, err := v.attachment(ctx, event, digest)
+	entry, a, err := v.attachment(ctx, by, event, digest)
 	if err != nil {
 		return ledger.Attachment{}, err
 	}
@@ -233,11 +237,11 @@ func (v *Vault) Attachment(ctx context.Context, by Caller, access, event, digest
 }
 
 // noteIsFor reports whether a note of a grant's event is for who made the access event: keyholders see those of every grant, a
-// recipient those of the grant that was redeemed.
+// recipient those of the grant that was redeemed, a survivor who opens an own copy none.
 func noteIsFor(entry ledger.Entry, access *evidence.Event) (bool, error) {
 	d, redeemed := access.Details.(*evidence.GrantRedeemedDetails)
 	if !redeemed {
-		return true, nil
+		return access.Actor.Role != evidence.Survivor, nil
 	}
 	noted, err := eventOf(entry)
 	if err != nil {
@@ -251,7 +255,7 @@ func noteIsFor(entry ledger.Entry, access *evidence.Event) (bool, error) {
 
 // CaseAttachment returns what every member of the case may fetch without an access event: labels, label envelopes, internal notes.
 func (v *Vault) CaseAttachment(ctx context.Context, by Caller, event, digest evidence.Hash) (ledger.Attachment, error) {
-	entry, a, err := v.attachment(ctx, event, digest)
+	entry, a, err := v.attachment(ctx, by, event, digest)
 	if err != nil {
 		return ledger.Attachment{}, err
 	}
@@ -272,10 +276,16 @@ func (v *Vault) CaseAttachment(ctx context.Context, by Caller, event, digest evi
 	return ledger.Attachment{}, errHidden
 }
 
-// attachment finds one as it was named. What is not there, or not any more, is errHidden.
-func (v *Vault) attachment(ctx context.Context, event, digest evidence.Hash) (ledger.Entry, ledger.Attachment, error) {
+// attachment finds one as it was named. What is not there, or not any more, or withheld from the caller, is errHidden.
+func (v *Vault) attachment(ctx context.Context, by Caller, event, digest evidence.Hash) (ledger.Entry, ledger.Attachment, error) {
 	entry, err := v.cfg.Records.Entry(ctx, event)
 	var a ledger.Attachment
+	if err == nil {
+		var secret bool
+		if secret, err = v.isSecret(ctx, by, entry); secret {
+			err = errHidden
+		}
+	}
 	if err == nil {
 		a, err = v.cfg.Records.Attachment(ctx, event, digest)
 	}

@@ -100,9 +100,6 @@ func (v *Vault) verify(ctx context.Context, by Caller, dsse []byte) (*custody.Si
 // law and knows them again.
 func (v *Vault) acceptOnce(ctx context.Context, signed *custody.Signed, s Submission) (ledger.Entry, error) {
 	e := signed.Event()
-	if d, ok := e.Details.(*evidence.HoldPlacedDetails); ok && d.SecretUntil != 0 {
-		return ledger.Entry{}, evidence.Refuse(evidence.Unknown, "secret_hold") // nothing here keeps it from those who may not see it yet
-	}
 	clock := evidence.CheckClock(e, v.cfg.Now())
 	if clock == nil && s.Upload == "" && !prepared(e.Kind) && checkAttachments(e, s.Attachments) == nil {
 		return v.commit(ctx, ledger.Commit{Signed: signed, Attachments: s.Attachments}, v.judge(signed))
@@ -216,10 +213,16 @@ func (v *Vault) present(ctx context.Context, e *evidence.Event) (map[evidence.St
 	return v.cfg.Records.States(ctx, append(namedBy(own[stream], e), stream)...)
 }
 
-// judge is the law, and that the signature is by the signer's key in force.
+// judge is the law, and that the signature is by the signer's key in force. What a signer may not see of the item is no reason to refuse
+// them that they are told before another one.
 func (v *Vault) judge(signed *custody.Signed) ledger.Judge {
 	law := v.cfg.Ledger.Judge(signed)
 	return func(states map[evidence.Stream]evidence.State) (evidence.State, error) {
+		if seen := asSeen(states, signed.Event(), v.now()); seen != nil {
+			if _, err := law(seen); err != nil {
+				return nil, err
+			}
+		}
 		after, err := law(states)
 		if err != nil {
 			return nil, err

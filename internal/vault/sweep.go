@@ -3,6 +3,8 @@ package vault
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
@@ -21,12 +23,17 @@ func (v *Vault) Sweep(ctx context.Context) error {
 	return errors.Join(v.sweepUploads(ctx), v.sweepGrants(ctx), v.sweepMoments(ctx), v.sweepEnvelopes(ctx))
 }
 
-// SweepEvery sweeps until ctx ends.
+// SweepEvery sweeps until ctx ends, if no other process does: who has not renewed the lease for a few intervals has lost it.
 func (v *Vault) SweepEvery(ctx context.Context, interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		if err := v.Sweep(ctx); err != nil && ctx.Err() == nil {
+		now := v.cfg.Now()
+		mine, err := v.cfg.Records.Lease(ctx, "sweep", v.cfg.Process, now, now.Add(3*interval))
+		if mine {
+			err = v.Sweep(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
 			v.cfg.Logger.Error("sweep_failed", "reason", evidence.ReasonOf(err), "err", err)
 		}
 		select {
@@ -75,57 +82,80 @@ func (v *Vault) expire(ctx context.Context, g GrantOf) error {
 	e := &evidence.Event{
 		Kind: evidence.GrantExpired, Case: g.Case, Details: &evidence.GrantExpiredDetails{Grant: g.Grant.Terms.ID},
 	}
-	return v.signOwn(ctx, e, evidence.ItemOf(g.Item))
+	_, err := v.signOwn(ctx, e, evidence.ItemOf(g.Item))
+	return err
 }
 
 // suspension is how long who opened in an emergency is suspended when the review is overdue; reviewing does not wait for its end.
 const suspension = 7 * 24 * time.Hour
 
-// sweepMoments does what time has given the vault to do. What fails is taken up again by the next sweep, and by the next process.
+// sweepMoments does what time has given the vault to do. What could not be done, and whoever is still waited for, is looked at again by
+// every sweep; none of it keeps the rest waiting.
 func (v *Vault) sweepMoments(ctx context.Context) error {
 	v.mu.Lock()
-	after := v.passed
+	after, streams := v.passed, slices.Collect(maps.Keys(v.late))
 	v.mu.Unlock()
-	due, err := v.cfg.Records.Moments(ctx, after, v.now(), sweepLimit)
-	for _, m := range due {
-		if err != nil {
+	now := v.now()
+	err := v.passAll(ctx, streams)
+	for page := []Moment(nil); ; {
+		var failed error
+		if page, failed = v.cfg.Records.Moments(ctx, after, now, sweepLimit); failed != nil || len(page) == 0 {
+			err = errors.Join(err, failed)
 			break
 		}
-		if err = v.pass(ctx, m); err == nil {
-			v.mu.Lock()
-			v.passed = m
-			v.mu.Unlock()
+		streams = streams[:0]
+		for _, after = range page {
+			streams = append(streams, after.Stream)
 		}
+		err = errors.Join(err, v.passAll(ctx, streams))
+	}
+	// A signer's clock may be behind the vault's: what was signed just now may have its moment before this one.
+	if recent := now.Add(-2 * evidence.Clock); after.At > recent {
+		after = Moment{At: recent}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.passed = after
+	return err
+}
+
+// passAll passes the moments of these streams, and remembers in which of them something is left to do.
+func (v *Vault) passAll(ctx context.Context, streams []evidence.Stream) (err error) {
+	for _, s := range streams {
+		done, failed := v.pass(ctx, s)
+		err = errors.Join(err, failed)
+		v.mu.Lock()
+		if delete(v.late, s); !done {
+			v.late[s] = true
+		}
+		v.mu.Unlock()
 	}
 	return err
 }
 
-// pass does what a moment asks for.
-func (v *Vault) pass(ctx context.Context, m Moment) error {
-	if m.Stream.Type == evidence.ConsentStream {
-		return v.endSharing(ctx, m.Stream)
+// pass does what time asks for in a stream, and reports whether nothing is left of it.
+func (v *Vault) pass(ctx context.Context, s evidence.Stream) (done bool, err error) {
+	if s.Type == evidence.ConsentStream {
+		return v.endSharing(ctx, s)
 	}
-	item, err := state[*evidence.ItemState](ctx, v, m.Stream)
-	if err != nil || item.Shredded != 0 {
-		return err
+	item, err := state[*evidence.ItemState](ctx, v, s)
+	if err != nil {
+		return false, err
 	}
-	now := v.now()
+	now, done := v.now(), true
 	for _, h := range item.Holds {
-		if h.Status != evidence.HoldOver && !h.Blocks(now) {
+		if item.Shredded == 0 && h.Status != evidence.HoldOver && !h.Blocks(now) {
 			e := &evidence.Event{Kind: evidence.HoldLifted, Case: item.Case, Details: &evidence.HoldLiftedDetails{Hold: h.ID, Cause: evidence.CauseExpiry}}
-			if err := v.signOwn(ctx, e, m.Stream); err != nil {
-				return err
-			}
+			ended, failed := v.signOwn(ctx, e, s)
+			done, err = done && ended, errors.Join(err, failed)
 		}
 	}
 	for _, g := range item.Emergencies {
 		if g.ReviewedBy == "" && now >= g.Due {
-			if err := v.suspend(ctx, g.By, now.Add(suspension)); err != nil {
-				return err
-			}
+			done, err = false, errors.Join(err, v.suspend(ctx, g.By, now.Add(suspension))) // again, as long as nobody reviews it
 		}
 	}
-	return nil
+	return done, err
 }
 
 // suspend takes from an actor, until a moment, that signatures count.
@@ -135,24 +165,26 @@ func (v *Vault) suspend(ctx context.Context, id evidence.ActorID, until evidence
 		return err
 	}
 	e := &evidence.Event{Kind: evidence.ActorSuspended, Details: &evidence.ActorSuspendedDetails{Cause: evidence.CauseOverdue, Until: until}}
-	return v.signOwn(ctx, e, evidence.ActorOf(id))
+	_, err = v.signOwn(ctx, e, evidence.ActorOf(id))
+	return err
 }
 
-// signOwn signs and accepts an event in the vault's own name. A conflict means that somebody acted first: the next sweep looks again.
-func (v *Vault) signOwn(ctx context.Context, e *evidence.Event, s evidence.Stream) error {
+// signOwn signs and accepts an event in the vault's own name. It is not done, which is no failure, if somebody acted first: the next sweep
+// looks again.
+func (v *Vault) signOwn(ctx context.Context, e *evidence.Event, s evidence.Stream) (done bool, err error) {
 	e.Vault, e.Actor = v.cfg.Origin, evidence.Signer{ID: v.cfg.Author.ID, Role: evidence.Vault}
 	e.Stream = evidence.Position{Type: s.Type, ID: s.ID}
 	states, err := v.present(ctx, e)
 	if err != nil {
-		return err
+		return false, err
 	}
 	signed, err := v.cfg.Author.Sign(e, s, v.facts(states), v.cfg.Now())
 	if err != nil {
-		return evidence.Fail(evidence.Internal, "vault_signature", err)
+		return false, evidence.Fail(evidence.Internal, "vault_signature", err)
 	}
 	_, err = v.commit(ctx, ledger.Commit{Signed: signed}, v.judge(signed))
 	if evidence.KindOf(err) == evidence.Conflict {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }

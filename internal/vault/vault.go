@@ -32,6 +32,7 @@ type Config struct {
 	Now      func() time.Time
 	Logger   *slog.Logger
 	Limits   Limits
+	Process  string // tells this process from others over the same records, and is the same after a restart in the same place
 }
 
 // Limits bound what one person can use up.
@@ -61,14 +62,17 @@ type Vault struct {
 
 	envelopes sync.RWMutex // held while envelopes come, alone while those that went are destroyed
 
-	mu         sync.Mutex // guards what follows
-	looked     bool       // the first sweep has looked for what an earlier process left
-	unfinished map[evidence.Stream]bool
-	passed     Moment // the newest moment that was taken care of
+	mu         sync.Mutex               // guards what follows
+	looked     bool                     // the first sweep has looked for what an earlier process left
+	unfinished map[evidence.Stream]int  // how often it was said that something is left to destroy
+	passed     Moment                   // up to here the moments were looked at
+	late       map[evidence.Stream]bool // in which something is left to do since
 }
 
 // New returns a vault over its parts.
-func New(cfg Config) *Vault { return &Vault{cfg: cfg, unfinished: make(map[evidence.Stream]bool)} }
+func New(cfg Config) *Vault {
+	return &Vault{cfg: cfg, unfinished: make(map[evidence.Stream]int), late: make(map[evidence.Stream]bool)}
+}
 
 // Caller is who is signed in. The zero Caller is nobody.
 type Caller struct {

@@ -19,17 +19,9 @@ create table speakers (
 	primary key (actor, consent)
 ) without rowid;
 
--- Which consent stands on a form: one form serves one consent.
-create table forms (
-	item    text not null primary key,
-	consent text not null
-) without rowid;
-
 insert into moments (stream_type, stream_id, at)
 	select stream_type, stream_id, json_extract(state, '$.until') from states
 	where stream_type = 'consent' and json_extract(state, '$.withdrawn') is null;
-insert into forms (item, consent)
-	select distinct json_each.value, states.stream_id from states, json_each(state, '$.forms') where stream_type = 'consent';
 insert into speakers (actor, consent, case_id)
 	select json_extract(state, '$.subject'), stream_id, json_extract(state, '$.case') from states
 	where stream_type = 'consent' and json_extract(state, '$.subject') is not null;

@@ -1,0 +1,198 @@
+package sqldb
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/vault"
+)
+
+func newConsent(in evidence.CaseID, until time.Time) *evidence.ConsentState {
+	return &evidence.ConsentState{ID: evidence.NewID[evidence.ConsentID](), Case: in, From: evidence.At(noon), Until: evidence.At(until), Last: evidence.Tip{Time: evidence.At(noon)}}
+}
+
+func testMoments(t *testing.T, e engine) {
+	w := newWorld(t, e.create(t))
+	in := evidence.NewID[evidence.CaseID]()
+	consent, item := newConsent(in, noon.Add(2*time.Hour)), newItem(evidence.NewID[evidence.ItemID](), in)
+	hold := evidence.HoldState{Status: evidence.HoldInForce, Placed: evidence.At(noon), Lapses: evidence.At(noon), Expires: evidence.At(noon.Add(time.Hour)),
+		Review: evidence.At(noon)}
+	item.Holds = []evidence.HoldState{hold}
+	of, on := evidence.ConsentOf(consent.ID), evidence.ItemOf(item.ID)
+	w.put(of, consent)
+	w.put(on, item)
+	until := func(after vault.Moment, d time.Duration, limit int) (streams []evidence.Stream) {
+		for _, m := range must[[]vault.Moment](t)(w.db.Moments(ctx, after, evidence.At(noon.Add(d)), limit)) {
+			streams = append(streams, m.Stream)
+		}
+		return streams
+	}
+	first := vault.Moment{At: evidence.At(noon.Add(time.Hour)), Stream: on}
+	same(t, until(vault.Moment{}, time.Minute, 9), []evidence.Stream(nil))
+	same(t, until(vault.Moment{}, time.Hour, 9), []evidence.Stream{on})
+	same(t, until(vault.Moment{}, 3*time.Hour, 9), []evidence.Stream{on, of})
+	same(t, until(vault.Moment{}, 3*time.Hour, 1), []evidence.Stream{on})
+	same(t, until(first, 3*time.Hour, 9), []evidence.Stream{of})
+	same(t, until(vault.Moment{At: first.At}, 3*time.Hour, 9), []evidence.Stream{on, of}) // from a time, not after a stream
+	hold.Status = evidence.HoldOver
+	item.Holds = []evidence.HoldState{hold}
+	w.put(on, item)
+	same(t, until(vault.Moment{}, 3*time.Hour, 9), []evidence.Stream{of})
+}
+
+func testSpeakers(t *testing.T, e engine) {
+	w := newWorld(t, e.create(t))
+	in, survivor, advocate := evidence.NewID[evidence.CaseID](), evidence.NewID[evidence.ActorID](), evidence.NewID[evidence.ActorID]()
+	var ids []evidence.ConsentID
+	for range 3 {
+		c := newConsent(in, noon)
+		c.Subject = survivor
+		ids = append(ids, c.ID)
+		w.put(evidence.ConsentOf(c.ID), c)
+		c.Advocates = []evidence.Delegation{{Advocate: advocate, Until: evidence.At(noon)}}
+		w.put(evidence.ConsentOf(c.ID), c)
+		c.Advocates = nil // who does not speak any more stays listed
+		w.put(evidence.ConsentOf(c.ID), c)
+	}
+	slices.Sort(ids)
+	for _, actor := range []evidence.ActorID{survivor, advocate} {
+		var got []evidence.ConsentID
+		for after := evidence.ConsentID(""); ; {
+			page := must[[]*evidence.ConsentState](t)(w.db.SpokenFor(ctx, actor, after, 2))
+			for _, c := range page {
+				after = c.ID
+				got = append(got, c.ID)
+			}
+			if len(page) < 2 {
+				break
+			}
+		}
+		same(t, got, ids)
+	}
+	same(t, len(must[[]*evidence.ConsentState](t)(w.db.SpokenFor(ctx, evidence.NewID[evidence.ActorID](), "", 9))), 0)
+}
+
+// A form serves one consent, in as many of its versions as there are. What was accepted before that was asked can be written again.
+func testForms(t *testing.T, e engine) {
+	w := newWorld(t, e.create(t))
+	in, form := evidence.NewID[evidence.CaseID](), evidence.NewID[evidence.ItemID]()
+	one, other := newConsent(in, noon), newConsent(in, noon)
+	one.Forms, other.Forms = []evidence.ItemID{form}, []evidence.ItemID{form}
+	w.put(evidence.ConsentOf(one.ID), one)
+	w.put(evidence.ConsentOf(one.ID), one)
+	_, err := w.try(evidence.ConsentOf(other.ID), other)
+	refused(t, err, evidence.Conflict, "form_taken")
+	ok(t, w.db.submit(ctx, func(ctx context.Context, t *tx) error {
+		return t.reproject(ctx, Replayed{Entry: entryOf(evidence.ConsentOf(other.ID)), After: other})
+	}))
+	other.Forms = append(other.Forms, evidence.NewID[evidence.ItemID]())
+	w.tips[evidence.ConsentOf(other.ID)] = other.Last
+	w.put(evidence.ConsentOf(other.ID), other) // what it has it keeps
+}
+
+// A physical item is in the hands of its keeper, and of who is to receive it.
+func testInHands(t *testing.T, e engine) {
+	w := newWorld(t, e.create(t))
+	in, police, court := evidence.NewID[evidence.CaseID](), evidence.NewID[evidence.ActorID](), evidence.NewID[evidence.ActorID]()
+	item := newItem(evidence.NewID[evidence.ItemID](), in)
+	on := evidence.ItemOf(item.ID)
+	has := func(actor evidence.ActorID, in evidence.CaseID) bool {
+		t.Helper()
+		return len(must[[]*evidence.ItemState](t)(w.db.InHands(ctx, actor, in, "", 9))) == 1
+	}
+	for _, step := range []struct {
+		keeper, to    evidence.ActorID
+		police, court bool
+	}{{"", "", false, false}, {"", police, true, false}, {police, "", true, false}, {police, court, true, true}, {court, "", false, true}, {"", "", false, false}} {
+		item.Keeper, item.Transit = step.keeper, nil
+		if step.to != "" {
+			item.Transit = &evidence.TransitState{To: step.to}
+		}
+		w.put(on, item)
+		if has(police, in) != step.police || has(court, in) != step.court || has(police, evidence.NewID[evidence.CaseID]()) {
+			t.Errorf("%+v: %t, %t", step, has(police, in), has(court, in))
+		}
+	}
+}
+
+// Work is done by one process at a time; who stops renewing the lease loses it.
+func testLease(t *testing.T, e engine) {
+	db := e.create(t)
+	lease := func(work, holder string, at time.Duration) bool {
+		t.Helper()
+		return must[bool](t)(db.Lease(ctx, work, holder, noon.Add(at), noon.Add(at+time.Minute)))
+	}
+	for i, step := range []struct {
+		work, holder string
+		at           time.Duration
+		want         bool
+	}{
+		{"sweep", "a", 0, true}, {"sweep", "b", 0, false}, {"other", "b", 0, true}, {"sweep", "a", 30 * time.Second, true},
+		{"sweep", "b", 89 * time.Second, false}, {"sweep", "b", 90 * time.Second, true}, {"sweep", "a", 91 * time.Second, false},
+	} {
+		if lease(step.work, step.holder, step.at) != step.want {
+			t.Errorf("step %d", i)
+		}
+	}
+}
+
+// A vault from before moments, speakers, forms and hands were projected gets what events would make of them, also where one form was taken
+// for two consents, which was accepted then.
+func TestMigration(t *testing.T) {
+	e := sqliteEngine()
+	db := e.create(t)
+	in, form := evidence.NewID[evidence.CaseID](), evidence.NewID[evidence.ItemID]()
+	project := func(s evidence.Stream, state evidence.State) {
+		t.Helper()
+		ok(t, db.submit(ctx, func(ctx context.Context, t *tx) error {
+			return t.reproject(ctx, Replayed{Entry: entryOf(s), After: state})
+		}))
+	}
+	for range 2 {
+		c := newConsent(in, noon)
+		c.Forms, c.Subject = []evidence.ItemID{form}, evidence.NewID[evidence.ActorID]()
+		project(evidence.ConsentOf(c.ID), c)
+	}
+	for i := range 3 {
+		item := newItem(evidence.NewID[evidence.ItemID](), in)
+		item.Last.Time = evidence.At(noon)
+		if i > 0 {
+			item.Keeper = evidence.NewID[evidence.ActorID]()
+		}
+		if i > 1 {
+			item.Transit = &evidence.TransitState{To: evidence.NewID[evidence.ActorID]()}
+		}
+		project(evidence.ItemOf(item.ID), item)
+	}
+	anew := []string{"moments", "speakers", "forms", "keepers"}
+	rows := func(db *DB) (all [][]string) {
+		for _, p := range projections {
+			if slices.Contains(anew, p.table) {
+				all = append(all, must[[]string](t)(list(ctx, db.read, scanTo[string],
+					`select json_array(`+p.columns+`) from `+p.table+` order by 1`)))
+			}
+		}
+		return all
+	}
+	want := rows(db)
+	ok(t, db.submit(ctx, func(ctx context.Context, tx *tx) error {
+		for _, table := range append(anew, "leases") {
+			if _, err := tx.exec(ctx, `drop table `+table); err != nil {
+				return err
+			}
+		}
+		_, err := tx.exec(ctx, `delete from goose_db_version where version_id > 1`)
+		return err
+	}))
+	db = e.reopen(t, db)
+	same(t, rows(db), want)
+	if len(want[0]) == 0 || len(want[1]) != 2 || len(want) != 4 {
+		t.Errorf("nothing was compared: %v", want)
+	}
+}
+
+func entryOf(s evidence.Stream) ledger.Entry { return ledger.Entry{Stream: s} }

@@ -1,0 +1,163 @@
+package vault_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	ev "strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/vault"
+)
+
+// failing refuses to commit what it is asked to refuse.
+type failing struct {
+	vault.Records
+	refuse func(*ev.Event) error
+}
+
+func (r *failing) Commit(ctx context.Context, c ledger.Commit, judge ledger.Judge) (ledger.Entry, error) {
+	if err := r.refuse(c.Signed.Event()); err != nil {
+		return ledger.Entry{}, err
+	}
+	return r.Records.Commit(ctx, c, judge)
+}
+
+// sweep must succeed.
+func (w *world) sweep() {
+	w.t.Helper()
+	if err := w.Sweep(ctx()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// placeHold places one that is not confirmed, as if the signer's clock were off by so much.
+func (w *world) placeHold(by string, c consented, off time.Duration) {
+	w.t.Helper()
+	real := w.drift.Load()
+	w.pass(off)
+	text := must(sealing.SealNote("why", c.item.key.Recipient()))
+	d := &ev.HoldPlacedDetails{Hold: ev.NewID[ev.HoldID](), Basis: ev.CourtOrder, Expires: ev.At(w.now().Add(time.Hour)), Review: ev.At(w.now().Add(time.Minute))}
+	signed := w.sign(by, ev.ItemOf(c.item.id), ev.HoldPlaced, d, func(e *ev.Event) {
+		e.Notes = []ev.Note{{Name: "order", Audience: ev.ToInternal, SHA256: ev.SHA256(text), Size: int64(len(text))}}
+	})
+	w.drift.Store(real)
+	w.submit(by, signed, "", ledger.Attachment{Kind: ledger.Note, Name: "order", Audience: ev.ToInternal, Body: text})
+}
+
+func (w *world) holdStatus(c consented) ev.HoldStatus {
+	w.t.Helper()
+	holds := w.itemState(c.item.id).Holds
+	return holds[len(holds)-1].Status
+}
+
+// What a sweep could not do the next one does, and it keeps nothing else waiting.
+func TestSweepAgain(t *testing.T) {
+	w := newWorld(t)
+	one, other := w.consented(), w.consented()
+	w.placeHold("custodian", one, 0)
+	w.placeHold("custodian", other, 0)
+	var refuse error
+	w.records = func(r vault.Records) vault.Records {
+		return &failing{r, func(e *ev.Event) error {
+			if e.Kind == ev.HoldLifted && e.Stream.ID == string(one.item.id) {
+				return refuse
+			}
+			return nil
+		}}
+	}
+	w.restart()
+	w.pass(3 * time.Second)
+	refuse = ev.Refuse(ev.Internal, "broken")
+	refused(t, w.Sweep(ctx()), ev.Internal, "broken")
+	if w.holdStatus(one) != ev.HoldUnconfirmed || w.holdStatus(other) != ev.HoldOver {
+		t.Errorf("one hold stands in the way of another: %s, %s", w.holdStatus(one), w.holdStatus(other))
+	}
+	refuse = ev.Refuse(ev.Conflict, "position") // somebody acted at the same moment
+	w.pass(time.Hour)
+	w.sweep()
+	refuse = nil
+	w.pass(time.Hour)
+	w.sweep()
+	if w.holdStatus(one) != ev.HoldOver {
+		t.Error("a hold that could not be ended was forgotten")
+	}
+}
+
+// A signer's clock may be behind: what is signed after a sweep may have its moment before it.
+func TestSweepLate(t *testing.T) {
+	w := newWorld(t)
+	c, passed := w.consented(), w.consented()
+	w.pass(time.Hour)
+	w.placeHold("custodian", passed, 0)
+	w.pass(3 * time.Second)
+	w.sweep()
+	w.placeHold("custodian", c, -100*time.Second)
+	w.sweep()
+	if w.holdStatus(c) != ev.HoldOver {
+		t.Error("a hold from a clock that is behind did not lapse")
+	}
+}
+
+// Who opened in an emergency is suspended until somebody has reviewed it, whatever became of the item.
+func TestSuspendedUntilReviewed(t *testing.T) {
+	w := newWorld(t)
+	c := w.consented()
+	duty := w.enrol("duty", ev.Custodian)
+	w.join(c, duty, ev.OnDuty)
+	keyring := ev.Keyholder{Actor: duty.id, Fingerprint: duty.fingerprint()}
+	w.do("custodian", ev.CaseOf(c.in), ev.CaseKeyringChanged, &ev.CaseKeyringChangedDetails{Added: []ev.Keyholder{keyring}})
+	w.open("custodian", c.item.id)
+	body := must(sealing.WriteEnvelope(c.item.key, duty.recipient()))
+	ref := ev.EnvelopeRef{Recipient: duty.fingerprint(), SHA256: ev.SHA256(body)}
+	w.submit("custodian", w.sign("custodian", ev.ItemOf(c.item.id), ev.ItemEnvelopeAdded, &ev.ItemEnvelopeAddedDetails{Envelope: ref, Cause: ev.CauseRewrap}), "",
+		ledger.Attachment{Kind: ledger.Envelope, Recipient: ref.Recipient, Body: body})
+	o := w.noted("duty", c, ev.ItemBreakGlass, &ev.ItemBreakGlassDetails{Code: "life", Envelope: ref.SHA256}, "reason")
+	w.withdraw(c)
+	w.shred(c)
+	suspended := func() bool {
+		return w.state(ev.ActorOf(duty.id)).(*ev.ActorState).SuspendedTill > ev.At(w.now())
+	}
+	for week := range 4 {
+		w.sweep()
+		if !suspended() {
+			t.Errorf("week %d: nobody reviewed it, and nothing happened", week)
+		}
+		w.pass(8 * 24 * time.Hour)
+		if suspended() {
+			t.Errorf("week %d: the suspension does not end", week)
+		}
+	}
+	w.noted("second", c, ev.ItemBreakGlassReviewed, &ev.ItemBreakGlassReviewedDetails{Event: o.LeafHash, Justified: true}, "measures")
+	w.sweep()
+	if suspended() {
+		t.Error("suspended after the review")
+	}
+}
+
+// Only the process that has the lease sweeps, until it stops renewing it.
+func TestSweepLease(t *testing.T) {
+	w := newWorld(t)
+	c := w.consented()
+	w.placeHold("custodian", c, 0)
+	w.pass(3 * time.Second)
+	lease := func(holder string) bool {
+		return must(w.db.Lease(ctx(), "sweep", holder, w.now(), w.now().Add(time.Minute)))
+	}
+	if !lease("another") {
+		t.Fatal("nobody sweeps, and the lease is taken")
+	}
+	once := func() {
+		short, stop := context.WithTimeout(ctx(), 300*time.Millisecond)
+		defer stop()
+		w.SweepEvery(short, 20*time.Millisecond)
+	}
+	if once(); w.holdStatus(c) == ev.HoldOver {
+		t.Error("swept while another process does")
+	}
+	w.pass(time.Minute)
+	if once(); w.holdStatus(c) != ev.HoldOver {
+		t.Error("nobody sweeps once the other process is gone")
+	}
+}

@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -88,11 +90,17 @@ func powerless(t *testing.T, strace string, seed uint64, cuts int) {
 // stranger is whence nobody comes but who knocks.
 const stranger = "127.0.0.2"
 
-// knock leaves a mark in the trace, later than all that the vault did before it said what has been heard by now.
+// knock leaves a mark in the trace, later than all that the vault did before it said what has been heard by now. The door is opened and shut
+// again when it returns: a knock just before the vault ends would not be heard.
 func (p *process) knock() {
 	p.Helper()
 	conn := must((&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(stranger)}}).Dial("tcp", p.place.Load().host))(p)
-	check(p, conn.Close())
+	defer conn.Close()
+	check(p, conn.(*net.TCPConn).CloseWrite())
+	check(p, conn.SetReadDeadline(time.Now().Add(time.Minute)))
+	if _, err := conn.Read(make([]byte, 1)); err != io.EOF && !errors.Is(err, syscall.ECONNRESET) {
+		p.Fatalf("the vault does not answer a knock: %v", err)
+	}
 }
 
 // wholeTrace opens the trace when it is whole.

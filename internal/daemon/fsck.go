@@ -118,6 +118,7 @@ func (p *parts) fsck(ctx context.Context, report func(Damage)) (Examined, error)
 	defer anew.Close()
 	c := &checker{
 		parts: p, report: report, anew: anew, open: make(map[evidence.Hash]bool), named: make(map[attached]ledger.Entry),
+		taken: make(map[evidence.Stream]int64),
 	}
 	for _, step := range []struct {
 		what string
@@ -167,6 +168,7 @@ type checker struct {
 	anew    *sqldb.DB                 // the projections, made again
 	open    map[evidence.Hash]bool    // events without an inclusion
 	named   map[attached]ledger.Entry // attachments that must be there, and the events that name them
+	taken   map[evidence.Stream]int64 // how many events there were when envelopes were last taken away
 	signed  int64                     // size of the newest stored checkpoint
 	covered []covered                 // in log order
 }

@@ -165,6 +165,9 @@ func (c *checker) event(e ledger.Entry, pae evidence.Hash) (*sqldb.Replayed, err
 		return nil, err
 	}
 	event := statement.Event()
+	if vault.TakesEnvelopes(event.Kind) {
+		c.taken[e.Stream] = c.Events
+	}
 	for _, a := range vault.Named(event) {
 		c.named[attached{e.LeafHash, a.SHA256, a.Recipient, a.Kind, a.Name, a.Audience}] = ledger.Entry{Stream: e.Stream, Seq: e.Seq}
 	}

@@ -11,13 +11,13 @@ import (
 	"strongroom.example/strongroom/internal/ledger"
 )
 
-// tail is how many of the newest events the first sweep looks at, for what a crash left undone. An erasure is finished with its event
+// LookBack is how many of the newest events the first sweep looks at, for what a crash left undone. An erasure is finished with its event
 // or within a few sweeps, so this is far more than a crash can leave.
-const tail = 10_000
+const LookBack = 10_000
 
-// An event that takes envelopes away leaves their bytes behind, until clean has destroyed them. What the state does not name is never
-// served, and may come again for the same recipient in another envelope.
-func takesEnvelopes(k evidence.Kind) bool {
+// TakesEnvelopes reports whether an event of this kind takes envelopes away. It leaves their bytes behind, until clean has destroyed them.
+// What the state does not name is never served, and may come again for the same recipient in another envelope.
+func TakesEnvelopes(k evidence.Kind) bool {
 	switch k {
 	case evidence.ItemEnvelopeRemoved, evidence.ItemShredded, evidence.GrantRevoked, evidence.GrantExpired, evidence.CaseMemberRemoved:
 		return true
@@ -47,7 +47,7 @@ func (v *Vault) commit(ctx context.Context, c ledger.Commit, judge ledger.Judge)
 	}
 	stream := e.Stream.Stream()
 	switch {
-	case takesEnvelopes(e.Kind):
+	case TakesEnvelopes(e.Kind):
 		if err := v.clean(context.WithoutCancel(ctx), stream); err != nil {
 			v.cfg.Logger.Warn("envelopes_left", "reason", evidence.ReasonOf(err), "err", err)
 			v.remember(stream)
@@ -190,18 +190,18 @@ func (v *Vault) lookBack(ctx context.Context) error {
 	}
 	note := func(entries []ledger.Entry) {
 		for _, e := range entries {
-			if takesEnvelopes(e.Kind) || takesPermission(e.Kind) {
+			if TakesEnvelopes(e.Kind) || takesPermission(e.Kind) {
 				v.remember(e.Stream)
 			}
 		}
 	}
-	pending, err := v.cfg.Records.Pending(ctx, tail)
+	pending, err := v.cfg.Records.Pending(ctx, LookBack)
 	if err != nil {
 		return err
 	}
 	note(pending)
 	size := v.cfg.Ledger.Size()
-	for start := max(0, size-tail); start < size; start += MaxPage {
+	for start := max(0, size-LookBack); start < size; start += MaxPage {
 		entries, err := v.cfg.Records.LogRange(ctx, start, start+MaxPage)
 		if err != nil {
 			return err

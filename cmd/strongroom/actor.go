@@ -79,6 +79,10 @@ code as actor invite does; the person answers it with strongroom enrol in a new
 folder. Then actor admit --cause signs the change: after a loss the old key is
 stopped at once. A second person confirms the new key number.
 
+For a survivor's lost card: a custodian, or somebody whom she named as trusted,
+runs this and admits the new card; another one of them confirms it. She answers
+with strongroom enrol --card.
+
 Signs:     nothing yet; actor admit does.`,
 		Example: `  strongroom actor rotate act-5ysd…`,
 		Args:    cobra.ExactArgs(1),

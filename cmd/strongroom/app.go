@@ -18,6 +18,7 @@ import (
 type app struct {
 	home           string
 	passphraseFile string
+	card           bool // keys from a card instead of a folder
 	json           bool
 	wait           time.Duration // for the vault; 0 is without end
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +40,32 @@ func (w shareView) consents() []*evidence.ConsentState {
 		}
 	}
 	return list
+}
+
+// asked says who among the persons concerned is asked before this share, and who may answer; how each can be reached safely is in the
+// consent form and nowhere else (RULES §1, V7).
+func (w shareView) asked() (rows []row) {
+	for _, c := range w.consents() {
+		if !c.AskFirst || slices.Contains(w.grant.Agreed, c.ID) {
+			continue
+		}
+		var who []string
+		if c.Subject != "" {
+			who = append(who, string(c.Subject))
+		}
+		for _, d := range c.Advocates {
+			if c.Delegated(d.Advocate, "approve", w.view.Time) {
+				who = append(who, "the advocate "+string(d.Advocate))
+			}
+		}
+		text := "The person concerned is asked before each share, and decides with strongroom grant approve: " + strings.Join(who, " or ") + "."
+		if len(who) == 0 {
+			text = "The person concerned is asked before each share, and nobody can answer yet: give the person own keys (strongroom actor invite)" +
+				" and name them in the consent, or let an advocate be named (strongroom consent delegate)."
+		}
+		rows = append(rows, row{"Ask first", text + " How to reach the person safely, and whether at all, is in the consent form: strongroom item show " + string(c.Form)})
+	}
+	return rows
 }
 
 // stays says what does not go: the case's other items, and the kinds of content to which the answer is no (RULES §7.4).
@@ -91,6 +118,29 @@ func compared(ctx context.Context, cl *client.Client, t *evidence.Terms) (string
 	return "compared by nobody", nil
 }
 
+// refusals tell who decides of earlier proposals to the same recipient that were refused (RULES §7.3).
+func (w shareView) refusals() (rows []row, _ error) {
+	s := evidence.ItemOf(w.item.ID)
+	for seq := range w.view.Len(s) {
+		if w.view.Withheld(s, seq) != 0 {
+			continue
+		}
+		e, err := w.view.Event(s, seq)
+		if err != nil {
+			return nil, err
+		}
+		d, ok := e.Details.(*evidence.GrantRefusedDetails)
+		if !ok {
+			continue
+		}
+		if g := w.item.Grant(d.Grant); g != nil && g.Terms.Recipient.Actor == w.grant.Terms.Recipient.Actor {
+			rows = append(rows, row{"Before", string(d.Grant) + " to the same recipient was refused on " + dateOf(e.Time) + ", by " + plain(string(e.Actor.Role)) + " " +
+				string(e.Actor.ID) + ". The reason: strongroom history " + string(w.item.ID) + " --notes"})
+		}
+	}
+	return rows, nil
+}
+
 // terms are the rows that every screen about a share has.
 func (w shareView) terms() []row {
 	t := &w.grant.Terms
@@ -124,7 +174,7 @@ func approveCommand(a *app) *cobra.Command {
 		Long: `Shows what goes to whom, what stays, on which ground and until when. You type
 "approve" to sign exactly these terms. If you hold a key of the case, the key
 for the recipient is then written; that opens the item's key and is recorded as
-an opening.
+an opening. Under which pseudonym the recipient knows the person is shown then.
 
 ` + lookHelp + `
 
@@ -164,6 +214,11 @@ For good:  copies the recipient makes cannot be called back. The end date does
 		}
 		rows := append([]row{{"Goes", goes}, {"Stays", stays}}, w.terms()...)
 		rows = slices.Insert(rows, 4, row{"", method})
+		before, err := w.refusals()
+		if err != nil {
+			return err
+		}
+		rows = append(rows, before...)
 		rows = append(rows, row{"For good", "They may keep copies; the end date does not reach them."})
 		if err := a.consent(yes, "approve", rows...); err != nil {
 			return err
@@ -190,7 +245,7 @@ func (a *app) approved(ctx context.Context, cl *client.Client, s share, r *clien
 	case w.grant.Status != evidence.GrantActive && w.grant.Custodian == "":
 		rows = append(rows, row{"Next", "A custodian of the case decides too."})
 	case w.grant.Status != evidence.GrantActive:
-		rows = append(rows, row{"Next", "The person concerned is asked before each share and decides now."})
+		rows = append(rows, w.asked()...)
 	case in == nil || !in.Holds(cl.Actor()):
 		rows = append(rows, row{"Next", "A keyholder runs: strongroom grant key " + string(s.grant)})
 	default:
@@ -199,8 +254,12 @@ func (a *app) approved(ctx context.Context, cl *client.Client, s share, r *clien
 			printRows(a.err, row{"Approved", "entry " + fmt.Sprint(r.Index()) + ". The recipient's key is not written yet; repeat with: strongroom grant key " + string(s.grant)})
 			return err
 		}
-		more["key_written"], more["key_entry"] = true, key.Index()
-		rows = append(rows, row{"Key", "written for the recipient, entry " + fmt.Sprint(key.Index())})
+		names, known, err := knownAs(cl, key.Event, w.grant.Terms.Recipient.Actor)
+		if err != nil {
+			return err
+		}
+		more["key_written"], more["key_entry"], more["pseudonyms"] = true, key.Index(), names["pseudonyms"]
+		rows = append(append(rows, row{"Key", "written for the recipient, entry " + fmt.Sprint(key.Index())}), known...)
 	}
 	return a.recorded(r, more, rows...)
 }
@@ -242,6 +301,11 @@ Signs:     item.opened, because the item's key is opened; item.envelope_added.`,
 		if err != nil {
 			return err
 		}
-		return a.recorded(r, s.fields(), row{"Key", "written for the recipient of " + string(s.grant)})
+		more, known, err := knownAs(cl, r.Event, r.Event.Counterparty.Actor)
+		if err != nil {
+			return err
+		}
+		more["grant"], more["item"] = s.grant, s.item
+		return a.recorded(r, more, append([]row{{"Key", "written for the recipient of " + string(s.grant)}}, known...)...)
 	})
 }

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"strongroom.example/strongroom/internal/tlog"
 )
 
 // mark begins every confidential text of the journey; planted every text that is sent in clear on purpose.
@@ -204,7 +206,11 @@ func TestCanary(t *testing.T) {
 	}
 	investigator := w.newPerson("investigator")
 	w.enrol(investigator, "investigator", w.admin, w.custodian)
+	third := w.newPerson("third")
+	w.enrol(third, "custodian", w.admin, w.second)
+	survivor, _ := w.giveCard(w.second, third)
 	item := w.confidentialJourney(p, investigator)
+	survivor.by("", "own").ends(0)
 
 	var secrets sieve
 	secrets.addText("a confidential text", mark)
@@ -213,15 +219,29 @@ func TestCanary(t *testing.T) {
 	for _, person := range []*person{w.admin, w.second, w.clinician, w.court, investigator} {
 		secrets.plainKeys(t, person)
 	}
+	secrets.card(t, survivor.card, must(tlog.ParseTrust(must(os.ReadFile(w.trust)))).Vault())
 	secrets.addText("what was deposited", string(must(os.ReadFile(item))[200_000:200_040])) // far behind its beginning
-	sizes := p.look(&secrets, func(place, name string) { t.Errorf("%s holds %s", place, name) })
+	given := w.givenSecrets(p, &secrets)
+	inTraffic := false
+	sizes := p.look(&secrets, func(place, name string) {
+		switch {
+		case !given[name]:
+			t.Errorf("%s holds %s", place, name)
+		case place == "traffic":
+			inTraffic = true
+		case place != "memory":
+			t.Errorf("%s keeps %s", place, name)
+		}
+	})
+	if !inTraffic {
+		t.Error("the search does not find what is known to be in the traffic")
+	}
 	for _, place := range []string{"memory", "traffic", "log", "vault/records.db", "vault/log.db", "vault/objects", "vault/keys", "backup/snapshots", "backup/objects"} {
 		if sizes[place] == 0 {
 			t.Errorf("nothing was searched in %s", place)
 		}
 	}
 	t.Logf("searched, in bytes: %v", sizes)
-	w.givenSecrets(p)
 	w.plant(p)
 }
 
@@ -280,9 +300,9 @@ func (w *town) confidentialJourney(p *places, investigator *person) (file string
 	return file
 }
 
-// givenSecrets are those that the vault is told: it may hold them while it needs them, and keeps none.
-func (w *town) givenSecrets(p *places) {
-	t := w.t
+// givenSecrets adds those that the vault is told, which it may hold while it needs them and does not keep, and returns what they are called.
+func (w *town) givenSecrets(p *places, s *sieve) (names map[string]bool) {
+	w.t.Helper()
 	var given sieve
 	tokens := make(map[string]bool)
 	for _, m := range regexp.MustCompile(`Bearer ([A-Za-z0-9_-]{43})\r\n`).FindAllSubmatch(p.tap.seen(), -1) {
@@ -297,21 +317,16 @@ func (w *town) givenSecrets(p *places) {
 		given.addText("an invitation's code", string(m[1]))
 	}
 	if len(tokens) < 10 || len(codes) < 2 {
-		t.Errorf("%d tokens and %d codes were seen", len(tokens), len(codes))
+		w.t.Errorf("%d tokens and %d codes were seen", len(tokens), len(codes))
 	}
-	inTraffic := false
-	p.look(&given, func(place, name string) {
-		switch place {
-		case "memory":
-		case "traffic":
-			inTraffic = true
-		default:
-			t.Errorf("%s keeps %s", place, name)
+	names = make(map[string]bool)
+	for _, words := range given.words {
+		for _, word := range words {
+			names[word.name] = true
+			s.add(word.name, word.text)
 		}
-	})
-	if !inTraffic {
-		t.Error("the search does not find what is known to be in the traffic")
 	}
+	return names
 }
 
 // plant puts a text into every place on purpose, by ways that are open to who signs in: the search that found nothing else finds it.

@@ -113,46 +113,36 @@ Signs:     nothing.`,
 }
 
 func showCaseCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	return about(a, &cobra.Command{
 		Use:   "show CASE",
 		Short: "Show a case: members, rights, keyholders",
 		Long: `Shows a case from its checked history, proved to be complete.
 
 Signs:     nothing.`,
 		Example: `  strongroom case show cas-7c2k`,
-		Args:    cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.session(c.Context())
-			if err != nil {
-				return err
+	}, findCase, func(ctx context.Context, cl *client.Client, id evidence.CaseID) error {
+		v, err := cl.Look(ctx, evidence.CaseOf(id))
+		if err != nil {
+			return err
+		}
+		in := v.State(evidence.CaseOf(id)).(*evidence.CaseState)
+		open := "open"
+		if !in.Open {
+			open = "closed"
+		}
+		rows := []row{{"Case", string(id) + ", " + open}}
+		for _, m := range in.Members {
+			text := string(m.Actor) + "\n" + joined(m.Rights)
+			if m.Until != 0 {
+				text += " until " + dateOf(m.Until)
 			}
-			id, err := findCase(c.Context(), cl, args[0])
-			if err != nil {
-				return err
+			if in.Holds(m.Actor) {
+				text += "; holds a key"
 			}
-			v, err := cl.Look(c.Context(), evidence.CaseOf(id))
-			if err != nil {
-				return err
-			}
-			in := v.State(evidence.CaseOf(id)).(*evidence.CaseState)
-			open := "open"
-			if !in.Open {
-				open = "closed"
-			}
-			rows := []row{{"Case", string(id) + ", " + open}}
-			for _, m := range in.Members {
-				text := string(m.Actor) + "\n" + joined(m.Rights)
-				if m.Until != 0 {
-					text += " until " + dateOf(m.Until)
-				}
-				if in.Holds(m.Actor) {
-					text += "; holds a key"
-				}
-				rows = append(rows, row{"Member", text})
-			}
-			return a.show(in, append(rows, row{"Recovery", tlog.SixGroups(in.Recovery)}, row{"Complete", "to " + dateOf(v.Time)})...)
-		},
-	}
+			rows = append(rows, row{"Member", text})
+		}
+		return a.show(in, append(rows, row{"Recovery", tlog.SixGroups(in.Recovery)}, row{"Complete", "to " + dateOf(v.Time)})...)
+	})
 }
 
 func addMemberCommand(a *app) *cobra.Command {
@@ -253,41 +243,31 @@ rewrap.
 Signs:     case.keyring_changed. It takes effect at once.
 For good:  what a removed keyholder opened before cannot be called back.`,
 		Example: `  strongroom case keyring cas-7c2k --add act-5ysd… --remove act-7c2k…`,
-		Args:    cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.session(c.Context())
-			if err != nil {
-				return err
-			}
-			id, err := findCase(c.Context(), cl, args[0])
-			if err != nil {
-				return err
-			}
-			in, err := findActors(c.Context(), cl, added)
-			if err != nil {
-				return err
-			}
-			out, err := findActors(c.Context(), cl, removed)
-			if err != nil {
-				return err
-			}
-			r, err := cl.ChangeKeyring(c.Context(), id, in, out)
-			if err != nil {
-				return err
-			}
-			return a.recorded(r, fields{"case": id, "added": some(in), "removed": some(out)},
-				row{"Keyring", "added: " + joined(in) + "; removed: " + joined(out)},
-				row{"Next", "A keyholder runs strongroom case rewrap " + string(id) + ", so that every item follows."})
-		},
 	}
 	c.Flags().StringArrayVar(&added, "add", nil, "an `ACTOR`, member, who is to hold a key; repeat it")
 	c.Flags().StringArrayVar(&removed, "remove", nil, "an `ACTOR`, keyholder, who is to hold none; repeat it")
 	c.MarkFlagsOneRequired("add", "remove")
-	return c
+	return about(a, c, findCase, func(ctx context.Context, cl *client.Client, id evidence.CaseID) error {
+		in, err := findActors(ctx, cl, added)
+		if err != nil {
+			return err
+		}
+		out, err := findActors(ctx, cl, removed)
+		if err != nil {
+			return err
+		}
+		r, err := cl.ChangeKeyring(ctx, id, in, out)
+		if err != nil {
+			return err
+		}
+		return a.recorded(r, fields{"case": id, "added": some(in), "removed": some(out)},
+			row{"Keyring", "added: " + joined(in) + "; removed: " + joined(out)},
+			row{"Next", "A keyholder runs strongroom case rewrap " + string(id) + ", so that every item follows."})
+	})
 }
 
 func rewrapCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	return about(a, &cobra.Command{
 		Use:   "rewrap CASE",
 		Short: "Write the keys that items of a case lack since the keyring changed",
 		Long: `Goes through the items of a case and writes a key for each keyholder who lacks
@@ -297,44 +277,34 @@ repeated.
 Signs:     for each item that lacks keys: item.opened, because its key is
            opened, and item.envelope_added for each person.`,
 		Example: `  strongroom case rewrap cas-7c2k`,
-		Args:    cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.session(c.Context())
-			if err != nil {
-				return err
-			}
-			id, err := findCase(c.Context(), cl, args[0])
-			if err != nil {
-				return err
-			}
-			items, err := cl.Items(c.Context(), id)
-			if err != nil {
-				return err
-			}
-			written, open := 0, 0
-			lacking := []evidence.ItemID{}
-			var first error
-			for _, i := range items {
-				receipts, err := cl.Rewrap(c.Context(), i.ID)
-				written += len(receipts)
-				if err == nil {
-					continue
-				}
-				if client.LieOf(err) != "" || c.Context().Err() != nil {
-					return err
-				}
-				lacking = append(lacking, i.ID)
-				if open++; first == nil {
-					first = err
-				}
-			}
-			err = a.show(fields{"case": id, "items": len(items), "written": written, "lacking": lacking},
-				row{"Written", plural(written, "key", "keys") + " on " + plural(len(items), "item", "items")},
-				row{"Lacking", joined(lacking)})
-			if first != nil {
-				return first
-			}
+	}, findCase, func(ctx context.Context, cl *client.Client, id evidence.CaseID) error {
+		items, err := cl.Items(ctx, id)
+		if err != nil {
 			return err
-		},
-	}
+		}
+		written, open := 0, 0
+		lacking := []evidence.ItemID{}
+		var first error
+		for _, i := range items {
+			receipts, err := cl.Rewrap(ctx, i.ID)
+			written += len(receipts)
+			if err == nil {
+				continue
+			}
+			if client.LieOf(err) != "" || ctx.Err() != nil {
+				return err
+			}
+			lacking = append(lacking, i.ID)
+			if open++; first == nil {
+				first = err
+			}
+		}
+		err = a.show(fields{"case": id, "items": len(items), "written": written, "lacking": lacking},
+			row{"Written", plural(written, "key", "keys") + " on " + plural(len(items), "item", "items")},
+			row{"Lacking", joined(lacking)})
+		if first != nil {
+			return first
+		}
+		return err
+	})
 }

@@ -75,7 +75,7 @@ For good:  the folder belongs to this vault. A second vault needs a second
 }
 
 // connect pins the trust file and remembers the address.
-func (a *app) connect(k client.Folder, r reach) (trust tlog.Trust, err error) {
+func (a *app) connect(k client.Keystore, r reach) (trust tlog.Trust, err error) {
 	if r.server != "" {
 		if r.server, err = address(r.server); err != nil {
 			return trust, err
@@ -115,7 +115,7 @@ func (a *app) connect(k client.Folder, r reach) (trust tlog.Trust, err error) {
 }
 
 // compare lets the person check the vault number over a second channel, unless this folder trusts the vault already.
-func (a *app) compare(k client.Folder, trust tlog.Trust, r reach) error {
+func (a *app) compare(k client.Keystore, trust tlog.Trust, r reach) error {
 	if pinned, err := client.ReadTrust(k); err == nil && pinned.Fingerprint() == trust.Fingerprint() {
 		return nil
 	}

@@ -49,7 +49,9 @@ func giveConsentCommand(a *app) *cobra.Command {
 		Short: "Record a person's answers, with the signed form",
 		Long: `Deposits the signed consent form and records the answers, each for itself. The
 form is a scanned paper, or a file made with strongroom record new consent-form.
-That must be complete, and refuse nothing to which the answer here is yes.
+That must be complete, and refuse nothing to which the answer here is yes; what
+differs is listed, and nothing is recorded. Of a form deposited before
+(--form-item) you are told if it cannot be read here: give its file as --form.
 
 Answers that are not given as options are asked one by one at a terminal:
 yes, no, or later. Later and not asked count as no.
@@ -103,7 +105,7 @@ For good:  the answers stay in the history. They can be withdrawn at any time.`,
 	f := c.Flags()
 	f.StringVar(&in, "case", "", "the `CASE`")
 	f.StringVar(&form, "form", "", "`FILE` of the signed form")
-	f.StringVar(&formItem, "form-item", "", "a form deposited before, an `ITEM`, instead of --form")
+	f.StringVar(&formItem, "form-item", "", "a form deposited before, an `ITEM`; --form is then only compared")
 	f.StringVar(&consent, "consent", "", "an earlier `CONSENT`, of which this is the next version")
 	f.StringVar(&subject, "subject", "", "the person concerned, an `ACTOR`, if that person has keys")
 	f.StringVar(&from, "from", "", "begin, a `TIME` (default: now)")
@@ -117,7 +119,6 @@ For good:  the answers stay in the history. They can be withdrawn at any time.`,
 	f.BoolVar(&yes, "yes", false, "do not ask; for scripts")
 	required(c, "case", "until")
 	c.MarkFlagsOneRequired("form", "form-item")
-	c.MarkFlagsMutuallyExclusive("form", "form-item")
 	return c
 }
 
@@ -163,7 +164,12 @@ func (a *app) answers(given map[string]*string, courts []string) (answers eviden
 }
 
 func (a *app) giveConsent(ctx context.Context, cl *client.Client, p client.Consent, form string, yes bool) error {
-	if form != "" {
+	if form != "" && p.FormItem != "" {
+		var err error
+		if p.Form.Description.Form, err = consentDocument(form); err != nil {
+			return err
+		}
+	} else if form != "" {
 		file, err := openSteady(form)
 		if err != nil {
 			return err
@@ -177,7 +183,11 @@ func (a *app) giveConsent(ctx context.Context, cl *client.Client, p client.Conse
 			return err
 		}
 	}
-	rows := append([]row{{"Answers", "Nothing is recorded until you confirm."}}, answerRows(p.Answers)...)
+	compared, err := cl.CompareForm(ctx, p)
+	if err != nil {
+		return err
+	}
+	rows := append([]row{{"Answers", "Nothing is recorded until you confirm."}, {"Form", formWords[compared]}}, answerRows(p.Answers)...)
 	rows = append(rows, row{"Until", dateOf(p.Until)}, row{"Later", "Everything can be withdrawn at any time, without a reason. Copies already shared cannot be called back."})
 	if err := a.consent(yes, "record", rows...); err != nil {
 		return err
@@ -189,9 +199,16 @@ func (a *app) giveConsent(ctx context.Context, cl *client.Client, p client.Conse
 		}
 		return err
 	}
-	return a.recorded(r, fields{"consent": id, "form": item, "case": p.Case},
+	return a.recorded(r, fields{"consent": id, "form": item, "form_compared": compared, "case": p.Case},
 		row{"Consent", string(id)}, row{"Form", string(item)},
 		row{"Next", "Deposits name this consent: strongroom deposit --consent " + string(id)})
+}
+
+// formWords say whether anything but people compared the answers with the form.
+var formWords = map[client.FormCompared]string{
+	client.FormRead:   "compared with these answers: it refuses none of them",
+	client.FormPaper:  "a paper that only you can compare with these answers",
+	client.FormUnread: "it cannot be read here, so nobody has compared it with these answers. Give its file as --form, or ask a keyholder, who runs strongroom item show.",
 }
 
 // consentDocument is the file itself if it is a record, and nil for a scanned paper or another program's text (RTF begins with a brace, too).
@@ -228,49 +245,39 @@ func plainAnswer(a evidence.Answer) string {
 func lower(a evidence.Answer) string { return strings.ToLower(plainAnswer(a)) }
 
 func showConsentCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	return about(a, &cobra.Command{
 		Use:   "show CONSENT",
 		Short: "Show the answers of a consent",
 		Long: `Shows the present version of a consent from its checked history.
 
 Signs:     nothing.`,
 		Example: `  strongroom consent show con-5ysd…`,
-		Args:    cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.session(c.Context())
-			if err != nil {
-				return err
+	}, findConsent, func(ctx context.Context, cl *client.Client, id evidence.ConsentID) error {
+		v, err := cl.Look(ctx, evidence.ConsentOf(id))
+		if err != nil {
+			return err
+		}
+		s := v.State(evidence.ConsentOf(id)).(*evidence.ConsentState)
+		state := "in force"
+		if err := s.InForce(v.Time); err != nil {
+			state = strings.TrimSuffix(words[evidence.ReasonOf(err)].what, ".")
+		}
+		rows := []row{{"Consent", string(id)}, {"Version", fmt.Sprintf("%d, %s", s.Version, state)}}
+		rows = append(rows, answerRows(s.Answers)...)
+		rows = append(rows, row{"From", dateOf(s.From)}, row{"Until", dateOf(s.Until)}, row{"Form", string(s.Form)})
+		if s.AskFirst {
+			rows = append(rows, row{"Asked", "before each share"})
+		}
+		if s.Subject != "" {
+			rows = append(rows, row{"Person", string(s.Subject)})
+		}
+		for _, d := range s.Advocates {
+			state := "until " + dateOf(d.Until)
+			if v.Time >= d.Until {
+				state = "ended on " + dateOf(d.Until)
 			}
-			id, err := findConsent(c.Context(), cl, args[0])
-			if err != nil {
-				return err
-			}
-			v, err := cl.Look(c.Context(), evidence.ConsentOf(id))
-			if err != nil {
-				return err
-			}
-			s := v.State(evidence.ConsentOf(id)).(*evidence.ConsentState)
-			state := "in force"
-			if err := s.InForce(v.Time); err != nil {
-				state = strings.TrimSuffix(words[evidence.ReasonOf(err)].what, ".")
-			}
-			rows := []row{{"Consent", string(id)}, {"Version", fmt.Sprintf("%d, %s", s.Version, state)}}
-			rows = append(rows, answerRows(s.Answers)...)
-			rows = append(rows, row{"From", dateOf(s.From)}, row{"Until", dateOf(s.Until)}, row{"Form", string(s.Form)})
-			if s.AskFirst {
-				rows = append(rows, row{"Asked", "before each share"})
-			}
-			if s.Subject != "" {
-				rows = append(rows, row{"Person", string(s.Subject)})
-			}
-			for _, d := range s.Advocates {
-				state := "until " + dateOf(d.Until)
-				if v.Time >= d.Until {
-					state = "ended on " + dateOf(d.Until)
-				}
-				rows = append(rows, row{"Helper", string(d.Advocate) + "\nmay " + joined(d.Rights) + ", " + state})
-			}
-			return a.show(s, append(rows, row{"Complete", "to " + dateOf(v.Time)})...)
-		},
-	}
+			rows = append(rows, row{"Helper", string(d.Advocate) + "\nmay " + joined(d.Rights) + ", " + state})
+		}
+		return a.show(s, append(rows, row{"Complete", "to " + dateOf(v.Time)})...)
+	})
 }

@@ -26,13 +26,15 @@ type change struct {
 // unseen is what an advocate is told who may act, but not read.
 const unseen = "What stops, and which shares end, is not for you to see."
 
-// passedOn is what somebody outside has received: it cannot be called back.
+// passedOn is what left the vault: somebody outside has received it, or somebody inside made a copy or print. It cannot be called back.
 type passedOn struct {
 	Item         evidence.ItemID  `json:"item"`
 	Grant        evidence.GrantID `json:"grant,omitempty"`
+	Actor        evidence.ActorID `json:"actor,omitempty"` // who exported it, without a share
+	Form         string           `json:"form,omitempty"`  // package, print or copy
 	Class        evidence.Role    `json:"class"`
 	Jurisdiction string           `json:"jurisdiction,omitempty"`
-	Times        []evidence.Time  `json:"times"` // of each opening, or of the hand-over
+	Times        []evidence.Time  `json:"times"` // of each opening, of the hand-over, or of each export
 	name         string
 }
 
@@ -71,50 +73,88 @@ func lookAtChange(ctx context.Context, cl *client.Client, id evidence.ConsentID,
 	return w, err
 }
 
-// passedOnFrom reads from the items' histories who outside has received what, and when.
+// passedOnFrom reads from the items' histories who has received what, and when: by a share, by a hand-over, or by an own export.
 func passedOnFrom(ctx context.Context, cl *client.Client, items []client.Listed) (list []passedOn, _ error) {
-	for _, i := range items {
-		if !slices.ContainsFunc(i.Grants, func(g evidence.GrantState) bool { return len(g.Redeemed) > 0 }) && i.Content != evidence.Physical {
-			continue
-		}
-		steps, err := cl.History(ctx, evidence.ItemOf(i.ID))
+	names, ids := make(map[evidence.ItemID]string), make([]evidence.ItemID, len(items))
+	for n, i := range items {
+		names[i.ID], ids[n] = exhibit(i), i.ID
+	}
+	all, err := lookItems(ctx, cl, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range all {
+		more, err := passedOnOf(i, names[i.ID])
 		if err != nil {
 			return nil, err
 		}
-		opened := make(map[evidence.GrantID][]evidence.Time)
-		for _, e := range steps {
-			switch d := e.Details.(type) {
-			case *evidence.GrantRedeemedDetails:
-				opened[d.Grant] = append(opened[d.Grant], e.Time)
-			case *evidence.ItemTransferredDetails:
-				if d.Class.External() {
-					list = append(list, passedOn{i.ID, "", d.Class, e.Place, []evidence.Time{e.Time}, exhibit(i)})
-				}
+		list = append(list, more...)
+	}
+	return list, nil
+}
+
+func passedOnOf(i looked, name string) (list []passedOn, _ error) {
+	s := evidence.ItemOf(i.ID)
+	opened := make(map[evidence.GrantID][]evidence.Time)
+	for seq := range i.view.Len(s) {
+		if i.view.Withheld(s, seq) != 0 {
+			continue
+		}
+		e, err := i.view.Event(s, seq)
+		if err != nil {
+			return nil, err
+		}
+		switch d := e.Details.(type) {
+		case *evidence.GrantRedeemedDetails:
+			opened[d.Grant] = append(opened[d.Grant], e.Time)
+		case *evidence.ItemTransferredDetails:
+			if d.Class.External() {
+				list = append(list, passedOn{Item: i.ID, Class: d.Class, Jurisdiction: e.Place, Times: []evidence.Time{e.Time}, name: name})
+			}
+		case *evidence.ItemExportedDetails:
+			if d.Grant != "" {
+				continue // it was opened by the share first
+			}
+			same := func(p passedOn) bool { return p.Actor == e.Actor.ID && p.Form == d.Form }
+			if n := slices.IndexFunc(list, same); n >= 0 {
+				list[n].Times = append(list[n].Times, e.Time)
+			} else {
+				list = append(list, passedOn{Item: i.ID, Actor: e.Actor.ID, Form: d.Form, Class: e.Actor.Role, Times: []evidence.Time{e.Time}, name: name})
 			}
 		}
-		for _, g := range i.Grants {
-			if times := opened[g.Terms.ID]; len(times) > 0 {
-				list = append(list, passedOn{i.ID, g.Terms.ID, g.Terms.RecipientClass, g.Terms.Jurisdiction, times, exhibit(i)})
-			}
+	}
+	for _, g := range i.Grants {
+		if times := opened[g.Terms.ID]; len(times) > 0 {
+			list = append(list, passedOn{Item: i.ID, Grant: g.Terms.ID, Class: g.Terms.RecipientClass, Jurisdiction: g.Terms.Jurisdiction, Times: times, name: name})
 		}
 	}
 	return list, nil
 }
 
-func (p passedOn) row() row {
+// exports say what was made of an item.
+var exports = map[string]string{"package": "a package", "print": "a print", "copy": "a copy"}
+
+func (p passedOn) what() string {
 	first, last := p.Times[0], p.Times[len(p.Times)-1]
 	who := plain(string(p.Class))
 	if p.Jurisdiction != "" {
 		who += " in " + p.Jurisdiction
 	}
-	what := fmt.Sprintf("%s has opened it %s, on %s", who, plural(len(p.Times), "time", "times"), dateOf(first))
-	switch {
-	case p.Grant == "":
-		what = "the object was handed over to " + who + " on " + dateOf(first)
-	case len(p.Times) > 1:
-		what = fmt.Sprintf("%s has opened it %s, from %s to %s", who, plural(len(p.Times), "time", "times"), dateOf(first), dateOf(last))
+	when := "on " + dateOf(first)
+	if len(p.Times) > 1 {
+		when = "from " + dateOf(first) + " to " + dateOf(last)
 	}
-	return row{"Copies", p.name + ": " + what + "; such copies cannot be called back."}
+	switch {
+	case p.Form != "":
+		return fmt.Sprintf("%s %s has made %s of it %s, %s", who, p.Actor, exports[p.Form], plural(len(p.Times), "time", "times"), when)
+	case p.Grant == "":
+		return "the object was handed over to " + who + " " + when
+	}
+	return fmt.Sprintf("%s has opened it %s, %s", who, plural(len(p.Times), "time", "times"), when)
+}
+
+func (p passedOn) row() row {
+	return row{"Copies", p.name + ": " + p.what() + "; such copies cannot be called back."}
 }
 
 func rowsOf(list []passedOn) (rows []row) {
@@ -139,26 +179,16 @@ Signs:     consent.withdrawn. It takes effect at once.
 For good:  it cannot be undone; a new consent would be a new one. Copies that
            were shared before cannot be called back. You type "withdraw".`,
 		Example: `  strongroom consent withdraw con-5ysd…`,
-		Args:    cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.session(c.Context())
-			if err != nil {
-				return err
-			}
-			id, err := findConsent(c.Context(), cl, args[0])
-			if err != nil {
-				return err
-			}
-			reason, err := a.text(reasonFile)
-			if err != nil {
-				return err
-			}
-			return a.withdraw(c.Context(), cl, id, reason, yes)
-		},
 	}
 	c.Flags().StringVar(&reasonFile, "reason-file", "", "`FILE` with a reason, if the person gives one (- for standard input)")
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask; for scripts")
-	return c
+	return about(a, c, findConsent, func(ctx context.Context, cl *client.Client, id evidence.ConsentID) error {
+		reason, err := a.text(reasonFile)
+		if err != nil {
+			return err
+		}
+		return a.withdraw(ctx, cl, id, reason, yes)
+	})
 }
 
 func (a *app) withdraw(ctx context.Context, cl *client.Client, id evidence.ConsentID, reason string, yes bool) error {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
 )
 
@@ -25,36 +27,28 @@ For good:  what the helper does meanwhile stays done. It ends at any time with
            strongroom consent end-delegation.`,
 		Example: `  strongroom consent delegate con-5ysd… --advocate act-7c2k… \
       --may read,withdraw --until 365d`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.session(c.Context())
-			if err != nil {
-				return err
-			}
-			id, err := findConsent(c.Context(), cl, args[0])
-			if err != nil {
-				return err
-			}
-			d := evidence.Delegation{Rights: may}
-			if d.Advocate, err = findActor(c.Context(), cl, advocate); err != nil {
-				return err
-			}
-			if d.Until, err = when(end); err != nil {
-				return err
-			}
-			r, err := cl.Delegate(c.Context(), id, d)
-			if err != nil {
-				return err
-			}
-			return a.recorded(r, fields{"consent": id, "advocate": d.Advocate, "rights": may, "until": d.Until},
-				row{"Helper", string(d.Advocate) + " may " + joined(may) + " until " + dateOf(d.Until)})
-		},
 	}
 	c.Flags().StringVar(&advocate, "advocate", "", "the helper, an `ACTOR`")
 	c.Flags().StringSliceVar(&may, "may", nil, "read, narrow, withdraw, approve")
 	c.Flags().StringVar(&end, "until", "", "end, a `TIME`: a date, or a length from now such as 365d")
 	required(c, "advocate", "may", "until")
-	return c
+	return about(a, c, findConsent, func(ctx context.Context, cl *client.Client, id evidence.ConsentID) error {
+		who, err := findActor(ctx, cl, advocate)
+		if err != nil {
+			return err
+		}
+		until, err := when(end)
+		if err != nil {
+			return err
+		}
+		d := evidence.Delegation{Advocate: who, Rights: may, Until: until}
+		r, err := cl.Delegate(ctx, id, d)
+		if err != nil {
+			return err
+		}
+		return a.recorded(r, fields{"consent": id, "advocate": d.Advocate, "rights": may, "until": d.Until},
+			row{"Helper", string(d.Advocate) + " may " + joined(may) + " until " + dateOf(d.Until)})
+	})
 }
 
 func endDelegationCommand(a *app) *cobra.Command {
@@ -67,31 +61,21 @@ custodian of the case does it.
 
 Signs:     consent.delegation_ended. It takes effect at once.`,
 		Example: `  strongroom consent end-delegation con-5ysd… --advocate act-7c2k…`,
-		Args:    cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.session(c.Context())
-			if err != nil {
-				return err
-			}
-			id, err := findConsent(c.Context(), cl, args[0])
-			if err != nil {
-				return err
-			}
-			who, err := findActor(c.Context(), cl, advocate)
-			if err != nil {
-				return err
-			}
-			r, err := cl.EndDelegation(c.Context(), id, who, evidence.Cause(cause))
-			if err != nil {
-				return err
-			}
-			return a.recorded(r, fields{"consent": id, "advocate": who}, row{"Removed", string(who) + " acts for the person no more"})
-		},
 	}
 	c.Flags().StringVar(&advocate, "advocate", "", "the helper, an `ACTOR`; me for yourself")
 	c.Flags().StringVar(&cause, "cause", "request", "request, departure, misconduct or error")
 	required(c, "advocate")
-	return c
+	return about(a, c, findConsent, func(ctx context.Context, cl *client.Client, id evidence.ConsentID) error {
+		who, err := findActor(ctx, cl, advocate)
+		if err != nil {
+			return err
+		}
+		r, err := cl.EndDelegation(ctx, id, who, evidence.Cause(cause))
+		if err != nil {
+			return err
+		}
+		return a.recorded(r, fields{"consent": id, "advocate": who}, row{"Removed", string(who) + " acts for the person no more"})
+	})
 }
 
 func listConsentsCommand(a *app) *cobra.Command {

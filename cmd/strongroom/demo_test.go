@@ -110,7 +110,7 @@ func TestDemo(t *testing.T) {
 	}
 	ran(t, exec.Command(filepath.Join(bin, "strongroomd"), "fsck", "--data", filepath.Join(keep, "vault"))).ends(0).has("Clean")
 	err := filepath.WalkDir(filepath.Join(keep, "people"), func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(path, ".age") && entry.Name() != identityFile {
+		if err == nil && strings.HasSuffix(path, ".age") && entry.Name() != identityFile && filepath.Base(filepath.Dir(path)) != "pseudonyms" {
 			t.Errorf("a sealed file was left in a person's folder: %s", path)
 		}
 		return err

@@ -48,6 +48,9 @@ finished, or nothing is sent; strongroom record validate says what is missing.
 at again before it is sealed. Who documents only, without opinions, begins with
 strongroom record new clinical-record-facts/1; the vault takes nothing else.
 
+If a legal duty keeps items of the case, as far as you may know of it, you are
+told: what you add is not under it until a custodian places a hold on it.
+
 --identity deposits who a person is. That is kept in a case of its own, whose
 keyholders alone may know it, with a consent of its own:
   strongroom case open …; strongroom consent give …
@@ -93,6 +96,9 @@ For good:  the entry stays. A deposit is a draft until it is sealed, and not yet
 			}
 			if files[0].alone {
 				d.Class, d.Description.Name, d.Description.MediaType = evidence.DescriptionOnly, nameOf(f.record), "application/json"
+			}
+			if err := a.warnHeld(c.Context(), cl, d.Case); err != nil {
+				return err
 			}
 			return a.depositAll(c.Context(), cl, files, d, f.again)
 		},
@@ -167,6 +173,16 @@ func (f *depositFlags) deposit(ctx context.Context, a *app, cl *client.Client) (
 		err = ownCase(ctx, cl, d.Case)
 	}
 	return d, err
+}
+
+// warnHeld tells who adds to a case that a legal duty keeps some of it: what is added is not kept by that until a hold names it, too.
+func (a *app) warnHeld(ctx context.Context, cl *client.Client, in evidence.CaseID) error {
+	held, err := cl.HeldIn(ctx, in)
+	if len(held) > 0 {
+		printRows(a.err, row{"Take care", "A legal duty keeps " + plural(len(held), "item", "items") + " of this case. What you deposit is not under it " +
+			"until a custodian says so: strongroom hold place. Tell a custodian."})
+	}
+	return err
 }
 
 // ownCase refuses an identity beside what it must be kept apart from: each item of a case has the same keyholders (RULES §2).

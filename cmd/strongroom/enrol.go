@@ -12,6 +12,7 @@ import (
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/tlog"
+	"strongroom.example/strongroom/internal/wire"
 )
 
 func foundCommand(a *app) *cobra.Command {
@@ -92,6 +93,7 @@ func (a *app) found(k client.Folder, f client.Founder, out string) error {
 func enrolCommand(a *app) *cobra.Command {
 	var r reach
 	var plainKeys bool
+	var to string
 	c := &cobra.Command{
 		Use:   "enrol [CODE]",
 		Short: "Join a vault: make your keys and answer an invitation",
@@ -105,11 +107,26 @@ person has called you and confirmed your key number.
 
 For new keys after a loss, use a new folder: --home FOLDER.
 
+With --card, for a survivor who has no computer of her own: makes a new card,
+and writes no key and no settings on this computer. --to FILE writes a page to
+print, in the size of a bank card; without it the card's text is shown here. It
+names nobody and nothing, but the vault's address is on it. Print the page, then
+delete the file: whoever has the code can read and act as she. A lost card is
+replaced by a new one: strongroom actor rotate, then enrol --card again.
+Address and trust file are given, or taken from the folder of who helps her.
+
 Signs:     that you hold these keys and want them in this vault.
 For good:  nothing; an unconfirmed key can do nothing.`,
-		Example: `  strongroom enrol --server https://vault.example --trust trust.json`,
-		Args:    cobra.MaximumNArgs(1),
+		Example: `  strongroom enrol --server https://vault.example --trust trust.json
+  strongroom enrol --card --to card.html`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if a.card {
+				return a.enrolByCard(c.Context(), args, r, to)
+			}
+			if to != "" {
+				return usage("--to goes with --card")
+			}
 			k, err := a.keystore()
 			if err != nil {
 				return err
@@ -117,19 +134,15 @@ For good:  nothing; an unconfirmed key can do nothing.`,
 			if _, err := a.connect(k, r); err != nil {
 				return err
 			}
-			code := ""
-			if len(args) > 0 {
-				code = args[0]
-			} else if code, err = a.ask("Invitation code:"); err != nil {
+			code, err := a.invitation(args)
+			if err != nil {
 				return err
-			}
-			if code = strings.NewReplacer(" ", "", "-", "").Replace(code); !invitationCode.MatchString(code) {
-				return decline("code_form")
 			}
 			return a.enrol(c.Context(), k, code, plainKeys)
 		},
 	}
 	r.flags(c)
+	c.Flags().StringVar(&to, "to", "", "with --card: `FILE` to write the page to print (- for standard output)")
 	c.Flags().BoolVar(&plainKeys, "plain-keys", false, "store the keys without a passphrase; for tests only")
 	return c
 }
@@ -137,15 +150,34 @@ For good:  nothing; an unconfirmed key can do nothing.`,
 // invitationCode is the form of a code (api/openapi.yaml, Secret).
 var invitationCode = regexp.MustCompile(`^[A-Za-z2-7]{26}$`)
 
+// invitation returns the code that was given, or asks for it.
+func (a *app) invitation(args []string) (code string, err error) {
+	if len(args) > 0 {
+		code = args[0]
+	} else if code, err = a.ask("Invitation code:"); err != nil {
+		return "", err
+	}
+	if code = strings.NewReplacer(" ", "", "-", "").Replace(code); !invitationCode.MatchString(code) {
+		return "", decline("code_form")
+	}
+	return code, nil
+}
+
+// termsOf says what the invitation is for.
+func termsOf(ctx context.Context, cl *client.Client, code string) (wire.InvitationTerms, error) {
+	terms, err := cl.InvitationTerms(ctx, code)
+	if evidence.KindOf(err) == evidence.NotFound {
+		err = evidence.Refuse(evidence.NotFound, "invitation")
+	}
+	return terms, err
+}
+
 func (a *app) enrol(ctx context.Context, k client.Folder, code string, plainKeys bool) error {
 	first, err := a.client(k, nil)
 	if err != nil {
 		return err
 	}
-	terms, err := first.InvitationTerms(ctx, code)
-	if evidence.KindOf(err) == evidence.NotFound {
-		return evidence.Refuse(evidence.NotFound, "invitation")
-	}
+	terms, err := termsOf(ctx, first, code)
 	if err != nil {
 		return err
 	}

@@ -5,10 +5,30 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/spf13/cobra"
+
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/wire"
 )
+
+// about makes a command act on the one thing that is named, for who is signed in.
+func about[ID ~string](a *app, c *cobra.Command, find func(context.Context, *client.Client, string) (ID, error),
+	run func(ctx context.Context, cl *client.Client, id ID) error) *cobra.Command {
+	c.Args = cobra.ExactArgs(1)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		cl, err := a.session(c.Context())
+		if err != nil {
+			return err
+		}
+		id, err := find(c.Context(), cl, args[0])
+		if err != nil {
+			return err
+		}
+		return run(c.Context(), cl, id)
+	}
+	return c
+}
 
 // A person may type the beginning of an id, or "me". What the vault lists is for orientation only: every command looks at the streams
 // themselves before it decides anything.

@@ -63,7 +63,13 @@ Where the consent was withdrawn or has ended, a confirmed legal duty
 With --names or --identity the item is opened and looked through first, as it is
 again before the recipient's key is written (strongroom grant approve).
 
-Signs:     item.opened, if it is looked through; grant.proposed.
+The recipient knows the persons concerned by pseudonyms: random, the same in all
+shares to that recipient in the case, others for everybody else. They are sealed
+to the recipient and the keyholders. If somebody else shared with that recipient
+before, an item of that share is opened to read them.
+
+Signs:     item.opened, if it is looked through, or if another item tells the
+           pseudonym; grant.proposed.
 For good:  the proposal stays in the history, approved or not.`,
 		Example: `  strongroom grant propose itm-7c2k --to act-5ysd… --purpose adjudication \
       --jurisdiction NL --legal-basis mla_request --until 90d`,
@@ -109,8 +115,16 @@ For good:  the proposal stays in the history, approved or not.`,
 			if err != nil {
 				return err
 			}
-			return a.recorded(r, fields{"grant": id, "item": p.Item},
-				row{"Proposed", string(id)}, row{"Next", "Another person runs: strongroom grant approve " + string(id)})
+			more, rows, err := knownAs(cl, r.Event, p.Recipient)
+			if err != nil {
+				return err
+			}
+			more["grant"], more["item"] = id, p.Item
+			rows = append([]row{{"Proposed", string(id)}}, rows...)
+			if w, err := lookAt(c.Context(), cl, share{p.Item, id}); err == nil { // it is proposed, whatever can be said of it
+				rows = append(rows, w.asked()...)
+			}
+			return a.recorded(r, more, append(rows, row{"Next", "Another person runs: strongroom grant approve " + string(id)})...)
 		},
 	}
 	f := c.Flags()
@@ -128,6 +142,23 @@ For good:  the proposal stays in the history, approved or not.`,
 	look.flags(c)
 	required(c, "to", "jurisdiction", "legal-basis", "until")
 	return c
+}
+
+// knownAs says by which pseudonyms a recipient knows the persons whom an event is about, as far as this device has learnt them.
+func knownAs(cl *client.Client, e *evidence.Event, recipient evidence.ActorID) (fields, []row, error) {
+	names, err := cl.Pseudonyms(e.Case, recipient)
+	if err != nil {
+		return nil, nil, err
+	}
+	said := make(client.Pseudonyms)
+	var rows []row
+	for _, c := range e.Consent {
+		if name := names[c.ID]; name != "" {
+			said[c.ID] = name
+			rows = append(rows, row{"Known as", name + " is the person of " + string(c.ID) + ", to this recipient alone"})
+		}
+	}
+	return fields{"pseudonyms": said}, rows, nil
 }
 
 func refuseCommand(a *app) *cobra.Command {

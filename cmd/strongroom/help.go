@@ -65,7 +65,7 @@ func writeUsage(w io.Writer, c *cobra.Command) {
 	if !c.HasParent() {
 		writeFlags(w, "Options of every command", c.PersistentFlags())
 	} else {
-		fmt.Fprint(w, "\nOptions of every command: --home, --json, --passphrase-file, --wait\n")
+		fmt.Fprint(w, "\nOptions of every command: --card, --home, --json, --passphrase-file, --wait\n")
 	}
 }
 

@@ -12,18 +12,24 @@ import (
 )
 
 func historyCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	var notes bool
+	c := &cobra.Command{
 		Use:   "history ITEM",
 		Short: "Show who did what, when and why, proved to be complete",
 		Long: `Shows every step of an item's history, and of a case, a consent or a person if
 that is the id given; of what was decided about the vault itself with the word
 vault. Each signature was checked, each entry found in the record book, and it
-was proved that no step is missing up to the moment shown.
+was proved that no step is missing up to the moment shown. What a secret order
+still forbids to show is there as a step with its date, and nothing else.
 
 Reading a history leaves no trace in it.
 
+--notes shows the texts that were sealed with the steps: those for members of
+the case. What only an opening shows is named, and strongroom item notes opens
+it.
+
 Signs:     nothing.`,
-		Example: `  strongroom history itm-7c2k
+		Example: `  strongroom history itm-7c2k --notes
   strongroom history vault`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -35,9 +41,11 @@ Signs:     nothing.`,
 			if err != nil {
 				return err
 			}
-			return a.history(c.Context(), cl, s)
+			return a.history(c.Context(), cl, s, notes)
 		},
 	}
+	c.Flags().BoolVar(&notes, "notes", false, "show the notes, too")
+	return c
 }
 
 // findStream tells by the id's beginning whose history is meant.
@@ -59,42 +67,86 @@ func findStream(ctx context.Context, cl *client.Client, typed string) (evidence.
 	return evidence.ItemOf(id), err
 }
 
-// step is what a history says of one event.
+// step is what a history says of one event. Of one that is withheld there is its place, its entry and until when.
 type step struct {
 	Step         int64            `json:"step"` // from 1
-	Kind         evidence.Kind    `json:"kind"`
-	Time         evidence.Time    `json:"time"`
-	Actor        evidence.ActorID `json:"actor"`
-	Role         evidence.Role    `json:"role"`
+	Kind         evidence.Kind    `json:"kind,omitempty"`
+	Time         evidence.Time    `json:"time,omitempty"`
+	Actor        evidence.ActorID `json:"actor,omitempty"`
+	Role         evidence.Role    `json:"role,omitempty"`
 	Organization evidence.OrgID   `json:"organization,omitempty"`
 	Purpose      evidence.Purpose `json:"purpose,omitempty"`
 	Change       evidence.Cause   `json:"change,omitempty"`
 	Entry        int64            `json:"entry"`
 	Event        evidence.Hash    `json:"event"`
+	Notes        []noteSaid       `json:"notes,omitempty"`          // with --notes
+	Withheld     evidence.Time    `json:"withheld_until,omitempty"` // from this person
+	Secret       evidence.Time    `json:"secret_until,omitempty"`   // from others
 }
 
-func (a *app) history(ctx context.Context, cl *client.Client, s evidence.Stream) error {
+func (a *app) history(ctx context.Context, cl *client.Client, s evidence.Stream, notes bool) error {
 	v, err := cl.Look(ctx, s)
 	if err != nil {
 		return err
 	}
+	var read []client.ReadNote
+	if notes {
+		if read, err = cl.Notes(ctx, s); err != nil {
+			return err
+		}
+	}
 	steps := []step{}
 	var rows []row
 	for seq := range v.Len(s) {
+		leaf, index := v.Leaf(s, seq)
+		t := step{Step: seq + 1, Entry: index, Event: leaf, Withheld: v.Withheld(s, seq)}
+		if t.Withheld != 0 {
+			steps, rows = append(steps, t), append(rows, t.row(cl.Actor()))
+			continue
+		}
 		e, err := v.Event(s, seq)
 		if err != nil {
 			return err
 		}
-		leaf, index := v.Leaf(s, seq)
-		t := step{seq + 1, e.Kind, e.Time, e.Actor.ID, e.Actor.Role, e.Actor.Organization, e.Purpose, e.Change, index, leaf}
+		t.Kind, t.Time, t.Actor, t.Role, t.Organization, t.Purpose, t.Change = e.Kind, e.Time, e.Actor.ID, e.Actor.Role, e.Actor.Organization, e.Purpose, e.Change
+		t.Notes = notesOf(read, seq)
+		if until := v.Secret(s, seq); until > v.Time {
+			t.Secret = until
+		}
 		steps = append(steps, t)
-		rows = append(rows, t.row(cl.Actor()))
+		rows = append(append(rows, t.row(cl.Actor())), noteRows(t.Notes)...)
 	}
 	complete := "to " + dateOf(v.Time) + ". No step from 1 to " + fmt.Sprint(len(steps)) + " is missing; each signature and proof of entry was checked."
-	return a.show(map[string]any{"stream": s.ID, "complete": true, "time": v.Time, "steps": steps}, append(rows, row{"Complete", complete})...)
+	withheld := withheldOf(v, s)
+	if withheld.steps > 0 {
+		complete += "\n" + withheld.String() + " Of these only the proof of entry was."
+	}
+	return a.show(map[string]any{"stream": s.ID, "complete": true, "withheld": withheld.steps, "time": v.Time, "steps": steps}, append(rows, row{"Complete", complete})...)
+}
+
+// withheld is how much of a history may not be shown to this person yet, and until when at the longest.
+type withheld struct {
+	steps int
+	until evidence.Time
+}
+
+func withheldOf(v *client.View, s evidence.Stream) (w withheld) {
+	for seq := range v.Len(s) {
+		if until := v.Withheld(s, seq); until != 0 {
+			w.steps, w.until = w.steps+1, max(w.until, until)
+		}
+	}
+	return w
+}
+
+func (w withheld) String() string {
+	return plural(w.steps, "event", "events") + " may not be shown until " + dateOf(w.until) + "."
 }
 
 func (t step) row(me evidence.ActorID) row {
+	if t.Withheld != 0 {
+		return row{fmt.Sprintf("Step %d", t.Step), fmt.Sprintf("An event that may not be shown until %s.\nEntry %d", dateOf(t.Withheld), t.Entry)}
+	}
 	who := "the vault itself"
 	if t.Role != evidence.Vault {
 		who = plain(string(t.Role)) + " " + string(t.Actor)
@@ -108,6 +160,9 @@ func (t step) row(me evidence.ActorID) row {
 	}
 	if t.Change != "" {
 		what += " (" + plain(string(t.Change)) + ")"
+	}
+	if t.Secret != 0 {
+		who += "\nsecret until " + dateOf(t.Secret) + ": others see that there is a step, and no more"
 	}
 	return row{fmt.Sprintf("Step %d", t.Step), fmt.Sprintf("%s\n%s, entry %d\n%s", what, dateOf(t.Time), t.Entry, who)}
 }

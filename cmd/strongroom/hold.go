@@ -23,7 +23,7 @@ One hold has the same id on all of its items.`,
 
 func placeHoldCommand(a *app) *cobra.Command {
 	var items chosen
-	var hold, basis, expires, review, orderFile string
+	var hold, basis, expires, review, secret, orderFile string
 	c := &cobra.Command{
 		Use:   "place ITEM… --basis BASIS --expires TIME --review TIME",
 		Short: "State a legal duty to keep items",
@@ -34,13 +34,19 @@ case. Interrupted, it goes on when repeated with --hold and the id it showed.
 Basis: court_order, statutory_duty, legal_claims, care, vital_interest,
 public_source.
 
+An order may say that it must stay secret for a time. With --secret-until nobody
+but the custodians of the case and the auditors is shown the hold, nor anything
+that names it, before that date. Everybody else sees that there is an event that
+may not be shown until then, the person concerned too; afterwards they see it as
+any other. That something is withheld, and when it was entered, is not hidden.
+
 Signs:     hold.placed, for each item. It counts at once.
 For good:  the entry stays, and the person concerned may see it.
 Next:      another custodian runs strongroom hold confirm, in time`,
 		Example: `  strongroom hold place itm-7c2k… --basis court_order --expires 2028-01-01 \
       --review 2027-06-01
   strongroom hold place --case cas-7c2k --basis court_order --expires 365d \
-      --review 90d --order order.txt`,
+      --review 90d --order order.txt --secret-until 30d`,
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.session(c.Context())
 			if err != nil {
@@ -58,6 +64,14 @@ Next:      another custodian runs strongroom hold confirm, in time`,
 			if p.Review, err = when(review); err != nil {
 				return err
 			}
+			if secret != "" {
+				if p.Secret, err = when(secret); err != nil {
+					return err
+				}
+				if p.Secret > p.Expires {
+					return usage("--secret-until is not after --expires")
+				}
+			}
 			list, err := items.find(c.Context(), cl, args)
 			if err != nil {
 				return err
@@ -67,6 +81,9 @@ Next:      another custodian runs strongroom hold confirm, in time`,
 				return err
 			}
 			printRows(a.err, row{"Hold", string(p.ID)})
+			if p.Secret != 0 {
+				printRows(a.err, row{"Secret", "until " + dateOf(p.Secret) + ", but for custodians of the case and auditors"})
+			}
 			return a.onItems(c.Context(), list, "Held", fields{"hold": p.ID},
 				func(i looked) bool { return i.Hold(p.ID) != nil },
 				func(i looked) (*client.Receipt, error) { return cl.PlaceHold(c.Context(), i.ID, p) },
@@ -79,6 +96,7 @@ Next:      another custodian runs strongroom hold confirm, in time`,
 	f.StringVar(&basis, "basis", "", "legal ground (see above)")
 	f.StringVar(&expires, "expires", "", "end, a `TIME`: a date, or a length from now such as 365d")
 	f.StringVar(&review, "review", "", "by when somebody looks whether it still holds, a `TIME`")
+	f.StringVar(&secret, "secret-until", "", "before when it may not be shown, a `TIME` (default: it is no secret)")
 	f.StringVar(&orderFile, "order", "", "`FILE` with authority, number and law (- for standard input)")
 	f.StringVar(&hold, "hold", "", "go on with this `HOLD`, which was interrupted")
 	required(c, "basis", "expires", "review")
@@ -210,8 +228,9 @@ Signs:     hold.lifted, for each item.`,
 // listedHold is what a list says of a hold. Where an act on several items was interrupted they differ: the first item tells.
 type listedHold struct {
 	evidence.HoldState
-	State string            `json:"state"` // placed, confirmed, lifted, expired or lapsed
-	Items []evidence.ItemID `json:"items"`
+	State  string            `json:"state"` // placed, confirmed, lifted, expired or lapsed
+	Secret bool              `json:"secret,omitempty"`
+	Items  []evidence.ItemID `json:"items"`
 }
 
 // holds lists the holds on this person's items, in one case unless that is "".
@@ -235,7 +254,7 @@ func holds(ctx context.Context, cl *client.Client, in evidence.CaseID) ([]listed
 		for _, h := range i.Holds {
 			at := slices.IndexFunc(list, func(l listedHold) bool { return l.ID == h.ID })
 			if at < 0 {
-				list = append(list, listedHold{h, standing(&h, v.Time), nil})
+				list = append(list, listedHold{h, standing(&h, v.Time), h.SecretUntil > v.Time, nil})
 				at = len(list) - 1
 			}
 			list[at].Items = append(list[at].Items, i.ID)
@@ -268,6 +287,9 @@ func holdRows(h *evidence.HoldState, now evidence.Time) []row {
 		{"Law", plain(string(h.Basis))},
 		{"Placed", dateOf(h.Placed) + " by " + string(h.PlacedBy)},
 		{"Until", dateOf(h.Expires) + ", to be reviewed by " + dateOf(h.Review)},
+	}
+	if h.SecretUntil > now {
+		rows = append(rows, row{"Secret", "until " + dateOf(h.SecretUntil)})
 	}
 	if h.Status == evidence.HoldUnconfirmed {
 		rows = append(rows, row{"Lapses", dateOf(h.Lapses) + ", unless confirmed before"})
@@ -305,6 +327,9 @@ Signs:     nothing.`,
 				text := string(h.ID) + "\n" + plain(string(h.Basis)) + ", until " + dateOf(h.Expires) + ", to be reviewed by " + dateOf(h.Review)
 				if h.State == "placed" {
 					text += "\nlapses on " + dateOf(h.Lapses) + " unless another custodian confirms it"
+				}
+				if h.Secret {
+					text += "\nsecret until " + dateOf(h.SecretUntil)
 				}
 				rows = append(rows, row{holdStates[h.State], text + "\n" + plural(len(h.Items), "item", "items")})
 			}

@@ -30,30 +30,20 @@ Signs:     item.opened first, if there is a record in it and you hold a key;
 For good:  nobody can change it any more. Corrections are added beside it. You
            type "seal".`,
 		Example: `  strongroom seal itm-7c2k`,
-		Args:    cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.session(c.Context())
-			if err != nil {
-				return err
-			}
-			id, err := findItem(c.Context(), cl, args[0])
-			if err != nil {
-				return err
-			}
-			if err := a.consent(yes, "seal", row{"If you seal", string(id)}, row{"For good", "Nobody can change it. Corrections are added beside it."}); err != nil {
-				return err
-			}
-			r, err := cl.Seal(c.Context(), id, number)
-			if err != nil {
-				return err
-			}
-			exhibit := r.Event.Details.(*evidence.ItemSealedDetails).Exhibit
-			return a.recorded(r, fields{"item": id, "exhibit": exhibit}, row{"Sealed", fmt.Sprintf("exhibit %d, %s", exhibit, id)})
-		},
 	}
 	c.Flags().Int64Var(&number, "exhibit", 0, "exhibit `NUMBER` (default: the next one of the case)")
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask; for scripts")
-	return c
+	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
+		if err := a.consent(yes, "seal", row{"If you seal", string(id)}, row{"For good", "Nobody can change it. Corrections are added beside it."}); err != nil {
+			return err
+		}
+		r, err := cl.Seal(ctx, id, number)
+		if err != nil {
+			return err
+		}
+		exhibit := r.Event.Details.(*evidence.ItemSealedDetails).Exhibit
+		return a.recorded(r, fields{"item": id, "exhibit": exhibit}, row{"Sealed", fmt.Sprintf("exhibit %d, %s", exhibit, id)})
+	})
 }
 
 // opening are the flags of an access.
@@ -88,34 +78,24 @@ Signs:     item.opened, before anything is fetched. The person concerned may
            see it.
 For good:  the entry stays, whether or not the file was fetched to its end.`,
 		Example: `  strongroom open itm-7c2k --purpose investigation --to photo.jpg`,
-		Args:    cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.session(c.Context())
-			if err != nil {
-				return err
-			}
-			id, err := findItem(c.Context(), cl, args[0])
-			if err != nil {
-				return err
-			}
-			p, err := o.open(a, id)
-			if err != nil {
-				return err
-			}
-			opened, err := a.write(to, func(progress client.Progress, w io.Writer) (*client.Opened, error) {
-				p.Progress = progress
-				return cl.Open(c.Context(), p, w)
-			})
-			if err != nil {
-				return err
-			}
-			return a.opened(opened, fields{"item": id}, to)
-		},
 	}
 	o.flags(c, "")
 	c.Flags().StringVar(&to, "to", "", "`FILE` to write")
 	required(c, "purpose", "to")
-	return c
+	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
+		p, err := o.open(a, id)
+		if err != nil {
+			return err
+		}
+		opened, err := a.write(to, func(progress client.Progress, w io.Writer) (*client.Opened, error) {
+			p.Progress = progress
+			return cl.Open(ctx, p, w)
+		})
+		if err != nil {
+			return err
+		}
+		return a.opened(opened, fields{"item": id}, to)
+	})
 }
 
 // write gives a file its name once an access has filled it and everything is equal.
@@ -131,12 +111,11 @@ func (a *app) write(to string, access func(client.Progress, io.Writer) (*client.
 	return opened, err
 }
 
-func (a *app) opened(o *client.Opened, more fields, to string) error {
+func (a *app) opened(o *client.Opened, more fields, to string, told ...row) error {
 	d := o.Description
 	more["file"], more["name"], more["media_type"], more["size"], more["sha256"] = to, d.Name, d.MediaType, d.Size, d.SHA256
-	return a.recorded(o.Receipt, more,
-		row{"Opened", to + ", " + bytesOf(d.Size) + ", the same as deposited"}, row{"Name", d.Name},
-		row{"Copy", "It lies on this computer in the clear now. What happens to it is not recorded."})
+	rows := append([]row{{"Opened", to + ", " + bytesOf(d.Size) + ", the same as deposited"}, {"Name", d.Name}}, told...)
+	return a.recorded(o.Receipt, more, append(rows, row{"Copy", "It lies on this computer in the clear now. What happens to it is not recorded."})...)
 }
 
 func verifyItemCommand(a *app) *cobra.Command {
@@ -151,34 +130,24 @@ state "not yet checked by a second person".
 
 Signs:     item.opened, item.verified.`,
 		Example: `  strongroom verify-item itm-7c2k`,
-		Args:    cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.session(c.Context())
-			if err != nil {
-				return err
-			}
-			id, err := findItem(c.Context(), cl, args[0])
-			if err != nil {
-				return err
-			}
-			p, err := o.open(a, id)
-			if err != nil {
-				return err
-			}
-			g := a.gauges(0)
-			progress, end := g.file(string(id))
-			p.Progress = progress
-			r, err := cl.Verify(c.Context(), p)
-			end()
-			g.wait()
-			if err != nil {
-				return err
-			}
-			return a.recorded(r, fields{"item": id, "equal": true}, row{"Checked", string(id) + ": the same as deposited, byte for byte"})
-		},
 	}
 	o.flags(c, string(evidence.ForVerification))
-	return c
+	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
+		p, err := o.open(a, id)
+		if err != nil {
+			return err
+		}
+		g := a.gauges(0)
+		progress, end := g.file(string(id))
+		p.Progress = progress
+		r, err := cl.Verify(ctx, p)
+		end()
+		g.wait()
+		if err != nil {
+			return err
+		}
+		return a.recorded(r, fields{"item": id, "equal": true}, row{"Checked", string(id) + ": the same as deposited, byte for byte"})
+	})
 }
 
 func listCommand(a *app) *cobra.Command {
@@ -231,6 +200,7 @@ type listed struct {
 	Damaged   bool                 `json:"damaged"`
 	Stopped   string               `json:"stopped,omitempty"` // why nothing is released
 	Held      bool                 `json:"held,omitempty"`    // a legal duty keeps it
+	Withheld  evidence.Time        `json:"withheld_until,omitempty"`
 	Bin       *evidence.BinState   `json:"bin,omitempty"`
 	Shredded  evidence.Time        `json:"shredded,omitempty"`
 	InTransit bool                 `json:"in_transit,omitempty"`
@@ -252,6 +222,7 @@ func (a *app) list(ctx context.Context, cl *client.Client, items []client.Listed
 		if err := i.Frozen(v.Facts(), v.Time); err != nil {
 			l.Stopped = evidence.ReasonOf(err)
 		}
+		l.Withheld = withheldOf(v, evidence.ItemOf(i.ID)).until
 		l.Held, l.Bin, l.Shredded, l.InTransit = i.Held(v.Time), i.Bin, i.Shredded, i.Transit != nil
 		for _, m := range i.Emergencies {
 			if m.ReviewedBy == "" {
@@ -296,6 +267,9 @@ func (l listed) row(named bool) row {
 	}
 	if l.Held {
 		text += "\nKept by law."
+	}
+	if l.Withheld != 0 {
+		text += "\nThere are events that may not be shown until " + dateOf(l.Withheld) + "."
 	}
 	if l.InTransit {
 		text += "\nHanded over, not received yet."

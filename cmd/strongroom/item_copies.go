@@ -15,25 +15,8 @@ func itemCommand(a *app) *cobra.Command {
 		`What is done with one item beside depositing, sealing and opening it. Its
 evidence is never replaced: what is made from it is a new item, and a better
 description stands beside the earlier one.`,
-		showItemCommand(a), amendCommand(a), deriveCommand(a), handOverCommand(a), receiveCommand(a),
-		breakGlassCommand(a), reviewCommand(a), emergenciesCommand(a), copyForSubjectCommand(a))
-}
-
-// onItem is a command about one item.
-func onItem(a *app, c *cobra.Command, run func(ctx context.Context, cl *client.Client, id evidence.ItemID) error) *cobra.Command {
-	c.Args = cobra.ExactArgs(1)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		cl, err := a.session(c.Context())
-		if err != nil {
-			return err
-		}
-		id, err := findItem(c.Context(), cl, args[0])
-		if err != nil {
-			return err
-		}
-		return run(c.Context(), cl, id)
-	}
-	return c
+		showItemCommand(a), itemNotesCommand(a), amendCommand(a), deriveCommand(a), handOverCommand(a), receiveCommand(a),
+		breakGlassCommand(a), reviewCommand(a), emergenciesCommand(a), copyForSubjectCommand(a), exportItemCommand(a))
 }
 
 // version is what item show says of one description.
@@ -61,7 +44,7 @@ For good:  the entry stays.`,
 	}
 	o.flags(c, string(evidence.ForDocumentation))
 	c.Flags().IntVar(&number, "version", 0, "`NUMBER` of the version, from 1 (default: the newest)")
-	return onItem(a, c, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
+	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
 		p, err := o.open(a, id)
 		if err != nil {
 			return err
@@ -128,7 +111,7 @@ For good:  both versions stay.`,
 	f.StringVar(&reasonFile, "reason-file", "", "`FILE` that says what changed and why (- for standard input)")
 	f.StringVar(&original, "original", "", "the `FILE` that was deposited")
 	c.MarkFlagsOneRequired("name", "captured", "record", "acquisition")
-	return onItem(a, c, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
+	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
 		p := client.Amendment{Item: id, Cause: evidence.Cause(cause), Purpose: evidence.ForDocumentation}
 		taken, err := until(captured)
 		if err != nil {
@@ -271,7 +254,7 @@ For good:  what the person opens is theirs to keep.`,
 		Example: `  strongroom item copy-for-subject itm-7c2k`,
 	}
 	look.flags(c)
-	return onItem(a, c, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
+	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
 		check, err := look.check(a)
 		if err != nil {
 			return err

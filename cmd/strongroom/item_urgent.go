@@ -37,7 +37,7 @@ Next:      the receiver runs strongroom item receive, or a member who holds the
 	f.StringVar(&noteFile, "note", "", "`FILE` with kit, seal, contents, condition, by whom, to whom (- for standard input)")
 	c.MarkFlagsOneRequired("to", "class")
 	c.MarkFlagsMutuallyExclusive("to", "class")
-	return onItem(a, c, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
+	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
 		p := client.HandOver{Item: id, Class: evidence.Role(class), Place: place}
 		var err error
 		if to != "" {
@@ -73,7 +73,7 @@ Signs:     item.received, as the receiver who was named, or as a member of the
 	c.Flags().StringVar(&seal, "seal", "", "intact or broken")
 	c.Flags().StringVar(&noteFile, "note", "", "`FILE` with the condition (- for standard input)")
 	required(c, "seal")
-	return onItem(a, c, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
+	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
 		if seal != "intact" && seal != "broken" {
 			return usage("--seal is intact or broken")
 		}
@@ -114,7 +114,7 @@ For good:  the entry stays.`,
 	f.StringVar(&reasonFile, "reason-file", "", "`FILE` with the reason (- for standard input)")
 	f.BoolVar(&yes, "yes", false, "do not ask; for scripts")
 	required(c, "code", "to")
-	return onItem(a, c, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
+	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
 		v, err := cl.Look(ctx, evidence.ItemOf(id))
 		if err != nil {
 			return err
@@ -211,7 +211,7 @@ Signs:     item.break_glass_reviewed.`,
 	f.StringVar(&noteFile, "note", "", "`FILE` with what follows from it (- for standard input)")
 	f.BoolVar(&yes, "yes", false, "do not ask; for scripts")
 	required(c, "justified")
-	return onItem(a, c, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
+	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
 		if justified != "yes" && justified != "no" {
 			return usage("--justified is yes or no")
 		}

@@ -1,203 +1,11 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
-
-	"strongroom.example/strongroom/internal/sealing"
 )
-
-// town is a vault with its people, each with a folder of their own.
-type town struct {
-	t       *testing.T
-	dir     string
-	trust   string
-	address string
-	number  string // of the vault
-	server  *server
-
-	admin, custodian, second, clinician, court *person
-}
-
-func (w *town) path(name string) string { return filepath.Join(w.dir, name) }
-
-func (w *town) write(name, text string) string {
-	w.t.Helper()
-	if err := os.WriteFile(w.path(name), []byte(text), 0o600); err != nil {
-		w.t.Fatal(err)
-	}
-	return w.path(name)
-}
-
-// newPerson has keys without a passphrase, but for the custodian: unlocking takes a second each time.
-func (w *town) newPerson(name string) *person {
-	return &person{t: w.t, home: w.path(name), with: []string{"--json"}}
-}
-
-// as returns the person with other arguments for every command.
-func (p *person) as(with ...string) *person {
-	q := *p
-	q.with = with
-	return &q
-}
-
-// foundTown founds a vault through the programs, as people do, and serves it until the test ends; options are strongroomd's at founding.
-func foundTown(t *testing.T, options ...string) *town {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("runs the real programs; run without -short")
-	}
-	w := &town{t: t, dir: t.TempDir()}
-	w.admin, w.custodian = w.newPerson("admin"), w.newPerson("custodian")
-	w.custodian.with = append(w.custodian.with, "--passphrase-file", w.write("passphrase", "five quiet words in spring\n"))
-	w.second, w.clinician, w.court = w.newPerson("second"), w.newPerson("clinician"), w.newPerson("court")
-
-	vault := w.path("vault")
-	made := runProgram(t, "", "strongroomd", "init", "--data", vault).ends(0)
-	name := field(t, made.out, "Name")
-	runFound := func(p *person, role string, more ...string) {
-		t.Helper()
-		o := p.types("", append([]string{"found", "--vault", name, "--role", role, "--out", p.home + ".founder"}, more...)...).object()
-		p.id = str(t, o, "actor")
-	}
-	runFound(w.admin, "administrator", "--plain-keys")
-	runFound(w.custodian, "custodian")
-	recovery, err := sealing.NewIdentity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	founded := runProgram(t, "", "strongroomd", append([]string{"init", "--data", vault, "--founder", w.admin.home + ".founder",
-		"--founder", w.custodian.home + ".founder", "--recovery", recovery.Recipient()}, options...)...).ends(0)
-	w.number, w.trust = field(t, founded.out, "Number"), filepath.Join(vault, "trust.json")
-	w.serve(vault)
-
-	for _, p := range []*person{w.admin, w.custodian} {
-		p.types("", "connect", "--server", w.address, "--trust", w.trust, "--number", w.number).ends(0)
-	}
-	w.enrol(w.second, "custodian", w.admin, w.custodian)
-	w.enrol(w.clinician, "clinician", w.admin, w.custodian)
-	w.enrol(w.court, "court", w.custodian, w.second)
-	return w
-}
-
-// field reads a labelled line.
-func field(t *testing.T, text, label string) string {
-	t.Helper()
-	for line := range strings.SplitSeq(text, "\n") {
-		if rest, ok := strings.CutPrefix(line, label+" "); ok {
-			return strings.TrimSpace(rest)
-		}
-	}
-	t.Fatalf("no %q in:\n%s", label, text)
-	return ""
-}
-
-// serve serves the vault until the test ends.
-func (w *town) serve(vault string) {
-	w.t.Helper()
-	w.server = w.start(vault, "127.0.0.1:0")
-	w.address = w.server.address
-	w.t.Cleanup(func() { w.server.stop(syscall.SIGTERM) })
-}
-
-// server is a strongroomd that runs.
-type server struct {
-	*exec.Cmd
-	t       *testing.T
-	address string
-	ended   chan struct{}
-
-	mu  sync.Mutex
-	log bytes.Buffer
-}
-
-// said is everything on its standard error so far.
-func (s *server) said() []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return bytes.Clone(s.log.Bytes())
-}
-
-// start runs strongroomd; through is what runs it, if it is not run by itself.
-func (w *town) start(vault, listen string, through ...string) *server {
-	w.t.Helper()
-	args := append(through, filepath.Join(bin, "strongroomd"), "serve", "--data", vault, "--listen", listen)
-	s := &server{Cmd: exec.Command(args[0], args[1:]...), t: w.t, ended: make(chan struct{})}
-	said, err := s.StderrPipe()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := s.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	address := make(chan string, 1)
-	go func() {
-		defer close(s.ended)
-		for lines := bufio.NewScanner(said); lines.Scan(); {
-			if a, ok := strings.CutPrefix(lines.Text(), "Address"); ok {
-				address <- strings.TrimSpace(a)
-			}
-			s.mu.Lock()
-			s.log.WriteString(lines.Text() + "\n")
-			s.mu.Unlock()
-		}
-	}()
-	select {
-	case s.address = <-address:
-	case <-s.ended:
-		w.t.Fatalf("strongroomd ended:\n%s", s.said())
-	case <-time.After(30 * time.Second):
-		w.t.Fatal("strongroomd does not say its address")
-	}
-	return s
-}
-
-// stop ends it. Only SIGKILL may end it in disorder.
-func (s *server) stop(signal syscall.Signal) {
-	s.Process.Signal(signal)
-	<-s.ended
-	if err := s.Wait(); err != nil && signal != syscall.SIGKILL {
-		s.t.Errorf("strongroomd: %v", err)
-	}
-	if s.t.Failed() {
-		s.t.Logf("strongroomd said:\n%s", tail(string(s.said()), 1500))
-	}
-}
-
-func tail(s string, n int) string { return s[max(0, len(s)-n):] }
-
-// enrol brings a person in, through three people.
-func (w *town) enrol(p *person, role string, inviter, confirmer *person) {
-	w.t.Helper()
-	offer := inviter.types("", "actor", "invite", "--role", role).object()
-	answer := p.types(str(w.t, offer, "code")+"\n", "enrol", "--server", w.address, "--trust", w.trust, "--number", w.number, "--plain-keys").object()
-	p.id = str(w.t, answer, "actor")
-	before := p.types("", "whoami").object()
-	if before["current"] != false || before["reason"] != "sign_in" {
-		w.t.Errorf("before the confirmation: %v", before)
-	}
-	inviter.types("", "actor", "admit", str(w.t, offer, "invitation")[:8]).object()
-	reason := "second_person"
-	if inviter == w.admin { // who enrolled staff never confirms anybody of them
-		reason = "role"
-	}
-	inviter.types("", "actor", "confirm", p.id, "--number", str(w.t, answer, "key_number")).refused(exitRefused, reason)
-	confirmer.types("", "actor", "confirm", p.id, "--number", w.number).refused(exitRefused, "fingerprint")
-	confirmer.types(str(w.t, answer, "key_number")+"\n", "actor", "confirm", p.id).object()
-	after := p.types("", "whoami").object()
-	if after["current"] != true || after["status"] != "active" || after["role"] != role {
-		w.t.Errorf("after the confirmation: %v", after)
-	}
-}
 
 func TestJourney(t *testing.T) {
 	w := foundTown(t)
@@ -264,22 +72,6 @@ func TestJourney(t *testing.T) {
 	w.withdraw(consent, item, grant)
 }
 
-// same demands that a file the program wrote is the original.
-func (w *town) same(name, original string) {
-	w.t.Helper()
-	got, err := os.ReadFile(w.path(name))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	want, err := os.ReadFile(original)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		w.t.Errorf("%s differs from its original", name)
-	}
-}
-
 // share proposes and approves, by two persons.
 func (w *town) share(in, item string) (grant string) {
 	t := w.t
@@ -294,7 +86,8 @@ func (w *town) share(in, item string) (grant string) {
 	w.court.types("", "grant", "redeem", grant, "--to", w.path("early.txt")).refused(exitRefused, "not_found")
 	approved := w.second.as().types("approve\n", "grant", "approve", grant[:10], "--item", item).ends(0)
 	approved.has("Goes Exhibit 1 (report.txt): clinical", "Stays 2 other items of the case", "court in NL", "compared: phone",
-		"Law mla request, for adjudication", "They may keep copies; the end date does not reach them.", "Approved "+grant, "written for the recipient")
+		"Law mla request, for adjudication", "They may keep copies; the end date does not reach them.", "Approved "+grant, "written for the recipient", "Known as P-",
+		"Before "+refused+" to the same recipient was refused on", "by custodian "+w.second.id)
 	return grant
 }
 
@@ -302,7 +95,10 @@ func (w *town) share(in, item string) (grant string) {
 func (w *town) receive(grant, original string) {
 	t := w.t
 	w.court.types("", "grant", "acknowledge", grant, "--copy", original).refused(exitRefused, "not_redeemed")
-	w.court.types("", "grant", "redeem", grant, "--to", w.path("received.txt")).object()
+	told := w.court.types("", "grant", "redeem", grant, "--to", w.path("received.txt")).object()["notes"]
+	if list, ok := told.([]any); !ok || len(list) != 1 || !strings.Contains(list[0].(map[string]any)["text"].(string), " P-") {
+		t.Errorf("the court is told %v", told)
+	}
 	w.same("received.txt", original)
 	w.court.types("", "grant", "acknowledge", grant, "--copy", w.write("other.txt", "other")).refused(exitRefused, "no_answer")
 	if receipt := w.court.types("", "grant", "acknowledge", grant, "--copy", w.path("received.txt")).object(); receipt["equal"] != true {

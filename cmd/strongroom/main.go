@@ -52,6 +52,11 @@ Your keys lie in one folder, yours alone:
 Your passphrase is asked for, or read from --passphrase-file or from the file
 that $STRONGROOM_PASSPHRASE_FILE names.
 
+With --card there is no folder: your keys come from the card that you were given
+on paper, and nothing is kept on this computer. It asks for the card's code,
+which is not shown. The proofs are checked against the number on the card; what
+you saw on other days is not remembered, so it cannot be compared.
+
 Exit code: 0 done, 1 refused, 2 could not, 3 accepted but the proof of entry is
 not there yet (it follows by itself; nothing needs to be repeated).`,
 		SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true,
@@ -59,6 +64,7 @@ not there yet (it follows by itself; nothing needs to be repeated).`,
 	}
 	c.PersistentFlags().StringVar(&a.home, "home", "", "`FOLDER` of your keys and settings")
 	c.PersistentFlags().StringVar(&a.passphraseFile, "passphrase-file", "", "`FILE` with your passphrase")
+	c.PersistentFlags().BoolVar(&a.card, "card", false, "ask for your printed card, and keep nothing on this computer")
 	c.PersistentFlags().DurationVar(&a.wait, "wait", 0, "stop after this `TIME`, such as 5m, instead of waiting for the vault")
 	c.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON value, for programs")
 	c.AddCommand(

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +25,8 @@ func redeemCommand(a *app) *cobra.Command {
 		Long: `Shows the terms, records that you open the share, checks the proof of that
 entry, and only then fetches the item, decrypts it here and compares it with its
 deposit. Each opening is recorded first; the person concerned may see it. Others
-granted this item or case can see that you opened it.
+granted this item or case can see that you opened it. Then the notes to you are
+shown: under which pseudonym you know the person, and the reason, if any.
 
 Signs:     grant.redeemed.
 For good:  the entry stays.
@@ -47,8 +50,35 @@ Next:      strongroom grant acknowledge, or grant export, which also does that`,
 		if err := a.remember(s, arrived{w.item.Evidence.SHA256, opened.Description.SHA256, opened.Description.Size}); err != nil {
 			return err
 		}
-		return a.opened(opened, s.fields(), to)
+		notes, err := cl.NotesToRecipient(ctx, opened)
+		if client.LieOf(err) != "" {
+			return err // another error is no reason to hide that the file is there
+		}
+		more, said := s.fields(), []noteSaid{}
+		for _, n := range notes {
+			said = append(said, saidOf(n))
+		}
+		more["notes"] = said
+		return a.opened(opened, more, to, toldRows(said)...)
 	})
+}
+
+// toldRows show what a share's recipient was told: under which pseudonym the person concerned is known, and why it was shared.
+func toldRows(notes []noteSaid) (rows []row) {
+	for _, n := range notes {
+		names, err := client.ParsePseudonyms(n.Text)
+		switch {
+		case n.Unread != "":
+			rows = append(rows, row{"Note", plain(n.Name) + ": " + unreadWords[n.Unread]})
+		case n.Name == "pseudonym" && err == nil:
+			for _, id := range slices.Sorted(maps.Keys(names)) {
+				rows = append(rows, row{"Person", names[id] + ", " + string(id)})
+			}
+		default:
+			rows = append(rows, row{"Note", plain(n.Name) + ": " + n.Text})
+		}
+	}
+	return rows
 }
 
 // arrived is what a redemption on this device found: the digest of the sealed file, and what its description says of the original.
@@ -180,23 +210,60 @@ For good:  tracking ends here: what happens to the package is not recorded.`,
 				return err
 			}
 		}
-		g := a.gauges(0)
-		progress, end := g.file(to)
-		var done *client.Exported
-		err := saveAs(to, func(w io.Writer) (err error) {
-			p.Progress = progress
-			done, err = cl.Export(ctx, p, w)
-			return err
-		})
-		end()
-		g.wait()
-		if err != nil {
+		return a.export(ctx, cl, p, to, s.fields())
+	})
+}
+
+// export writes a package and says what became of it.
+func (a *app) export(ctx context.Context, cl *client.Client, p client.Export, to string, more fields) error {
+	g := a.gauges(0)
+	progress, end := g.file(to)
+	var done *client.Exported
+	err := saveAs(to, func(w io.Writer) (err error) {
+		p.Progress = progress
+		done, err = cl.Export(ctx, p, w)
+		return err
+	})
+	end()
+	g.wait()
+	if err != nil {
+		return err
+	}
+	more["file"], more["nonce"], more["covers"], more["acknowledged"] = to, done.Nonce, done.Covers, done.Acknowledged != nil
+	return a.recorded(done.Receipt, more,
+		row{"Exported", to}, row{"Nonce", done.Nonce},
+		row{"Next", "strongroom verify " + to + ". Keep package and trust file together, and hand the trust file over by another way."})
+}
+
+func exportItemCommand(a *app) *cobra.Command {
+	var to, purpose string
+	var look leaving
+	c := &cobra.Command{
+		Use:   "export ITEM --to FILE",
+		Short: "Make a package of an item for yourself, as a keyholder",
+		Long: `Opens the item and writes one file with the sealed item, your own key to it,
+every step of its history and all proofs. It is checked with strongroom verify,
+without a network; your key alone opens it. For somebody else make a share:
+strongroom grant propose.
+
+` + lookHelp + `
+
+Signs:     item.opened, item.exported.
+For good:  tracking ends here: what happens to the package is not recorded. Who
+           withdraws a consent is told of it, as of a copy that cannot be called
+           back.`,
+		Example: `  strongroom item export itm-7c2k --to exhibit-4.zip`,
+	}
+	c.Flags().StringVar(&to, "to", "", "`FILE` to write")
+	c.Flags().StringVar(&purpose, "purpose", string(evidence.ForDocumentation), "care, documentation, investigation, prosecution, defence, …")
+	look.flags(c)
+	required(c, "to")
+	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
+		p := client.Export{Item: id, Purpose: evidence.Purpose(purpose)}
+		var err error
+		if p.Check, err = look.check(a); err != nil {
 			return err
 		}
-		more := s.fields()
-		more["file"], more["nonce"], more["covers"], more["acknowledged"] = to, done.Nonce, done.Covers, done.Acknowledged != nil
-		return a.recorded(done.Receipt, more,
-			row{"Exported", to}, row{"Nonce", done.Nonce},
-			row{"Next", "strongroom verify " + to + ". Keep package and trust file together, and hand the trust file over by another way."})
+		return a.export(ctx, cl, p, to, fields{"item": id})
 	})
 }

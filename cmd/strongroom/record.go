@@ -280,7 +280,7 @@ For good:  both versions stay.`,
 	f.StringVar(&original, "original", "", "the `FILE` that was deposited, for who has no key")
 	f.BoolVar(&yes, "yes", false, "do not ask; for scripts")
 	required(c, "file")
-	return onItem(a, c, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
+	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
 		p := client.Amendment{Item: id, Cause: evidence.Cause(cause), Purpose: evidence.ForDocumentation, Draft: draft}
 		if original != "" && before == nil {
 			return usage("--original needs --before")

@@ -68,9 +68,17 @@ Signs:     nothing.`,
 		if err := saveAs(to, func(w io.Writer) error { return write(report, w) }); err != nil {
 			return err
 		}
-		return a.show(map[string]any{"file": to, "items": len(ids), "steps": report.Steps(), "as_of": report.AsOf},
+		hidden := int64(0)
+		for _, i := range report.Items {
+			hidden += i.Withheld
+		}
+		complete := "to " + dateOf(report.AsOf)
+		if hidden > 0 {
+			complete += ", with " + plural(int(hidden), "event that may not be shown yet", "events that may not be shown yet")
+		}
+		return a.show(map[string]any{"file": to, "items": len(ids), "steps": report.Steps(), "withheld": hidden, "as_of": report.AsOf},
 			row{"Report", fmt.Sprintf("%s, %s of %s", to, plural(report.Steps(), "step", "steps"), plural(len(ids), "item", "items"))},
-			row{"Complete", "to " + dateOf(report.AsOf)})
+			row{"Complete", complete})
 	}
 	return c
 }
@@ -83,9 +91,9 @@ func auditCommand(a *app) *cobra.Command {
 		Long: `Reads the history of every item, checks each signature, entry and rule here, and
 lists what an auditor should look at: openings in an emergency and their
 reviews, refusals, items that nobody decided on, retention that is overdue,
-holds to review, damage, receipts that were not equal; and openings and shares
-picked at random, each with the ground that it stood on. Nothing of it is the
-vault's word, but for which items there are.
+holds to review, damage, receipts that were not equal, each use of the recovery
+key; and openings and shares picked at random, each with the ground that it
+stood on. Nothing of it is the vault's word, but for which items there are.
 
 The administrator's acts stand in the same record book:
   strongroom history vault
@@ -136,6 +144,8 @@ var findingNames = map[client.FindingKind]string{
 	client.FoundUnequal:     "a recipient got other bytes than were recorded",
 	client.FoundSealBroken:  "arrived with a broken seal",
 	client.FoundUnconfirmed: "held, and the second person has not confirmed it",
+	client.FoundRecovered:   "the recovery key was used, as two trustees state",
+	client.FoundRecovering:  "one trustee states that the recovery key was used; no second one yet",
 	client.FoundRelease:     "was opened or shared",
 }
 
@@ -179,8 +189,9 @@ To change something:
   strongroom consent delegate    let somebody speak for you
 
 Signs:     nothing.`,
-		Example: `  strongroom own`,
-		Args:    cobra.NoArgs,
+		Example: `  strongroom own
+  strongroom own --card`,
+		Args: cobra.NoArgs,
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cl, err := a.session(c.Context())
@@ -202,6 +213,9 @@ type ownItem struct {
 	Shares  []string           `json:"shares"`
 	Holds   []string           `json:"holds"`
 	Looked  []ownStep          `json:"looked"`
+	Passed  []passedOn         `json:"passed_on"` // copies that cannot be called back
+	Hidden  int                `json:"withheld"`  // steps that may not be shown yet
+	Shown   evidence.Time      `json:"withheld_until,omitempty"`
 	Until   evidence.Time      `json:"complete_to"`
 	Consent evidence.ConsentID `json:"consent"`
 }
@@ -279,14 +293,23 @@ func lookOwn(ctx context.Context, cl *client.Client, consent evidence.ConsentID,
 		Shares: []string{}, Holds: []string{}, Looked: []ownStep{}, State: itemState(state, v)}
 	for _, g := range state.Grants {
 		t := g.Terms
-		o.Shares = append(o.Shares, fmt.Sprintf("%s in %s, for %s, until %s: %s", t.RecipientClass, t.Jurisdiction, t.Purpose, dateOf(t.Expires), g.Status))
+		share := fmt.Sprintf("%s in %s, for %s, until %s: %s", t.RecipientClass, t.Jurisdiction, t.Purpose, dateOf(t.Expires), g.Status)
+		if c, ok := v.State(evidence.ConsentOf(consent)).(*evidence.ConsentState); ok && g.Status == evidence.GrantPending && c.AskFirst && !slices.Contains(g.Agreed, c.ID) {
+			share += fmt.Sprintf("\nyou are asked: strongroom grant approve %s, or strongroom grant refuse %[1]s", t.ID)
+		}
+		o.Shares = append(o.Shares, share)
 	}
 	for _, h := range state.Holds {
 		if h.Blocks(v.Time) {
 			o.Holds = append(o.Holds, fmt.Sprintf("%s, until %s", plain(string(h.Basis)), dateOf(h.Expires)))
 		}
 	}
+	hidden := withheldOf(v, s)
+	o.Hidden, o.Shown = hidden.steps, hidden.until
 	for seq := range v.Len(s) {
+		if v.Withheld(s, seq) != 0 {
+			continue
+		}
 		e, err := v.Event(s, seq)
 		if err != nil {
 			return o, err
@@ -297,7 +320,9 @@ func lookOwn(ctx context.Context, cl *client.Client, consent evidence.ConsentID,
 		_, entry := v.Leaf(s, seq)
 		o.Looked = append(o.Looked, ownStep{e.Time, e.Actor.Role, e.Actor.Organization, stepName(e.Kind), e.Purpose, entry})
 	}
-	return o, nil
+	passed, err := passedOnOf(looked{state, v}, "")
+	o.Passed = some(passed)
+	return o, err
 }
 
 // accesses are the kinds by which somebody gets to see an item.
@@ -335,6 +360,9 @@ func (o ownItem) row() row {
 	for _, h := range o.Holds {
 		text += "\nmust be kept: " + h
 	}
+	for _, p := range o.Passed {
+		text += "\n" + p.what() + "; such copies cannot be called back"
+	}
 	for _, l := range o.Looked {
 		who := plain(string(l.Role))
 		if l.Organization != "" {
@@ -346,7 +374,11 @@ func (o ownItem) row() row {
 		}
 		text += fmt.Sprintf("\n%s: %s, %s%s (entry %d)", dateOf(l.Time), who, l.What, why, l.Entry)
 	}
-	if len(o.Looked) == 0 {
+	hidden := withheld{o.Hidden, o.Shown}
+	switch {
+	case o.Hidden > 0:
+		text += "\n" + hidden.String() + " The law forbids it. Until then what is said here may not be all: ask again after that."
+	case len(o.Looked) == 0:
 		text += "\nnobody has looked at it"
 	}
 	return row{"Item", text + "\nComplete to " + dateOf(o.Until) + ": no step is missing."}

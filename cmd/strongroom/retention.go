@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -63,6 +64,9 @@ type dueItem struct {
 	State  string          `json:"state"` // shredded, binned, held, frozen, due, keep, or none where no date is known
 	Due    evidence.Time   `json:"due,omitempty"`
 	Decide evidence.Time   `json:"decide_by,omitempty"`
+	// Because is the reason that a proposal to shred would name: due or withdrawal.
+	Because evidence.Cause `json:"because,omitempty"`
+	Warning client.Warning `json:"warning,omitempty"` // how urgent it is: overdue, 7_days, 30_days or 90_days
 }
 
 func dueCommand(a *app) *cobra.Command {
@@ -72,46 +76,42 @@ func dueCommand(a *app) *cobra.Command {
 		Short: "List what is due and what is stopped, as a dry run",
 		Long: `Lists the items of a case with dates and reasons: what need not be kept any
 more, what is stopped because its consent has ended, what waits in the bin, what
-a legal duty keeps, and what becomes due soon. It changes nothing.
+a legal duty keeps, and what becomes due within 90, 30 or 7 days. What is past
+its time and nobody decided about is an alarm, for the auditor too. It changes
+nothing.
 
 The numbers name the lists that strongroom shred propose --case would be about,
 so that a proposal shows later what was seen before.
 
 Signs:     nothing.`,
 		Example: `  strongroom retention due cas-7c2k`,
-		Args:    cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.session(c.Context())
-			if err != nil {
-				return err
-			}
-			id, err := findCase(c.Context(), cl, args[0])
-			if err != nil {
-				return err
-			}
-			items := chosen{in: string(id)}
-			list, err := items.find(c.Context(), cl, nil)
-			if err != nil {
-				return err
-			}
-			soon, err := when(within)
-			if err != nil {
-				return err
-			}
-			return a.due(list, id, soon)
-		},
 	}
 	c.Flags().StringVar(&within, "soon", "90d", "show also what becomes due before this `TIME`: a date, or a length from now")
-	return c
+	return about(a, c, findCase, func(ctx context.Context, cl *client.Client, id evidence.CaseID) error {
+		items := chosen{in: string(id)}
+		list, err := items.find(ctx, cl, nil)
+		if err != nil {
+			return err
+		}
+		soon, err := when(within)
+		if err != nil {
+			return err
+		}
+		return a.due(list, id, soon)
+	})
 }
 
 func (a *app) due(list []looked, in evidence.CaseID, soon evidence.Time) error {
 	all := []dueItem{}
 	var rows []row
+	overdue := 0
 	for _, i := range list {
 		d, r, err := dueOf(i, soon)
 		if err != nil {
 			return err
+		}
+		if d.Warning == client.WarnOverdue {
+			overdue++
 		}
 		if all = append(all, d); r.label != "" {
 			rows = append(rows, r)
@@ -119,6 +119,10 @@ func (a *app) due(list []looked, in evidence.CaseID, soon evidence.Time) error {
 	}
 	numbers := make(map[evidence.Cause]evidence.Hash)
 	rows = orNone(rows, "Nothing is due and nothing is stopped.")
+	if overdue > 0 {
+		rows = append(rows, row{"Decide", plural(overdue, "item is", "items are") + " past the time, and nobody decided. Two custodians make it unreadable" +
+			" (strongroom shred propose), or state the law that keeps it (strongroom hold place). The auditor sees this, too."})
+	}
 	for _, cause := range []evidence.Cause{evidence.CauseDue, evidence.CauseWithdrawal} {
 		run, err := runOf(list, cause, true)
 		if err != nil {
@@ -133,7 +137,15 @@ func (a *app) due(list []looked, in evidence.CaseID, soon evidence.Time) error {
 	if len(list) > 0 {
 		now = list[0].view.Time
 	}
-	return a.show(fields{"case": in, "time": now, "items": all, "dry_run": numbers}, rows...)
+	return a.show(fields{"case": in, "time": now, "items": all, "overdue": overdue, "dry_run": numbers}, rows...)
+}
+
+// warnings say how urgent something is.
+var warnings = map[client.Warning]string{
+	client.WarnOverdue: "the time is over and nobody decided",
+	client.WarnWeek:    "within 7 days",
+	client.WarnMonth:   "within 30 days",
+	client.WarnQuarter: "within 90 days",
 }
 
 // dueOf says of one item where it stands; the row is empty for what is simply kept.
@@ -146,6 +158,15 @@ func dueOf(i looked, soon evidence.Time) (d dueItem, r row, err error) {
 	}
 	if d.Decide, decide, err = i.view.Decide(i.ItemState); err != nil {
 		return d, r, err
+	}
+	if d.Warning, _, err = i.view.Warning(i.ItemState); err != nil {
+		return d, r, err
+	}
+	for _, cause := range []evidence.Cause{evidence.CauseWithdrawal, evidence.CauseDue} {
+		if _, err := i.view.Line(i.ID, cause); err == nil && i.Bin == nil {
+			d.Because = cause
+			break
+		}
 	}
 	switch {
 	case i.Shredded != 0:
@@ -161,20 +182,31 @@ func dueOf(i looked, soon evidence.Time) (d dueItem, r row, err error) {
 		r = row{"Bin", name + "\n" + plain(string(i.Bin.Cause)) + "; can be made unreadable from " + dateOf(i.Bin.Ready)}
 	case decide:
 		d.State = "frozen"
-		r = row{"Stopped", name + "\nits consent has ended; to be decided by " + dateOf(d.Decide)}
-		if now >= d.Decide {
-			r.text += ", which is over"
+		r = row{"Stopped", name + "\nits consent " + endedBy[d.Because] + "; to be decided by " + dateOf(d.Decide)}
+		if d.Warning == client.WarnOverdue {
+			r.label = "Overdue"
+			r.text += ": " + warnings[d.Warning]
 		}
 	case dated && now >= d.Due:
 		d.State = "due"
-		r = row{"Due", name + "\nsince " + dateOf(d.Due)}
+		r = row{"Overdue", name + "\ndue since " + dateOf(d.Due) + ": " + warnings[d.Warning]}
 	case dated:
 		d.State = "keep"
 		if d.Due <= soon {
 			r = row{"Soon", name + "\nis due on " + dateOf(d.Due)}
+			if d.Warning != "" {
+				r.text += ", " + warnings[d.Warning]
+			}
 		}
 	}
 	return d, r, nil
+}
+
+// endedBy says what became of an item's consent, by the reason that it gives to shred.
+var endedBy = map[evidence.Cause]string{
+	evidence.CauseWithdrawal: "was withdrawn, or does not allow it any more",
+	evidence.CauseDue:        "has ended",
+	"":                       "does not keep it now",
 }
 
 // runOf is the dry run of the items for a cause. Of a whole case it leaves out what the cause does not fit, and what a hold keeps.

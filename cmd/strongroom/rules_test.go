@@ -62,10 +62,14 @@ func TestRules(t *testing.T) {
 	w.clinician.as().types("narrow\n", "consent", "narrow", consent, "--no", "photographs").ends(0).
 		has("No May I take photographs?", "Stops Item "+photo+" (photo.jpg): photograph", "1 item stops, 0 shares end")
 	w.second.types("", "open", photo, "--purpose", "care", "--to", w.path("late.jpg")).refused(exitRefused, "frozen")
-	w.second.as().types("", "retention", "due", in).ends(0).has("Stopped Draft " + photo + " its consent has ended; to be decided by")
+	w.second.as().types("", "retention", "due", in).ends(0).has("Stopped Draft " + photo + " its consent was withdrawn, or does not allow it any more; to be decided by")
 
-	// She withdraws all: two custodians hold one item and make the rest unreadable.
-	survivor.as().types("withdraw\n", "consent", "withdraw", consent).ends(0).has("3 items: nobody opens or shares them any more", "Decide By ")
+	// She withdraws all: two custodians hold one item and make the rest unreadable. What left the vault before is named to her.
+	w.second.as().types("", "item", "export", report, "--to", w.path("own.zip"), "--despite").ends(0).has("Exported")
+	copied := "custodian " + w.second.id + " has made a package of it 1 time, on "
+	survivor.as().types("", "own").ends(0).has(copied, "such copies cannot be called back")
+	survivor.as().types("withdraw\n", "consent", "withdraw", consent).ends(0).
+		has("3 items: nobody opens or shares them any more", copied, "such copies cannot be called back", "Decide By ")
 	orders := "Court of K.\n7/27\nCode of procedure, 94\n"
 	place := []string{"hold", "place", report, "--basis", "court_order", "--expires", "365d", "--review", "90d"}
 	w.second.types("", place...).refused(exitRefused, "no_answer")
@@ -74,6 +78,8 @@ func TestRules(t *testing.T) {
 	w.second.types("confirm\n", "hold", "confirm", hold).refused(exitRefused, "second_person")
 	third.as().types("confirm\n", "hold", "confirm", hold[:10]).ends(0).
 		has("Law court order", "Which authority issued it? Court of K.", "Item Exhibit 1, "+report, "Confirmed Exhibit 1")
+	w.clinician.as().types("", "deposit", w.write("late.txt", "late"), "--case", in, "--content", "clinical", "--consent", consent).ends(exitRefused).
+		has("A legal duty keeps 1 item of this case. What you deposit is not under it")
 	due := w.second.types("", "retention", "due", in).object()
 	number := str(t, due["dry_run"].(map[string]any), "withdrawal")
 	w.second.types("propose\n", "shred", "propose", report, "--because", "withdrawal").refused(exitRefused, "held")
@@ -107,6 +113,26 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// The recovery key: what one trustee states waits for another one, who states the same.
+func TestRecoveredCommand(t *testing.T) {
+	w := foundTown(t)
+	one, two, auditor := w.newPerson("trustee"), w.newPerson("trustee 2"), w.newPerson("auditor")
+	w.enrol(one, "trustee", w.custodian, w.second)
+	w.enrol(two, "trustee", w.custodian, w.second)
+	w.enrol(auditor, "auditor", w.admin, w.second)
+	item, other := string(evidence.NewID[evidence.ItemID]()), string(evidence.NewID[evidence.ItemID]())
+	state := []string{"vault", "recovered", "--item", item, "--cause", "loss"}
+	one.types("yes\n", state...).refused(exitRefused, "declined")
+	w.second.types("recovered\n", state...).refused(exitRefused, "role")
+	one.as().types("recovered\n", state...).ends(0).has("You state that the recovery key opened 1 item.", item, "Waits for another trustee")
+	auditor.as().types("", "audit").ends(0).has(item + ": one trustee states that the recovery key was used; no second one yet")
+	one.types("recovered\n", state...).refused(exitRefused, "second_person")
+	two.types("recovered\n", append(state, "--item", other)...).refused(exitRefused, "recovery_differs")
+	two.as().types("recovered\n", state...).ends(0).has("Confirmed as the second of two trustees")
+	auditor.as().types("", "audit").ends(0).has(item+": the recovery key was used, as two trustees state", "loss")
+	auditor.as().types("", "history", "vault").ends(0).has("recovery key used")
+}
+
 // emergency: a keyholder on duty who may not open does, another person reviews it.
 func (w *town) emergency(item string) {
 	t := w.t
@@ -136,7 +162,10 @@ func (w *town) describe(item string) {
 	if again := str(t, w.second.types("", append(derive, "--form", "working")...).object(), "item"); again != copied {
 		t.Errorf("repeated, the working copy is %s, it was %s", again, copied)
 	}
-	w.second.as().types("", "history", item).ends(0).has("another item made from it", "description amended", "emergency opening reviewed")
+	w.second.as().types("", "history", item, "--notes").ends(0).has("another item made from it", "description amended", "emergency opening reviewed",
+		"reason: The attacker is on the way.", "measures: (for who opens the item: strongroom item notes)")
+	w.second.as().types("", "item", "notes", item).ends(0).has("measures: None.", "reason: The name said the wrong day.", "parameters: cp -a", "Recorded entry")
+	w.admin.types("", "history", item, "--notes").refused(exitRefused, "not_found")
 }
 
 // ownCopy: the person concerned sees what is kept and opens a copy.
@@ -145,7 +174,7 @@ func (w *town) ownCopy(survivor *person, consent, item string) {
 	open := []string{"open", item, "--purpose", "subject_access", "--to", w.path("mine.txt")}
 	survivor.types("", open...).refused(exitRefused, "envelope")
 	w.second.as().types("", "item", "copy-for-subject", item).ends(0).has("written for the person concerned, " + survivor.id)
-	survivor.as().types("", open...).ends(0).has("the same as deposited")
+	survivor.as().types("", open...).ends(0).has("the same as deposited", "What happens to it is not recorded.")
 	w.same("mine.txt", w.path("report.txt"))
 	survivor.as().types("", "list").ends(0).has("Exhibit 1 (its name is not for you)")
 	survivor.as().types("", "consent", "list").ends(0).has(consent)
@@ -197,4 +226,42 @@ func TestShortly(t *testing.T) {
 			t.Errorf("shortly(%d) = %q, want %q", seconds, got, want)
 		}
 	}
+}
+
+// Who wants to be asked before each share is asked: whoever proposes or decides is told who answers and where it says how to reach that
+// person, and nothing is shared before.
+func TestAskFirst(t *testing.T) {
+	w := foundTown(t)
+	survivor := w.newPerson("survivor")
+	w.enrol(survivor, "survivor", w.custodian, w.second)
+	in := str(t, w.second.types("", "case", "open", "--member", "me:open,approve,manage", "--member", w.custodian.id+":approve,manage",
+		"--member", w.clinician.id+":deposit,open", "--keyholder", "me", "--keyholder", w.clinician.id).object(), "case")
+	share := func(subject ...string) (grant string) {
+		given := w.clinician.types("", append([]string{"consent", "give", "--case", in, "--form", w.write("form.txt", "signed form"), "--until", "365d", "--ask-first",
+			"--examination", "yes", "--storage", "yes", "--court", "NL:information", "--yes"}, subject...)...).object()
+		consent := str(t, given, "consent")
+		item := string(decodeLines[deposited](t, w.clinician.types("", "deposit", w.write("report.txt", "findings"), "--case", in, "--content", "clinical", "--consent",
+			consent).ends(0).out)[0].Item)
+		w.clinician.types("", "seal", item, "--yes").object()
+		said := w.second.as().types("", "grant", "propose", item, "--to", w.court.id, "--jurisdiction", "NL", "--legal-basis", "treaty", "--until", "90d").ends(0)
+		grant = "gra-" + strings.Fields(strings.SplitN(said.err+said.out, "gra-", 2)[1])[0]
+		who := "nobody can answer yet"
+		if len(subject) > 0 {
+			who = survivor.id
+		}
+		said.has("Ask first", who, "strongroom item show itm-")
+		return grant
+	}
+	unanswered := share()
+	if o := w.custodian.types("approve\n", "grant", "approve", unanswered).object(); o["key_written"] != false {
+		t.Error("shared with nobody having been asked")
+	}
+	grant := share("--subject", survivor.id)
+	w.custodian.as("--passphrase-file", w.path("passphrase")).types("approve\n", "grant", "approve", grant).ends(0).has("Ask first", survivor.id)
+	survivor.as().types("", "own").ends(0).has("you are asked: strongroom grant approve " + grant)
+	survivor.types("approve\n", "grant", "approve", grant).object()
+	if said := survivor.as().types("", "own").ends(0); strings.Contains(said.out, "you are asked") {
+		t.Error("asked again after the answer")
+	}
+	w.second.types("", "grant", "key", grant).object()
 }

@@ -25,8 +25,11 @@ const (
 // tool is this program, as events name it.
 var tool = sync.OnceValue(func() evidence.Tool { return program.Tool("strongroom") })
 
-// keystore opens the person's folder, making it if there is none.
+// keystore opens the person's folder, making it if there is none. Whoever has a card has no folder.
 func (a *app) keystore() (client.Folder, error) {
+	if a.card {
+		return "", decline("card_here")
+	}
 	dir, err := a.folder()
 	if err != nil {
 		return "", err
@@ -113,7 +116,11 @@ func (a *app) warnPlain(plain bool) {
 }
 
 // session opens the person's folder, unlocks the signing key and returns the client. The age identity is unlocked when first needed.
+// With a card both keys come from that.
 func (a *app) session(ctx context.Context) (*client.Client, error) {
+	if a.card {
+		return a.cardSession(ctx)
+	}
 	k, err := a.keystore()
 	if err != nil {
 		return nil, err

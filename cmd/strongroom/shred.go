@@ -32,9 +32,10 @@ func proposeShredCommand(a *app) *cobra.Command {
 "propose". From then on nothing of it is opened. It can be taken back with
 strongroom shred cancel.
 
-Reason: withdrawal (the consent was withdrawn, narrowed or has ended), due (the
-period is over), order (say authority, number and law), draft (never sealed).
-With --case: all items that the reason fits and that no legal duty keeps.
+Reason: withdrawal (the consent was withdrawn, or narrowed), due (the period is
+over, or the consent has ended), order (say authority, number and law), draft
+(never sealed). With --case: all items that the reason fits and that no legal
+duty keeps.
 
 Signs:     item.shred_proposed, for each item, with the number of the list.
 Next:      after the waiting time another custodian runs strongroom shred

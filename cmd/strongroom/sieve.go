@@ -53,13 +53,16 @@ func (s *sieve) search(ctx context.Context, r io.Reader, found func(name string)
 		if !last {
 			whole -= s.longest - 1
 		}
-		for i := range max(0, min(whole, len(at)-shortest+1)) {
-			if !s.begins[uint16(at[i])|uint16(at[i+1])<<8] {
-				continue
-			}
-			for _, w := range s.words[binary.LittleEndian.Uint64(at[i:])] {
-				if bytes.HasPrefix(at[i:], w.text) {
-					found(w.name)
+		if words := min(whole, len(at)-shortest+1); words > 0 {
+			two := uint16(at[0]) << 8
+			for i, next := range at[1 : words+1] {
+				if two = two>>8 | uint16(next)<<8; !s.begins[two] {
+					continue
+				}
+				for _, w := range s.words[binary.LittleEndian.Uint64(at[i:])] {
+					if bytes.HasPrefix(at[i:], w.text) {
+						found(w.name)
+					}
 				}
 			}
 		}

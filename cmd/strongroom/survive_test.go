@@ -60,7 +60,7 @@ func TestUploadsSurvive(t *testing.T) {
 func (w *town) clientKilled() {
 	t := w.t
 	_, with := w.caseOf()
-	file := w.large("killed.bin", 96<<20)
+	file := w.large("killed.bin", 32<<20)
 	deposit := append([]string{"deposit", file}, with...)
 	c, _ := w.second.start(deposit...)
 	ended := make(chan error, 1)
@@ -100,10 +100,10 @@ func (w *town) clientKilled() {
 func (w *town) vaultKilled() {
 	t := w.t
 	in, with := w.caseOf()
-	file := w.large("large.bin", 120<<20)
+	file := w.large("large.bin", 64<<20)
 	c, out := w.second.start(append([]string{"deposit", file}, with...)...)
 	at := strings.TrimPrefix(strings.Split(w.address, "#")[0], "https://")
-	for _, n := range []int64{5 << 20, 30 << 20, 70 << 20} {
+	for _, n := range []int64{5 << 20, 18 << 20, 36 << 20} {
 		w.receives(n)
 		w.server.stop(syscall.SIGKILL)
 		time.Sleep(200 * time.Millisecond)
@@ -127,7 +127,7 @@ func (w *town) vaultKilled() {
 func (w *town) originalGone() {
 	t := w.t
 	in, with := w.caseOf()
-	file, copied := w.large("large.bin", 60<<20), w.large("copy.bin", 0)
+	file, copied := w.large("large.bin", 40<<20), w.large("copy.bin", 0)
 	content, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +162,7 @@ var limited = []string{"sh", "-c", `ulimit -f 65536; exec "$0" "$@"`}
 func (w *town) fullDisks() {
 	t := w.t
 	in, with := w.caseOf()
-	file := w.large("large.bin", 60<<20)
+	file := w.large("large.bin", 40<<20)
 	args := append([]string{"deposit", file}, with...)
 
 	here := runThrough(t, limited, filepath.Join(bin, "strongroom"), append([]string{"--home", w.second.home, "--json"}, args...)...)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
 )
 
@@ -12,7 +13,59 @@ func vaultCommand(a *app) *cobra.Command {
 	return group("vault", "The vault as a whole", `After the vault was restored from a backup it lets read, withdraw and end, and
 nothing else, until a custodian confirms the restore.
 
-An incident stands in every package of its time.`, confirmRestoreCommand(a), incidentCommand(a))
+An incident stands in every package of its time. Each use of the recovery key is
+stated by two trustees.`, confirmRestoreCommand(a), incidentCommand(a), recoveredCommand(a))
+}
+
+func recoveredCommand(a *app) *cobra.Command {
+	var items []string
+	var cause string
+	var instead, yes bool
+	c := &cobra.Command{
+		Use:   "recovered --item ITEM --cause CAUSE",
+		Short: "State that the recovery key was used, and for what",
+		Long: `Enters into the record book which items were opened with the recovery key that
+is kept offline, and why. One trustee states it and another one states the same:
+one alone counts for nothing. Auditors see each. You type "recovered".
+
+Cause: loss, compromise, order, request, …
+
+Signs:     vault.recovered, as a trustee.
+For good:  it cannot be taken back.`,
+		Example: `  strongroom vault recovered --item itm-7c2k… --item itm-9d4m… --cause loss`,
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.session(c.Context())
+			if err != nil {
+				return err
+			}
+			r := client.Recovery{Cause: evidence.Cause(cause)}
+			if r.Items, err = findItems(c.Context(), cl, items); err != nil {
+				return err
+			}
+			err = a.consent(yes, "recovered", row{"If you go on", "You state that the recovery key opened " + plural(len(r.Items), "item", "items") + "."},
+				row{"Items", joined(r.Items)}, row{"Because", plain(cause)}, row{"For good", "It stays in the record book, and auditors see it."})
+			if err != nil {
+				return err
+			}
+			receipt, confirmed, err := cl.StateRecovery(c.Context(), r, instead)
+			if err != nil {
+				return err
+			}
+			next := row{"Waits", "for another trustee, who states the same items and the same cause"}
+			if confirmed {
+				next = row{"Confirmed", "as the second of two trustees"}
+			}
+			return a.recorded(receipt, fields{"items": r.Items, "cause": cause, "confirmed": confirmed}, next)
+		},
+	}
+	f := c.Flags()
+	f.StringArrayVar(&items, "item", nil, "an `ITEM` that was opened; repeat it")
+	f.StringVar(&cause, "cause", "", "why (see above)")
+	f.BoolVar(&instead, "instead", false, "take the place of what another trustee stated and nobody confirmed")
+	f.BoolVar(&yes, "yes", false, "do not ask; for scripts")
+	required(c, "item", "cause")
+	return c
 }
 
 func confirmRestoreCommand(a *app) *cobra.Command {

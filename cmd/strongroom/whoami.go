@@ -24,6 +24,9 @@ Signs:     a sign-in.`,
 		Example: `  strongroom whoami --json`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if a.card {
+				return a.whoamiByCard(c.Context())
+			}
 			k, err := a.keystore()
 			if err != nil {
 				return err
@@ -48,7 +51,7 @@ type whoami struct {
 	Vault        string           `json:"vault,omitempty"`
 	VaultNumber  string           `json:"vault_number,omitempty"`
 	Server       string           `json:"server,omitempty"`
-	Folder       string           `json:"folder"`
+	Folder       string           `json:"folder,omitempty"` // none with a card
 }
 
 func (a *app) whoami(ctx context.Context, k client.Folder, signer *keys.Signer) error {

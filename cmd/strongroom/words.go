@@ -53,6 +53,15 @@ var words = map[string]sentence{
 	"identity_case":      {"This case has other items, and all its keyholders would learn who the person is.", "Open a case of its own for the identity, with those keyholders alone who may know."},
 	"version":            {"The description has no such version.", "Leave out --version to see how many there are."},
 
+	// Cards.
+
+	"card":         {"The vault does not know this card: it was replaced by a newer one, or it has not been confirmed yet.", "Look for a newer card. Otherwise ask those who gave it to you, or two people you named."},
+	"card_code":    {"This is not the code of a card: something in a group is missing, twice, or another letter.", "Compare it group by group. A code has nine groups of four, with the letters A to Z and the digits 2 to 7."},
+	"card_here":    {"This works with keys in a folder, not with a card.", "Leave out --card."},
+	"card_role":    {"This invitation is not for a survivor, and only survivors have cards.", "Run strongroom enrol without --card, on the person's own computer."},
+	"trust_number": {"The vault at this address has no such number, or it is not complete.", "Compare address and number with the card. If they are as printed, ask those who gave it to you."},
+	"memory":       {"It is too large for the memory that is used with a card.", "Ask the people of the case to deposit it."},
+
 	// Package client.
 
 	"proof_pending":         {"It is accepted. Its proof of entry is not there yet and follows by itself.", "Nothing needs to be repeated. strongroom history shows it once it is there."},
@@ -71,6 +80,7 @@ var words = map[string]sentence{
 	"http":                  {"Something between here and the vault answered in its place.", "Check the address and the network, then repeat the command."},
 	"not_found":             {"It does not exist, or it is not for you to see.", "Check the id. If somebody shared it with you, ask whether that still holds."},
 
+	"recovery_differs":    {"Another trustee has stated another use of the recovery key, and nobody has confirmed that one.", "Compare the items and the cause with the other trustee. --instead replaces the statement."},
 	"content_differs":     {"The content is not what its depositor described.", "Keep it unchanged and tell the depositor and the auditor."},
 	"sealed_file":         {"What was sealed on this computer is gone or damaged, so it cannot be sent.", "Deposit the file again. It is sealed anew."},
 	"note":                {"There is no such note.", ""},
@@ -105,7 +115,6 @@ var words = map[string]sentence{
 
 	"open_grant":  {"A share in this case can still be used.", "Stop it or wait until it is over, then close the case."},
 	"open_review": {"An emergency opening in this case was not reviewed.", "Review it with strongroom item review, then close the case."},
-	"secret_hold": {"This version cannot keep a legal duty from those who may not see it yet.", "Place it without a secret period."},
 
 	// The statement itself.
 
@@ -285,6 +294,7 @@ var kindWords = map[evidence.ErrorKind]sentence{
 // lies says what each alarm is about.
 var lies = map[client.Lie]string{
 	client.WrongVault:    "it is from another vault than your trust file names",
+	client.OtherTrust:    "its trust file has another number than your card",
 	client.WrongLogKey:   "the record book is signed with a key that your trust file does not name",
 	client.Forked:        "there are two histories that exclude each other",
 	client.RolledBack:    "the record book is shorter than it was",

@@ -23,7 +23,7 @@ var (
 	members    = []evidence.Role{evidence.Clinician, evidence.Investigator, evidence.Custodian, evidence.Auditor, evidence.Survivor, evidence.Advocate}
 	recipients = []evidence.Role{evidence.Court, evidence.Prosecutor, evidence.Police, evidence.Defence}
 	readers    = slices.Concat(members, recipients) // may hold an envelope or see a label
-	inviters   = []evidence.Role{evidence.Administrator, evidence.Custodian}
+	inviters   = []evidence.Role{evidence.Administrator, evidence.Custodian, evidence.Trustee}
 )
 
 // table says which roles may ask for which operation; what stands with nobody needs no session. An operation that is not here is for no
@@ -32,6 +32,7 @@ var table = map[Action][]evidence.Role{
 	"health":             anyone,
 	"ready":              anyone,
 	"getVault":           anyone,
+	"getTrust":           anyone,
 	"getCheckpoint":      anyone,
 	"getConsistency":     anyone,
 	"getInclusion":       anyone,

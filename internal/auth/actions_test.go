@@ -13,6 +13,7 @@ const decided = `
 health              x  x   x   x   x   x   x   x   x   x   x   x   x   x
 ready               x  x   x   x   x   x   x   x   x   x   x   x   x   x
 getVault            x  x   x   x   x   x   x   x   x   x   x   x   x   x
+getTrust            x  x   x   x   x   x   x   x   x   x   x   x   x   x
 getCheckpoint       x  x   x   x   x   x   x   x   x   x   x   x   x   x
 getConsistency      x  x   x   x   x   x   x   x   x   x   x   x   x   x
 getInclusion        x  x   x   x   x   x   x   x   x   x   x   x   x   x
@@ -22,8 +23,8 @@ getInvitationTerms  x  x   x   x   x   x   x   x   x   x   x   x   x   x
 answerInvitation    x  x   x   x   x   x   x   x   x   x   x   x   x   x
 getSession          .  x   x   x   x   x   x   x   x   x   x   x   x   .
 signOut             .  x   x   x   x   x   x   x   x   x   x   x   x   .
-createInvitation    .  .   .   x   .   .   .   .   .   .   .   .   x   .
-listInvitations     .  .   .   x   .   .   .   .   .   .   .   .   x   .
+createInvitation    .  .   .   x   .   .   .   .   .   .   x   .   x   .
+listInvitations     .  .   .   x   .   .   .   .   .   .   x   .   x   .
 submitEvent         .  x   x   x   x   x   x   x   x   x   x   x   x   .
 getEvent            .  x   x   x   x   x   x   x   x   x   x   x   x   .
 listEvents          .  x   x   x   x   x   x   x   x   x   x   x   x   .

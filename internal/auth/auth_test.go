@@ -145,6 +145,17 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
+// Who has only a key, as with a card, is told whose it is.
+func TestSignInByKey(t *testing.T) {
+	d := newDesk(t)
+	p := d.enrol(ev.Survivor)
+	d.enrol(ev.Survivor)
+	unnamed := func(m *custody.SignIn) { m.Actor = "" }
+	if _, s, err := d.SignIn(t.Context(), d.answer(p, p.key, unnamed)); err != nil || s.Actor != p.id || s.Role != ev.Survivor {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 // Every way to fail has the same answer.
 func TestSignInRefusesAlike(t *testing.T) {
 	d := newDesk(t)
@@ -154,7 +165,7 @@ func TestSignInRefusesAlike(t *testing.T) {
 	d.become(pending, &ev.ActorState{Role: ev.Court, Status: ev.StatusPending})
 	d.become(revoked, &ev.ActorState{Role: ev.Court, Status: ev.StatusRevoked})
 	d.become(suspended, &ev.ActorState{Role: ev.Court, Status: ev.StatusSuspended, SuspendedTill: ev.At(d.now.Add(time.Hour))})
-	old := newKey(t)
+	old, unnamed := newKey(t), func(m *custody.SignIn) { m.Actor = "" }
 	used := d.answer(p, p.key, nil)
 	if _, _, err := d.SignIn(t.Context(), used); err != nil {
 		t.Fatal(err)
@@ -177,6 +188,9 @@ func TestSignInRefusesAlike(t *testing.T) {
 		"revoked actor":     d.answer(revoked, revoked.key, nil),
 		"suspended actor":   d.answer(suspended, suspended.key, nil),
 		"the vault itself":  d.answer(vault, vault.key, nil),
+		"unknown key":       d.answer(stranger, stranger.key, unnamed),
+		"key of a pending":  d.answer(pending, pending.key, unnamed),
+		"flipped, unnamed":  flip(d.answer(p, p.key, unnamed)),
 		"signature flipped": flip(d.answer(p, p.key, nil)),
 	} {
 		token, s, err := d.SignIn(t.Context(), dsse)

@@ -27,6 +27,8 @@ const (
 type Directory interface {
 	// States returns the present states of the streams that exist, those of accepted events that are still pending included.
 	States(ctx context.Context, streams ...evidence.Stream) (map[evidence.Stream]evidence.State, error)
+	// Key returns whose key it is, or was: NotFound if it was never enrolled.
+	Key(ctx context.Context, keyID evidence.Hash) (evidence.ActorID, []byte, error)
 }
 
 // Auth signs people in. It is safe for concurrent use.
@@ -63,7 +65,8 @@ func (a *Auth) Challenge(ctx context.Context) (Challenge, error) {
 }
 
 // SignIn takes a signed challenge (FORMATS §4) and returns a session with its token, 32 random bytes in base64url. The challenge is used
-// up, whatever the outcome. Every refusal is Unauthenticated "sign_in"; only the error's cause, for the log, says why.
+// up, whatever the outcome. Who has a key and does not know whose it is, as with a card, names no actor. Every refusal is Unauthenticated
+// "sign_in"; only the error's cause, for the log, says why.
 func (a *Auth) SignIn(ctx context.Context, dsse []byte) (token string, s Session, err error) {
 	m, signature, err := custody.OpenSignIn(dsse)
 	if err != nil {
@@ -72,7 +75,13 @@ func (a *Auth) SignIn(ctx context.Context, dsse []byte) (token string, s Session
 	if err := a.takeChallenge(ctx, m); err != nil {
 		return "", Session{}, refuse(reasonSignIn, err)
 	}
-	actor, spki, standing := a.standing(ctx, m.Actor)
+	id := m.Actor
+	if id == "" {
+		if id, _, err = a.directory.Key(ctx, signature.KeyID); evidence.KindOf(err) == evidence.Internal {
+			return "", Session{}, err
+		}
+	}
+	actor, spki, standing := a.standing(ctx, id)
 	if evidence.KindOf(standing) == evidence.Internal {
 		return "", Session{}, standing
 	}

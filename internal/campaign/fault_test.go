@@ -104,7 +104,8 @@ func (in *inside) open() error {
 	})
 	handler := must(httpapi.New(httpapi.Config{
 		Vault: v, Auth: must(auth.New(settings.Origin, records, records, in.now))(in), TrustFingerprint: ev.Hash(in.trust.Fingerprint()),
-		Ready: func(context.Context) error { return nil }, Logger: slog.New(slog.DiscardHandler),
+		TrustFile: func(context.Context, string) (string, error) { return string(in.trust.Marshal()), nil },
+		Ready:     func(context.Context) error { return nil }, Logger: slog.New(slog.DiscardHandler),
 	}))(in)
 	in.server = &http.Server{Handler: handler}
 	l := must(net.Listen("tcp", "127.0.0.1:0"))(in)

@@ -22,6 +22,7 @@ type Lie string
 
 const (
 	WrongVault    Lie = "wrong_vault"        // the answers are of another vault than the trust file names
+	OtherTrust    Lie = "other_trust_file"   // the trust file is not the one whose number is known
 	WrongLogKey   Lie = "wrong_log_key"      // the log's signature is not by a key of the trust file
 	Forked        Lie = "forked_history"     // two histories that exclude each other
 	RolledBack    Lie = "rolled_back_log"    // the log is shorter than it was
@@ -30,6 +31,7 @@ const (
 	StaleHead     Lie = "stale_head"         // a stream or publication ends before what was seen of it earlier
 	MissingEvent  Lie = "missing_event"      // an event, or a whole stream that others stand on, was left out
 	BrokenChain   Lie = "broken_chain"       // the events of a stream do not follow each other
+	Undue         Lie = "unduly_withheld"    // an event is or was withheld longer than said, or without a secret hold
 	FalseLength   Lie = "false_length"       // the proof of a stream's length does not hold
 	ForeignKey    Lie = "foreign_key"        // an event was signed by a key that was not its signer's
 	Unlawful      Lie = "unlawful_event"     // an event was accepted that the rules forbid

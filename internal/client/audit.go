@@ -27,6 +27,8 @@ const (
 	FoundUnequal     FindingKind = "unequal"           // a recipient got other bytes than were recorded
 	FoundSealBroken  FindingKind = "seal_broken"       // a physical item arrived with a broken seal
 	FoundUnconfirmed FindingKind = "unconfirmed_hold"  // a hold that waits for its second person
+	FoundRecovered   FindingKind = "recovered"         // the recovery key was used: two trustees stated it
+	FoundRecovering  FindingKind = "recovery_stated"   // one trustee states that it was used, and no second one yet
 	FoundRelease     FindingKind = "release"           // a sampled opening or share, with the ground it stood on
 )
 
@@ -34,7 +36,7 @@ const (
 type Finding struct {
 	Kind  FindingKind      `json:"kind"`
 	Item  evidence.ItemID  `json:"item"`
-	Case  evidence.CaseID  `json:"case"`
+	Case  evidence.CaseID  `json:"case,omitempty"`
 	Actor evidence.ActorID `json:"actor,omitempty"` // who opened, refused, placed
 	Since evidence.Time    `json:"since,omitempty"`
 	Due   evidence.Time    `json:"due,omitempty"`
@@ -63,6 +65,14 @@ func (c *Client) Audit(ctx context.Context, sample int) (Audit, error) {
 		return page.Items, page.Next, err
 	})
 	if err != nil {
+		return audit, err
+	}
+	v, err := c.Look(ctx, evidence.PolicyOf(c.trust.Vault()))
+	if err != nil {
+		return audit, err
+	}
+	audit.AsOf = v.Time
+	if audit.Findings, err = v.recoveries(); err != nil {
 		return audit, err
 	}
 	for batch := range slices.Chunk(items, itemsOfLook) {
@@ -127,6 +137,9 @@ func (v *View) findings(own *evidence.ItemState) ([]Finding, error) {
 	reviewed := make(map[evidence.Hash]evidence.Time)
 	s := evidence.ItemOf(own.ID)
 	for seq := range v.Len(s) {
+		if v.Withheld(s, seq) != 0 {
+			continue
+		}
 		e, err := v.Event(s, seq)
 		if err != nil {
 			return nil, err
@@ -156,7 +169,7 @@ func (v *View) findings(own *evidence.ItemState) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ends && now >= due && own.Bin == nil && own.Shredded == 0 && !own.Held(now) {
+	if ends && now >= due && !waits && own.Bin == nil && own.Shredded == 0 && !own.Held(now) {
 		note(FoundOverdue, func(f *Finding) { f.Due, f.Late = due, true })
 	}
 	if own.Bin != nil {

@@ -278,6 +278,11 @@ func (c *Client) token(ctx context.Context, refused string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return s.begin(signed)
+}
+
+// begin takes over what a sign-in gave.
+func (s *session) begin(signed wire.SignedIn) (token string, err error) {
 	until, err := evidence.ParseTime(signed.Expires)
 	if err != nil || len(signed.Token) != 43 {
 		return "", alarm(Malformed, evidence.Stream{}, err)
@@ -286,7 +291,7 @@ func (c *Client) token(ctx context.Context, refused string) (string, error) {
 	return s.token, nil
 }
 
-// signIn answers a challenge (FORMATS §4). The vault's time comes with it.
+// signIn answers a challenge (FORMATS §4), by the key alone while it is not known whose that is. The vault's time comes with it.
 func (c *Client) signIn(ctx context.Context) (wire.SignedIn, error) {
 	before := c.cfg.Now()
 	req, err := wire.NewCreateChallengeRequest(c.address)
@@ -307,7 +312,7 @@ func (c *Client) signIn(ctx context.Context) (wire.SignedIn, error) {
 	}
 	req, err = wire.NewSignInRequest(c.address, wire.SignInRequest{DSSE: dsse})
 	signed, err := public[wire.SignedIn](ctx, c, req, err, http.StatusCreated)
-	if err == nil && signed.Actor != string(c.actor) {
+	if err == nil && c.actor != "" && signed.Actor != string(c.actor) {
 		err = alarm(Malformed, evidence.Stream{}, errors.New("signed in as somebody else"))
 	}
 	return signed, err

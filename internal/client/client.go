@@ -49,15 +49,18 @@ type Client struct {
 		sync.Mutex
 		key *sealing.Identity
 	}
-	session struct {
-		sync.Mutex // held while signing in, so that one sign-in serves all who wait
-		token      string
-		until      time.Time // by the vault's clock
-	}
-	clock  clock
-	known  known
-	memory memory
-	ground ground
+	session session
+	clock   clock
+	known   known
+	memory  memory
+	ground  ground
+}
+
+// session is a sign-in of the person's.
+type session struct {
+	sync.Mutex // held while signing in, so that one sign-in serves all who wait
+	token      string
+	until      time.Time // by the vault's clock
 }
 
 // New returns the client of the person whose profile and trust file the keystore holds.

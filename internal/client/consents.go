@@ -24,26 +24,26 @@ type Consent struct {
 	AskFirst bool
 	Subject  evidence.ActorID // the survivor, if that one has keys; "" where the survivor signs, or has none
 	Form     Deposit          // label, description and bytes of the signed form; its document, if it has one, must not contradict the answers
-	FormItem evidence.ItemID  // a form deposited before, instead of Form: an interrupted consent is finished with it
+	FormItem evidence.ItemID  // a form deposited before: an interrupted consent is finished with it. Form is then only compared
 }
 
 // GiveConsent deposits the form and then signs consent.given ‡, relying on it (RULES §3.5). If the second step fails, the form's id is
-// returned beside the error and the consent can be given with it.
+// returned beside the error and the consent can be given with it. Answers that the form contradicts are refused, as far as CompareForm can
+// read it.
 func (c *Client) GiveConsent(ctx context.Context, p Consent) (id evidence.ConsentID, form evidence.ItemID, receipt *Receipt, err error) {
 	id, form = p.Consent, p.FormItem
 	if id == "" {
 		id = evidence.NewID[evidence.ConsentID]()
 	}
+	if _, err := c.CompareForm(ctx, p); err != nil {
+		return id, form, nil, err
+	}
 	if form == "" {
-		f := p.Form
-		f.Case, f.Class, f.Content, f.Basis, f.Consent, f.Source = p.Case, evidence.ConsentForm, evidence.Testimony, evidence.ByConsent, nil, ""
-		if err = f.read(); err == nil && f.Description.Form != nil {
-			err = contradicts(f.Description.Form, p)
+		f := p.form()
+		if form, _, err = c.Deposit(ctx, f); err == nil && f.Description.Form != nil {
+			err = c.keepForm(form, f.Description.Form)
 		}
 		if err != nil {
-			return id, form, nil, err
-		}
-		if form, _, err = c.Deposit(ctx, f); err != nil {
 			return id, form, nil, err
 		}
 	}
@@ -63,6 +63,9 @@ func (c *Client) GiveConsent(ctx context.Context, p Consent) (id evidence.Consen
 		}
 		return act{stream: stream, event: &evidence.Event{Kind: evidence.ConsentGiven, Case: p.Case, Details: d}}, nil
 	})
+	if err == nil {
+		err = c.cfg.Keystore.Remove(formDoc(form))
+	}
 	return id, form, receipt, err
 }
 

@@ -82,6 +82,9 @@ func (c *Client) link(ctx context.Context, made evidence.ItemID, p Derivation) (
 		return nil, err
 	}
 	for seq := range v.Len(source) {
+		if v.Withheld(source, seq) != 0 {
+			continue
+		}
 		e, err := v.Event(source, seq)
 		if err != nil {
 			return nil, err
@@ -231,6 +234,9 @@ func (c *Client) Describe(ctx context.Context, p Open) ([]Version, *Receipt, err
 	}
 	var list []Version
 	for seq := range v.Len(stream) {
+		if v.Withheld(stream, seq) != 0 {
+			continue
+		}
 		e, err := v.Event(stream, seq)
 		if err != nil {
 			return nil, a.receipt, err

@@ -85,6 +85,9 @@ func (p *Deposit) read() (err error) {
 // formOf is the schema that the newest description of an item names in the plain, "" if it has no document.
 func (v *View) formOf(item evidence.Stream) (schema string, err error) {
 	for seq := range v.Len(item) {
+		if v.Withheld(item, seq) != 0 {
+			continue
+		}
 		e, err := v.Event(item, seq)
 		if err != nil {
 			return "", err
@@ -183,35 +186,4 @@ func (p *Amendment) compare(old, now json.RawMessage) ([]string, error) {
 		return nil, evidence.Fail(evidence.Invalid, reasonDocument, &DocumentError{problems})
 	}
 	return changes, nil
-}
-
-// contradicts refuses a consent form that says no, or names another who decided, where the answers to be signed say otherwise.
-func contradicts(form json.RawMessage, p Consent) error {
-	var said struct {
-		By       string `json:"by"`
-		Refusals []struct {
-			Answer string `json:"answer"`
-		} `json:"refusals"`
-	}
-	if err := json.Unmarshal(form, &said); err != nil {
-		return evidence.Refuse(evidence.Invalid, reasonDocument)
-	}
-	a := p.Answers
-	yes := map[string]bool{
-		"examination": a.Examination == evidence.Yes, "photographs": a.Photographs == evidence.Yes, "storage": a.Storage == evidence.Yes,
-		"police_information": a.PoliceInformation == evidence.Yes, "police_photographs": a.PolicePhotographs == evidence.Yes,
-		"police_physical": a.PolicePhysical == evidence.Yes, "research": a.Research == evidence.Yes,
-		"courts": slices.ContainsFunc(a.Courts, func(c evidence.CourtAnswer) bool {
-			return c.Information == evidence.Yes || c.Photographs == evidence.Yes || c.Physical == evidence.Yes
-		}),
-	}
-	for _, r := range said.Refusals {
-		if yes[r.Answer] {
-			return evidence.Refuse(evidence.Conflict, reasonAnswers)
-		}
-	}
-	if said.By != p.By {
-		return evidence.Refuse(evidence.Conflict, reasonAnswers)
-	}
-	return nil
 }

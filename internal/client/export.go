@@ -151,6 +151,9 @@ func (c *Client) contentFiles(ctx context.Context, v *View, a *access, p Export,
 	files := []dossier.File{sealed, dossier.BytesFile(dossier.ItemPath(p.Item, "key.age"), a.envelope)}
 	stream := evidence.ItemOf(p.Item)
 	for seq := range v.Len(stream) {
+		if v.Withheld(stream, seq) != 0 {
+			continue
+		}
 		e, err := v.Event(stream, seq)
 		if err != nil {
 			return nil, err
@@ -201,12 +204,8 @@ func (c *Client) filesOf(ctx context.Context, leaf evidence.Hash, e *evidence.Ev
 			return nil, err
 		}
 	}
-	grant := evidence.GrantNamed(e.Details)
-	if d, ok := e.Details.(*evidence.GrantProposedDetails); ok {
-		grant = d.ID
-	}
 	for _, n := range e.Notes {
-		if n.Audience == evidence.ToItem || n.Audience == evidence.ToRecipient && p.Grant != "" && grant == p.Grant {
+		if n.Audience == evidence.ToItem || n.Audience == evidence.ToRecipient && p.Grant != "" && grantOf(e) == p.Grant {
 			if err := add(dossier.NotePath(p.Item, e.Stream.Seq, n.Name), n.SHA256, evidence.MaxNote); err != nil {
 				return nil, err
 			}

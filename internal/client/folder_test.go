@@ -133,8 +133,8 @@ func TestMemoryOnlyGrows(t *testing.T) {
 		s.put(key, h)
 		return s
 	}
-	check(t, one.learn(learned(7, key, head{3, evidence.Hash{3}, 6})))
-	check(t, two.learn(learned(5, key, head{2, evidence.Hash{2}, 4})))
+	check(t, one.learn(learned(7, key, head{Seq: 3, Leaf: evidence.Hash{3}, Index: 6})))
+	check(t, two.learn(learned(5, key, head{Seq: 2, Leaf: evidence.Hash{2}, Index: 4})))
 	check(t, two.learn(learned(5, "case/y", head{Seq: 1})))
 	s := open().snapshot()
 	x, _ := s.head(key)

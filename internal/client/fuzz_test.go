@@ -221,7 +221,7 @@ var documents = []struct {
 }{
 	{"profile", Profile{"https://vault.example", "act-aaaaaaaaaaaaaaaaaaaaaaaaaa"}, func(k Keystore) (any, error) { return ReadProfile(k) }},
 	{"memory", seen{Covers: 7}, func(k Keystore) (any, error) { return (&memory{keystore: k}).read() }},
-	{"heads", shelf{"item/itm-aaaaaaaaaaaaaaaaaaaaaaaaaa": {1, evidence.SHA256(nil), 2}}, func(k Keystore) (any, error) {
+	{"heads", shelf{"item/itm-aaaaaaaaaaaaaaaaaaaaaaaaaa": {1, evidence.SHA256(nil), 2, []promise{{1, 7}}}}, func(k Keystore) (any, error) {
 		return (&memory{keystore: k}).readShelf(int(shelfOf("item/itm-aaaaaaaaaaaaaaaaaaaaaaaaaa")))
 	}},
 	{"draft", someDraft, func(k Keystore) (any, error) { return (&Client{cfg: Config{Keystore: k}}).draftAt(someDraft.doc()) }},
@@ -301,14 +301,14 @@ func TestDocumentsAreStrict(t *testing.T) {
 	other.Item = "itm-baaaaaaaaaaaaaaaaaaaaaaaaa"
 	nowhere := *someDraft
 	nowhere.Envelopes = nil
-	astray := shelf{"item/itm-aaaaaaaaaaaaaaaaaaaaaaaaaa": {1, evidence.SHA256(nil), 2}, "case/cas-aaaaaaaaaaaaaaaaaaaaaaaaaa": {1, evidence.SHA256(nil), 2}}
+	astray := shelf{"item/itm-aaaaaaaaaaaaaaaaaaaaaaaaaa": {Seq: 1, Leaf: evidence.SHA256(nil), Index: 2}, "case/cas-aaaaaaaaaaaaaaaaaaaaaaaaaa": {Seq: 1, Leaf: evidence.SHA256(nil), Index: 2}}
 	for name, doc := range map[string]struct {
 		of string
 		v  any
 	}{
 		"another draft": {"draft", &other}, "a draft without envelopes": {"draft", &nowhere}, "a profile of nobody": {"profile", Profile{"https://vault.example", "me"}},
 		"less than nothing covered": {"memory", seen{Covers: -1}}, "another log's checkpoint": {"memory", seen{Checkpoint: []byte("vault.example\n")}},
-		"heads of another shelf": {"heads", astray}, "a head before the first": {"heads", shelf{"item/itm-aaaaaaaaaaaaaaaaaaaaaaaaaa": {-1, evidence.SHA256(nil), 2}}},
+		"heads of another shelf": {"heads", astray}, "a head before the first": {"heads", shelf{"item/itm-aaaaaaaaaaaaaaaaaaaaaaaaaa": {Seq: -1, Leaf: evidence.SHA256(nil), Index: 2}}},
 	} {
 		text, err := json.Marshal(doc.v)
 		check(t, err)

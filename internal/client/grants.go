@@ -2,8 +2,7 @@ package client
 
 import (
 	"context"
-	"io"
-	"net/http"
+	"errors"
 	"slices"
 
 	"strongroom.example/strongroom/internal/evidence"
@@ -27,7 +26,7 @@ type Proposal struct {
 	Check        *Check          // or nil; it opens the item, which is an access and logged as one
 }
 
-// Propose signs grant.proposed.
+// Propose signs grant.proposed. The pseudonyms of the persons concerned go with it, sealed to the recipient and the keyholders (RULES §7.7).
 func (c *Client) Propose(ctx context.Context, p Proposal) (evidence.GrantID, *Receipt, error) {
 	id := evidence.NewID[evidence.GrantID]()
 	stream, to := evidence.ItemOf(p.Item), evidence.ActorOf(p.Recipient)
@@ -40,29 +39,67 @@ func (c *Client) Propose(ctx context.Context, p Proposal) (evidence.GrantID, *Re
 			return "", nil, err
 		}
 	}
-	receipt, err := c.perform(ctx, []evidence.Stream{stream, to}, func(v *View) (act, error) {
-		who, err := state[*evidence.ActorState](v, to)
-		if err != nil {
-			return act{}, err
-		}
-		d := &evidence.GrantProposedDetails{Terms: evidence.Terms{
-			ID: id, Item: p.Item, Actions: slices.Sorted(slices.Values(p.Actions)), Purpose: p.Purpose, Jurisdiction: p.Jurisdiction,
-			LegalBasis: p.LegalBasis, Onward: p.Onward, NotBefore: p.NotBefore, Expires: p.Expires, CoolingOff: p.CoolingOff,
-			Recipient: evidence.Keyholder{Actor: who.ID, Fingerprint: who.Fingerprint()}, RecipientClass: who.Role,
-		}}
-		item, e, err := v.onItem(p.Item, evidence.GrantProposed, d)
-		if err != nil {
-			return act{}, err
-		}
-		d.Consent, e.Purpose, e.Authority.Hold = e.Consent, p.Purpose, p.Hold
-		a := act{stream: stream, event: e}
-		return a, v.noteToRecipient(&a, item, &d.Terms, p.Reason)
+	streams := []evidence.Stream{stream, to}
+	propose := func() (*Receipt, error) {
+		return c.perform(ctx, streams, func(v *View) (act, error) {
+			a, item, t, err := v.proposal(p, id)
+			if err != nil {
+				return a, err
+			}
+			names, err := c.pseudonymsOf(item, p.Recipient)
+			if err == nil {
+				err = v.noteToRecipient(&a, item, t, notePseudonym, names.String())
+			}
+			if err == nil {
+				err = v.noteToRecipient(&a, item, t, "reason", p.Reason)
+			}
+			return a, err
+		})
+	}
+	receipt, err := propose()
+	if !errors.Is(err, errLacking) {
+		return id, receipt, err
+	}
+	// To learn a pseudonym another item may have to be opened. None is for a share that the law refuses.
+	v, _, err := c.prepare(ctx, afresh{c}, append(slices.Clone(streams), evidence.ActorOf(c.actor)), func(v *View) (act, error) {
+		a, _, _, err := v.proposal(p, id)
+		return a, err
 	})
+	if err != nil {
+		return "", nil, err
+	}
+	item, err := state[*evidence.ItemState](v, stream)
+	if err == nil {
+		err = c.findPseudonyms(ctx, item, p.Recipient)
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	receipt, err = propose()
 	return id, receipt, err
 }
 
+// proposal begins grant.proposed, still without its notes.
+func (v *View) proposal(p Proposal, id evidence.GrantID) (act, *evidence.ItemState, *evidence.Terms, error) {
+	who, err := state[*evidence.ActorState](v, evidence.ActorOf(p.Recipient))
+	if err != nil {
+		return act{}, nil, nil, err
+	}
+	d := &evidence.GrantProposedDetails{Terms: evidence.Terms{
+		ID: id, Item: p.Item, Actions: slices.Sorted(slices.Values(p.Actions)), Purpose: p.Purpose, Jurisdiction: p.Jurisdiction,
+		LegalBasis: p.LegalBasis, Onward: p.Onward, NotBefore: p.NotBefore, Expires: p.Expires, CoolingOff: p.CoolingOff,
+		Recipient: evidence.Keyholder{Actor: who.ID, Fingerprint: who.Fingerprint()}, RecipientClass: who.Role,
+	}}
+	item, e, err := v.onItem(p.Item, evidence.GrantProposed, d)
+	if err != nil {
+		return act{}, nil, nil, err
+	}
+	d.Consent, e.Purpose, e.Authority.Hold = e.Consent, p.Purpose, p.Hold
+	return act{stream: evidence.ItemOf(p.Item), event: e}, item, &d.Terms, nil
+}
+
 // noteToRecipient seals a note to a grant's recipient and the keyholders (FORMATS §3).
-func (v *View) noteToRecipient(a *act, item *evidence.ItemState, t *evidence.Terms, text string) error {
+func (v *View) noteToRecipient(a *act, item *evidence.ItemState, t *evidence.Terms, name, text string) error {
 	if text == "" {
 		return nil
 	}
@@ -74,7 +111,7 @@ func (v *View) noteToRecipient(a *act, item *evidence.ItemState, t *evidence.Ter
 	if err != nil {
 		return err
 	}
-	return a.note("reason", evidence.ToRecipient, text, append(keyholders(v, in), recipient)...)
+	return a.note(name, evidence.ToRecipient, text, append(keyholders(v, in), recipient)...)
 }
 
 // onGrant begins an event on a grant.
@@ -153,6 +190,9 @@ func (c *Client) WriteEnvelope(ctx context.Context, item evidence.ItemID, grant 
 		return nil, err
 	}
 	if err := c.leave(ctx, opened, check, nil); err != nil {
+		return nil, err
+	}
+	if err := c.keepGrantsPseudonyms(ctx, opened, g); err != nil {
 		return nil, err
 	}
 	return c.addEnvelope(ctx, opened, evidence.CauseGrant, grant, g.Terms.Recipient)
@@ -285,66 +325,5 @@ func (c *Client) addEnvelope(ctx context.Context, opened *access, cause evidence
 		}
 		d.Envelope, err = a.envelope(wire.AttachmentKindEnvelope, opened.key, to.Fingerprint, recipient)
 		return a, err
-	})
-}
-
-// Grants lists the grants to this person. It is for orientation; what is decided on is looked at.
-func (c *Client) Grants(ctx context.Context) ([]wire.Grant, error) {
-	return pages(ctx, func(ctx context.Context, cursor *string) ([]wire.Grant, string, error) {
-		req, err := wire.NewListGrantsRequest(c.address, &wire.ListGrantsParams{Cursor: cursor})
-		page, err := ask[wire.GrantList](ctx, c, req, err, http.StatusOK)
-		return page.Grants, page.Next, err
-	})
-}
-
-// Redemption is a court's access under a grant.
-type Redemption struct {
-	Item     evidence.ItemID
-	Grant    evidence.GrantID
-	Action   evidence.Action
-	Progress Progress
-}
-
-// Redeem signs grant.redeemed and, once that is in the log, writes the original bytes to dst, as Open does (RULES §7).
-func (c *Client) Redeem(ctx context.Context, p Redemption, dst io.Writer) (*Opened, error) {
-	a, err := c.redeem(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	found, err := c.decrypt(ctx, a, dst, nil, p.Progress)
-	return &Opened{a.receipt, a.description, found}, err
-}
-
-func (c *Client) redeem(ctx context.Context, p Redemption) (*access, error) {
-	stream := evidence.ItemOf(p.Item)
-	var item *evidence.ItemState
-	var ref evidence.EnvelopeRef
-	receipt, err := c.perform(ctx, []evidence.Stream{stream}, func(v *View) (a act, err error) {
-		d := &evidence.GrantRedeemedDetails{Grant: p.Grant, Action: p.Action}
-		a.stream = stream
-		if item, _, a.event, err = v.onGrant(p.Item, p.Grant, evidence.GrantRedeemed, d); err != nil {
-			return a, err
-		}
-		ref, err = v.envelope(item, c.actor)
-		d.Envelope = ref.SHA256
-		return a, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return c.unseal(ctx, receipt, item, ref)
-}
-
-// Acknowledge signs grant.acknowledged: which ciphertext arrived, and whether it and its content are what was deposited and described
-// (RULES §7.6). Unequal alarms both ends.
-func (c *Client) Acknowledge(ctx context.Context, item evidence.ItemID, grant evidence.GrantID, found evidence.Hash, equal bool) (*Receipt, error) {
-	stream := evidence.ItemOf(item)
-	return c.perform(ctx, []evidence.Stream{stream}, func(v *View) (act, error) {
-		_, _, e, err := v.onGrant(item, grant, evidence.GrantAcknowledged,
-			&evidence.GrantAcknowledgedDetails{Grant: grant, Evidence: found, Equal: equal, Verifier: c.cfg.Tool.Name + " " + c.cfg.Tool.Version})
-		if err != nil {
-			return act{}, err
-		}
-		return act{stream: stream, event: e}, nil
 	})
 }

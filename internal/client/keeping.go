@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/wire"
 )
 
 // onItemAct signs an event of the item's own stream; more completes it. d may be completed too: it is, on every attempt, anew.
@@ -32,12 +33,13 @@ type Hold struct {
 	Basis   evidence.Basis
 	Expires evidence.Time
 	Review  evidence.Time
-	Order   string // internal note: authority, number, law
+	Secret  evidence.Time // until then it is shown to nobody but those who must act on it; 0 if it is no secret
+	Order   string        // internal note: authority, number, law
 }
 
 // PlaceHold signs hold.placed on an item: it cannot be shredded from now on. It lapses unless another person confirms it.
 func (c *Client) PlaceHold(ctx context.Context, item evidence.ItemID, h Hold) (*Receipt, error) {
-	d := &evidence.HoldPlacedDetails{Hold: h.ID, Basis: h.Basis, Expires: h.Expires, Review: h.Review}
+	d := &evidence.HoldPlacedDetails{Hold: h.ID, Basis: h.Basis, Expires: h.Expires, Review: h.Review, SecretUntil: h.Secret}
 	return c.onItemAct(ctx, item, evidence.HoldPlaced, d, func(v *View, own *evidence.ItemState, a *act) error {
 		a.event.Authority = &evidence.Authority{Basis: h.Basis}
 		return v.noteToCase(a, own.Case, "order", h.Order)
@@ -111,27 +113,16 @@ func (v *View) Line(id evidence.ItemID, cause evidence.Cause) (DryRunLine, error
 	case item.Shredded != 0:
 		return line, evidence.Refuse(evidence.Gone, evidence.ReasonShredded)
 	}
-	switch cause {
-	case evidence.CauseOrder:
-		return line, nil
-	case evidence.CauseDraft:
-		if item.Sealed {
-			err = evidence.Refuse(evidence.Conflict, evidence.ReasonSealed)
-		}
-		return line, err
-	case evidence.CauseWithdrawal:
-		if line.Due, err = v.ended(item); err == nil && line.Due == 0 {
-			err = evidence.Refuse(evidence.Conflict, evidence.ReasonNotFrozen)
-		}
-		return line, err
-	case evidence.CauseDue:
-		due, ok, err := item.Due(v.facts, v.Time)
-		if line.Due = due; err == nil && (!ok || v.Time < due) {
-			err = evidence.Refuse(evidence.Conflict, evidence.ReasonNotDue)
-		}
+	if err = item.Shreddable(v.facts, cause, v.Time); err != nil {
 		return line, err
 	}
-	return line, evidence.Refuse(evidence.Unknown, evidence.ReasonCode)
+	switch cause {
+	case evidence.CauseWithdrawal:
+		line.Due, err = v.ended(item)
+	case evidence.CauseDue:
+		line.Due, _, err = item.Due(v.facts, v.Time)
+	}
+	return line, err
 }
 
 // ended is since when the first of an item's consents does not keep it any more, or 0: by when to decide, if there were no time for that
@@ -158,6 +149,66 @@ func (v *View) Decide(item *evidence.ItemState) (by evidence.Time, ok bool, err 
 		return 0, false, err
 	}
 	return item.Decide(v.facts, policy, v.Time)
+}
+
+// HeldIn returns the items of a case that a hold keeps, so far as this person may see it: a secret one is not told (RULES §8.2). Which items
+// to look at is the vault's claim; that each is held was verified.
+func (c *Client) HeldIn(ctx context.Context, in evidence.CaseID) ([]evidence.ItemID, error) {
+	items, err := c.listItems(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	items = slices.DeleteFunc(items, func(i wire.Item) bool { return !i.Held })
+	list, err := c.listed(ctx, items, in, nil)
+	var held []evidence.ItemID
+	for _, i := range list {
+		if i.Held(evidence.At(c.clock.time())) {
+			held = append(held, i.ID)
+		}
+	}
+	return held, err
+}
+
+// Warning is how urgent it is to decide what becomes of an item (RULES §8.5).
+type Warning string
+
+const (
+	WarnOverdue Warning = "overdue" // an alarm: the time has come, and nobody decided
+	WarnWeek    Warning = "7_days"
+	WarnMonth   Warning = "30_days"
+	WarnQuarter Warning = "90_days"
+)
+
+// Warned is the warning about a moment by which something is to be decided, "" while that is far.
+func Warned(by, now evidence.Time) Warning {
+	const day = evidence.Time(24 * 60 * 60 * 1000)
+	switch left := by - now; {
+	case left <= 0:
+		return WarnOverdue
+	case left <= 7*day:
+		return WarnWeek
+	case left <= 30*day:
+		return WarnMonth
+	case left <= 90*day:
+		return WarnQuarter
+	}
+	return ""
+}
+
+// Warning is how urgent it is to decide about an item, and by when that is: in the bin or held it was decided, shredded it is over. What is
+// frozen waits by the clock of its decision, all else by its date.
+func (v *View) Warning(item *evidence.ItemState) (w Warning, by evidence.Time, err error) {
+	if item.Shredded != 0 || item.Bin != nil || item.Held(v.Time) {
+		return "", 0, nil
+	}
+	by, ok, err := v.Decide(item)
+	if err == nil && !ok {
+		by, ok, err = v.Due(item)
+	}
+	if err != nil || !ok {
+		return "", 0, err
+	}
+	return Warned(by, v.Time), by, nil
 }
 
 // Policy is the vault's, as it is in force at the time of the look.

@@ -12,7 +12,7 @@ import (
 	"strongroom.example/strongroom/internal/tlog"
 )
 
-// Keystore keeps one person's documents and sealed files on one device: a Folder, or a browser's own storage. Names are lower-case ASCII
+// Keystore keeps one person's documents and sealed files on one device: a Folder, InMemory, or a browser's own storage. Names are lower-case ASCII
 // with "/" between levels. What is absent is fs.ErrNotExist. It is safe for concurrent use.
 //
 // The signing key is not in it: it may live in a token or a KMS, and is handed to the Client as a Signer.

@@ -198,20 +198,24 @@ type Entry struct {
 	Index int64 // in the log
 }
 
-// History returns a stream's events from the first to the last, verified, and proved to be all of them up to that moment.
+// History returns a stream's events from the first to the last, verified, and proved to be all of them up to that moment, but for those that
+// a secret hold withholds.
 func (c *Client) History(ctx context.Context, s evidence.Stream) ([]Entry, error) {
 	v, err := c.Look(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]Entry, v.Len(s))
-	for seq := range list {
-		e, err := v.Event(s, int64(seq))
+	list := make([]Entry, 0, v.Len(s))
+	for seq := range v.Len(s) {
+		if v.Withheld(s, seq) != 0 {
+			continue
+		}
+		e, err := v.Event(s, seq)
 		if err != nil {
 			return nil, err
 		}
-		leaf, index := v.Leaf(s, int64(seq))
-		list[seq] = Entry{e, leaf, index}
+		leaf, index := v.Leaf(s, seq)
+		list = append(list, Entry{e, leaf, index})
 	}
 	return list, nil
 }
@@ -222,18 +226,13 @@ func (c *Client) InternalNote(ctx context.Context, in evidence.CaseID, e Entry, 
 	if i < 0 {
 		return "", evidence.Refuse(evidence.NotFound, "note")
 	}
-	keys, err := c.labelKeys(ctx, in)
+	keys, err := c.keysOfCase(ctx, in)
 	if err != nil {
 		return "", err
 	}
-	file, err := c.attachment(ctx, e.Leaf, e.Notes[i].SHA256, nil, evidence.MaxNote)
-	if err != nil {
-		return "", err
+	text, unread, err := c.readNote(ctx, e.Leaf, e.Notes[i], nil, keys...)
+	if err == nil && unread != "" {
+		err = evidence.Refuse(evidence.Forbidden, evidence.ReasonKeys)
 	}
-	for _, key := range keys {
-		if text, err := sealing.OpenNote(file, key); err == nil {
-			return text, nil
-		}
-	}
-	return "", evidence.Refuse(evidence.Forbidden, evidence.ReasonKeys)
+	return text, err
 }

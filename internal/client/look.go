@@ -2,8 +2,10 @@ package client
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -60,6 +62,7 @@ func (k *known) keep(fetched map[evidence.Stream][][]byte) {
 	k.Lock()
 	defer k.Unlock()
 	for s, receipts := range fetched {
+		receipts = whole(receipts)
 		if len(receipts) > len(k.receipts[s]) {
 			k.receipts[s] = receipts
 		}
@@ -89,6 +92,9 @@ func (c *Client) Look(ctx context.Context, streams ...evidence.Stream) (*View, e
 			return nil, err
 		}
 		history, found := dossier.Replay(c.trust, excerpt)
+		if len(found) > 0 && attempt < 3 && due(fetched, c.now()) {
+			continue // what may be shown by now stands beside what could not be a moment ago
+		}
 		if len(found) > 0 {
 			// Streams are fetched one after the other: one may have grown, on new heads of others, in between. In a busy vault that
 			// happens again and again, but then each time there is more to fetch.
@@ -110,6 +116,31 @@ func (c *Client) Look(ctx context.Context, streams ...evidence.Stream) (*View, e
 		return &View{History: history, Time: evidence.At(c.clock.time()), facts: history.Facts(), excerpt: excerpt}, nil
 	}
 }
+
+// whole are the receipts before the first event that was withheld: it is asked for again every time, and what follows with it.
+func whole(receipts [][]byte) [][]byte {
+	if i := slices.IndexFunc(receipts, dossier.IsWithheld); i >= 0 {
+		receipts = receipts[:i]
+	}
+	return slices.Clip(receipts)
+}
+
+// due reports whether anything that was withheld may be shown by now.
+func due(fetched map[evidence.Stream][][]byte, now evidence.Time) bool {
+	for _, receipts := range fetched {
+		for _, r := range receipts {
+			if !dossier.IsWithheld(r) {
+				continue
+			}
+			if w, err := dossier.ParseWithheld(r); err == nil && w.Until <= now {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (c *Client) now() evidence.Time { return evidence.At(c.clock.time()) }
 
 func events(fetched map[evidence.Stream][][]byte) (n int) {
 	for _, receipts := range fetched {
@@ -191,7 +222,7 @@ func (c *Client) fetchAll(ctx context.Context, streams []evidence.Stream, have m
 		all.Go(func() {
 			defer func() { <-free }()
 			var err error
-			if got[i], err = c.fetch(ctx, s, slices.Clip(start)); err != nil {
+			if got[i], err = c.fetch(ctx, s, whole(start)); err != nil {
 				cancel(err)
 			}
 		})
@@ -219,10 +250,16 @@ func (c *Client) fetch(ctx context.Context, s evidence.Stream, receipts [][]byte
 			if e.Seq != int64(len(receipts)) {
 				return nil, alarm(BrokenChain, s, nil)
 			}
-			if len(e.Receipt) == 0 {
+			receipt := e.Receipt
+			if e.Withheld != nil {
+				if receipt, err = c.withheld(s, e); err != nil {
+					return nil, err
+				}
+			}
+			if len(receipt) == 0 {
 				return receipts, nil // pending, as is all that follows
 			}
-			receipts = append(receipts, e.Receipt)
+			receipts = append(receipts, receipt)
 		}
 		if page.Next == nil {
 			return receipts, nil
@@ -231,6 +268,44 @@ func (c *Client) fetch(ctx context.Context, s evidence.Stream, receipts [][]byte
 			return nil, alarm(Malformed, s, nil)
 		}
 	}
+}
+
+// withheld is what stands for an event that may not be shown yet. Whether it is in the log and in its place is seen when it is replayed.
+func (c *Client) withheld(s evidence.Stream, e wire.StreamEvent) ([]byte, error) {
+	until, err := evidence.ParseTime(e.Withheld.Until)
+	w := dossier.Withheld{Checkpoint: e.Withheld.Checkpoint, Index: e.Withheld.Index, Until: until}
+	if err == nil {
+		w.LeafHash, err = evidence.ParseHash(e.LeafHash)
+	}
+	for _, text := range e.Withheld.Hashes {
+		hash, bad := hex.DecodeString(text)
+		err = errors.Join(err, bad)
+		w.Hashes = append(w.Hashes, hash)
+	}
+	if err != nil || len(e.Receipt)+len(e.DSSE) > 0 {
+		return nil, alarm(Malformed, s, err)
+	}
+	if until.Add(evidence.Clock) <= c.now() {
+		return nil, alarm(Undue, s, fmt.Errorf("event %d could be shown since %s", e.Seq, until))
+	}
+	stands, err := w.Marshal()
+	if err != nil {
+		return nil, alarm(Malformed, s, err)
+	}
+	return stands, nil
+}
+
+// indexOf is where in the log the event of a receipt is, or the one that is withheld.
+func indexOf(receipt []byte) (int64, error) {
+	if dossier.IsWithheld(receipt) {
+		w, err := dossier.ParseWithheld(receipt)
+		return w.Index, err
+	}
+	r, err := tlog.ParseReceipt(receipt)
+	if err != nil {
+		return 0, err
+	}
+	return r.Index(), nil
 }
 
 // excerpt asks for the proofs of completeness, under one publication that covers more leaves than floor: all that was fetched, and all
@@ -246,11 +321,11 @@ func (c *Client) excerpt(ctx context.Context, before seen, fetched map[evidence.
 	for _, s := range streams {
 		request.Streams = append(request.Streams, wire.Stream{Type: wire.StreamType(s.Type), ID: s.ID})
 		if n := len(fetched[s]); n > 0 {
-			last, err := tlog.ParseReceipt(fetched[s][n-1])
+			last, err := indexOf(fetched[s][n-1])
 			if err != nil {
 				return x, floor, alarm(Malformed, s, err)
 			}
-			floor = max(floor, last.Index())
+			floor = max(floor, last)
 		}
 	}
 	request.Min = floor
@@ -324,7 +399,7 @@ func (c *Client) agree(ctx context.Context, before seen, h *dossier.History, x d
 	for _, s := range h.Streams() {
 		if n := h.Len(s); n > 0 {
 			leaf, index := h.Leaf(s, n-1)
-			more.put(headKey(s), head{n - 1, leaf, index})
+			more.put(headKey(s), head{n - 1, leaf, index, promises(h, s)})
 		}
 	}
 	return c.memory.learn(more)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,9 +54,16 @@ const shelves = 256
 type shelf map[string]head
 
 type head struct {
+	Seq      int64         `json:"seq"`
+	Leaf     evidence.Hash `json:"leaf"`
+	Index    int64         `json:"index"`
+	Withheld []promise     `json:"withheld,omitempty"` // by sequence number; nil, but not empty, where nothing is said of it
+}
+
+// promise is that an event which was withheld is shown from a moment on. It ends when that is done.
+type promise struct {
 	Seq   int64         `json:"seq"`
-	Leaf  evidence.Hash `json:"leaf"`
-	Index int64         `json:"index"`
+	Until evidence.Time `json:"until"`
 }
 
 func headKey(s evidence.Stream) string { return string(s.Type) + "/" + s.ID }
@@ -69,11 +77,16 @@ func (s *seen) head(key string) (head, bool) {
 	return h, ok
 }
 
-// put adds a head that is newer than what is there.
+// put adds a head that is newer than what is there, or tells another thing of what is withheld.
 func (s *seen) put(key string, h head) (changed bool) {
 	on := &s.heads[shelfOf(key)]
-	if old, ok := (*on)[key]; ok && h.Seq <= old.Seq {
-		return false
+	if old, ok := (*on)[key]; ok {
+		if h.Withheld == nil {
+			h.Withheld = old.Withheld
+		}
+		if h.Seq < old.Seq || h.Seq == old.Seq && slices.Equal(h.Withheld, old.Withheld) {
+			return false
+		}
 	}
 	next := make(shelf, len(*on)+1)
 	maps.Copy(next, *on)
@@ -131,6 +144,11 @@ func (s shelf) valid(i int) bool {
 	for key, h := range s {
 		if int(shelfOf(key)) != i || h.Seq < 0 || h.Index < 0 {
 			return false
+		}
+		for _, p := range h.Withheld {
+			if p.Seq < 0 || p.Seq > h.Seq {
+				return false
+			}
 		}
 	}
 	return true
@@ -238,6 +256,32 @@ func (s seen) floor(streams []evidence.Stream) int64 {
 	return floor
 }
 
+// promises is what is withheld of a stream.
+func promises(h *dossier.History, s evidence.Stream) []promise {
+	list := []promise{}
+	for seq := range h.Len(s) {
+		if until := h.Withheld(s, seq); until != 0 {
+			list = append(list, promise{seq, until})
+		}
+	}
+	return list
+}
+
+// broken finds a promise that was not kept: an event that is withheld for longer than was said, or by now turns out to be none that had
+// to be withheld for so long.
+func (h head) broken(history *dossier.History, s evidence.Stream) error {
+	for _, p := range h.Withheld {
+		until := history.Withheld(s, p.Seq)
+		if until > p.Until {
+			return alarm(Undue, s, fmt.Errorf("event %d was to be shown from %s on, and now from %s", p.Seq, p.Until, until))
+		}
+		if until == 0 && history.Secret(s, p.Seq) < p.Until {
+			return alarm(Undue, s, fmt.Errorf("event %d was withheld, and no hold that secret is on it", p.Seq))
+		}
+	}
+	return nil
+}
+
 // contradicted finds what in a verified history excludes what was seen.
 func (s seen) contradicted(h *dossier.History) error {
 	for _, stream := range h.Streams() {
@@ -250,6 +294,9 @@ func (s seen) contradicted(h *dossier.History) error {
 		}
 		if leaf, _ := h.Leaf(stream, last.Seq); leaf != last.Leaf {
 			return alarm(Forked, stream, nil)
+		}
+		if err := last.broken(h, stream); err != nil {
+			return err
 		}
 	}
 	if h.Heads().Covers < s.Covers {

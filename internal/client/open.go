@@ -28,6 +28,8 @@ type Opened struct {
 	Receipt     *Receipt // of the access
 	Description Description
 	Ciphertext  evidence.Hash // digest found of evidence.age; zero if it did not arrive whole
+
+	access *access
 }
 
 // Open signs item.opened, verifies that the access is in the log, and only then opens the envelope and writes the original bytes to dst
@@ -39,7 +41,7 @@ func (c *Client) Open(ctx context.Context, p Open, dst io.Writer) (*Opened, erro
 		return nil, err
 	}
 	found, err := c.decrypt(ctx, a, dst, nil, p.Progress)
-	return &Opened{a.receipt, a.description, found}, err
+	return &Opened{a.receipt, a.description, found, a}, err
 }
 
 // Verify opens an item, compares ciphertext and content with the deposit, and signs item.verified with what was found (RULES §3.6). A

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 
 	"strongroom.example/strongroom/internal/custody"
@@ -204,6 +205,7 @@ func (c *Client) Admit(ctx context.Context, digest evidence.Hash, cause evidence
 	if answer.Rotation {
 		return nil, alarm(OtherOffer, stream, nil)
 	}
+	trustees = slices.Sorted(slices.Values(trustees))
 	return c.perform(ctx, nil, func(*View) (act, error) {
 		return act{stream: stream, event: &evidence.Event{Kind: evidence.ActorEnrolled, Details: &evidence.ActorEnrolledDetails{
 			Keys: keys, Role: offer.Role, Organization: offer.Organization, DocumentsOnly: offer.DocumentsOnly, Trustees: trustees,

@@ -243,7 +243,7 @@ func (c *Client) accept(ctx context.Context, v *View, signed *custody.Signed, an
 		return nil, err
 	}
 	s := r.Event.Stream
-	more.put(headKey(s.Stream()), head{s.Seq, r.Leaf, r.Index()})
+	more.put(headKey(s.Stream()), head{Seq: s.Seq, Leaf: r.Leaf, Index: r.Index()})
 	return r, c.memory.learn(more)
 }
 

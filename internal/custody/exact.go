@@ -74,31 +74,43 @@ func (l *shapes) of(t reflect.Type) *shape {
 	if s, ok := l.known.Load(t); ok {
 		return s.(*shape)
 	}
+	read := make(map[reflect.Type]*shape)
+	l.read(t, read)
+	for t, s := range read { // only now are they whole: a type may be a part of itself
+		l.known.Store(t, s)
+	}
+	return read[t]
+}
+
+func (l *shapes) read(t reflect.Type, read map[reflect.Type]*shape) *shape {
+	if s := read[t]; s != nil {
+		return s
+	}
 	s := &shape{typ: t, kind: t.Kind()}
+	read[t] = s
 	switch {
 	case t == hashType, t == timeType:
 	case s.kind == reflect.Struct:
-		s.members = l.members(t, nil)
+		s.members = l.members(t, nil, read)
 		if l.sorted {
 			slices.SortFunc(s.members, func(a, b member) int { return cmp.Compare(a.key, b.key) })
 		}
 	case s.kind == reflect.Slice, s.kind == reflect.Pointer:
-		s.element = l.of(t.Elem())
+		s.element = l.read(t.Elem(), read)
 	}
-	l.known.Store(t, s)
 	return s
 }
 
-func (l *shapes) members(t reflect.Type, within []int) (list []member) {
+func (l *shapes) members(t reflect.Type, within []int, read map[reflect.Type]*shape) (list []member) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		index := append(slices.Clone(within), i)
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Anonymous:
-			list = append(list, l.members(f.Type, index)...)
+			list = append(list, l.members(f.Type, index, read)...)
 		case name != "-":
-			list = append(list, member{`"` + name + `":`, index, options != "", l.of(f.Type)})
+			list = append(list, member{`"` + name + `":`, index, options != "", l.read(f.Type, read)})
 		}
 	}
 	return list

@@ -15,13 +15,13 @@ const maxMessage = 1 << 10
 // time near enough is for who receives it to check.
 type SignIn struct {
 	Vault string           `json:"vault"` // the origin
-	Actor evidence.ActorID `json:"actor"`
+	Actor evidence.ActorID `json:"actor"` // empty: whose key it is
 	Nonce string           `json:"nonce"`
 	Time  evidence.Time    `json:"time"`
 }
 
 func (m SignIn) check() bool {
-	return evidence.ValidOrigin(m.Vault) && evidence.ValidID(m.Actor) && validNonce(m.Nonce)
+	return evidence.ValidOrigin(m.Vault) && (m.Actor == "" || evidence.ValidID(m.Actor)) && validNonce(m.Nonce)
 }
 
 func validNonce(s string) bool {

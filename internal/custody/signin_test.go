@@ -34,6 +34,13 @@ func TestSignIn(t *testing.T) {
 	}
 	_, err = SignIn{}.Sign(k.SPKI(), k)
 	refuses(t, err, ev.Invalid, "sign_in")
+	m.Actor = "" // whose key it is
+	if dsse, err = m.Sign(k.SPKI(), k); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := OpenSignIn(dsse); err != nil || got != m {
+		t.Errorf("%+v, %v", got, err)
+	}
 }
 
 // What is signed as one type never verifies as another, even over the same payload.

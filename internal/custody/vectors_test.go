@@ -372,6 +372,7 @@ func messageVectors() []vector {
 		return strings.Replace(s, old, new, 1)
 	}
 	add("sign-in", "", signInType, signIn)
+	add("sign-in, by the key alone", "", signInType, edit(signIn, string(actor(0)), ""))
 	add("possession", "", possessionType, possession)
 	add("sign-in, trailing newline", "canonical", signInType, signIn+"\n")
 	add("sign-in, unknown member", "sign_in", signInType, edit(signIn, `"time"`, `"scope":"all","time"`))

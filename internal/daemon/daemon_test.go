@@ -3,13 +3,16 @@ package daemon
 import (
 	"context"
 	"errors"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/tlog"
 )
 
 func TestFoundAndOpen(t *testing.T) {
@@ -34,6 +37,54 @@ func TestFoundAndOpen(t *testing.T) {
 	var entries []ledger.Entry
 	if entries, err = p.records.Pending(ctx, 10); err != nil || len(entries) > 1 {
 		t.Errorf("%d events are pending: %v", len(entries), err)
+	}
+}
+
+// Who pinned an earlier trust file gets that one, byte for byte, also after the operator has put a newer one in its place.
+func TestEarlierTrustFiles(t *testing.T) {
+	dir := made(t)
+	var d *Daemon
+	open := func() (file, number string, ask func(number string) (int, string)) {
+		t.Helper()
+		if d != nil {
+			d.Close()
+		}
+		d = must(Open(t.Context(), dir, testOptions()))
+		trust := must(tlog.ParseTrust(must(os.ReadFile(folder(dir).trust()))))
+		hash := trust.Fingerprint()
+		return string(trust.Marshal()), ev.Hash(hash).String(), func(number string) (int, string) {
+			w := httptest.NewRecorder()
+			d.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/v1/trust/"+number, nil))
+			return w.Code, w.Body.String()
+		}
+	}
+	first, one, _ := open()
+	newer := strings.Replace(first, `"witness_policy":""`, `"witness_policy":"quorum none\n"`, 1)
+	if newer == first {
+		t.Fatal("the trust file has a witness policy already")
+	}
+	if err := os.WriteFile(folder(dir).trust(), []byte(newer), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	second, two, ask := open()
+	for number, want := range map[string]string{one: first, two: second} {
+		hash := must(ev.ParseHash(number))
+		for _, number := range []string{number, strings.ReplaceAll(tlog.SixGroups(tlog.Hash(hash)), " ", "")} {
+			if code, file := ask(number); code != 200 || file != want {
+				t.Errorf("%s: %d %.60s", number, code, file)
+			}
+		}
+	}
+	defer d.Close()
+	// The same thirty digits are not the same number.
+	last := byte('0')
+	if one[63] == '0' {
+		last = '1'
+	}
+	for _, number := range []string{one[:63] + string(last), strings.Repeat("0", 64), strings.Repeat("0", 30)} {
+		if code, _ := ask(number); code != 404 {
+			t.Errorf("%s: %d", number, code)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,14 +34,14 @@ func Open(ctx context.Context, dir string, o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := newDaemon(p)
+	d, err := newDaemon(ctx, p)
 	if err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return d, nil
 }
 
-func newDaemon(p *parts) (*Daemon, error) {
+func newDaemon(ctx context.Context, p *parts) (*Daemon, error) {
 	text, err := os.ReadFile(p.folder.trust())
 	if err != nil {
 		return nil, err
@@ -49,14 +50,47 @@ func newDaemon(p *parts) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.keepTrust(ctx, trust); err != nil {
+		return nil, err
+	}
 	handler, err := httpapi.New(httpapi.Config{
-		Vault: p.vault, Auth: p.auth, TrustFingerprint: evidence.Hash(trust.Fingerprint()), Ready: p.ready, Logger: p.options.Logger,
+		Vault: p.vault, Auth: p.auth, TrustFingerprint: evidence.Hash(trust.Fingerprint()), TrustFile: p.trustFile, Ready: p.ready, Logger: p.options.Logger,
 		Now: p.options.Now, TrustedProxies: p.options.TrustedProxies,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &Daemon{p, handler}, nil
+}
+
+// trustMeta is before a trust file's thirty digits in the records' facts about the vault.
+const trustMeta = "trust/"
+
+func trustKey(fingerprint tlog.Hash) string {
+	return trustMeta + strings.ReplaceAll(tlog.SixGroups(fingerprint), " ", "")
+}
+
+// keepTrust keeps the trust file for when there is a newer one: who pinned it, as a card does, has only its number (FORMATS §9). Records
+// that were made again from the log know the present one alone.
+func (p *parts) keepTrust(ctx context.Context, trust tlog.Trust) error {
+	key, text := trustKey(trust.Fingerprint()), string(trust.Marshal())
+	if kept, err := p.records.Meta(ctx, key); evidence.KindOf(err) != evidence.NotFound && (err != nil || kept == text) {
+		return err
+	}
+	return p.records.SetMeta(ctx, key, text)
+}
+
+// trustFile finds the trust file with a number, which is its SHA-256 in hex or the thirty digits of that.
+func (p *parts) trustFile(ctx context.Context, number string) (string, error) {
+	full, err := evidence.ParseHash(number)
+	if err != nil {
+		return p.records.Meta(ctx, trustMeta+number)
+	}
+	text, err := p.records.Meta(ctx, trustKey(tlog.Hash(full)))
+	if err == nil && evidence.SHA256([]byte(text)) != full {
+		return "", evidence.Refuse(evidence.NotFound, "trust_file")
+	}
+	return text, err
 }
 
 // ready reports whether the records answer.

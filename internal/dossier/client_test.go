@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	ev "strongroom.example/strongroom/internal/evidence"
-	"strongroom.example/strongroom/internal/tlog"
 )
 
 // TestNewerEvents: who is about to act may be shown events that no publication covers yet, but never fewer than are proved.
@@ -98,47 +97,6 @@ func TestChangingFile(t *testing.T) {
 	h.spare.left.Store(0)
 	if findings := h.run(); len(findings) == 0 || findings[0].Reason != ReasonUnreadable {
 		t.Error(findings)
-	}
-}
-
-// TestWithheld: a step under a secret hold keeps its place; nothing more can be said.
-func TestWithheld(t *testing.T) {
-	base, id := newPackage(t)
-	w := base.w
-	withhold := func(s *sample, seq int64, change func(*Withheld)) {
-		p := w.parts(w.events[ev.ItemOf(id)][seq], len(w.logged))
-		h := Withheld{string(p.Checkpoint), p.Proof, p.Index, ev.Hash(tlog.LeafHash(p.Leaf)), w.now.Add(30 * day)}
-		change(&h)
-		name := s.event(ev.ItemOf(id), seq)
-		s.replace(name, nil)
-		s.replace(strings.Replace(name, ".sigstore.", ".withheld.", 1), must(h.Marshal()))
-	}
-	for _, c := range []struct {
-		name    string
-		seq     int64
-		change  func(*Withheld)
-		verdict Verdict
-		check   Check
-		reason  string
-	}{
-		{"in the middle", 4, func(*Withheld) {}, Incomplete, CheckRules, ReasonWithheld},
-		{"what a file rests on", 5, func(*Withheld) {}, Incomplete, CheckContent, ReasonEnvelopeChanged},
-		{"another leaf", 5, func(h *Withheld) { h.LeafHash[0] ^= 1 }, Refused, CheckInclusion, ReasonProof},
-		{"another index", 5, func(h *Withheld) { h.Index++ }, Refused, CheckInclusion, ReasonProof},
-		{"another event's proof", 5, func(h *Withheld) {
-			p := w.parts(3, len(w.logged))
-			h.Hashes, h.Index, h.LeafHash = p.Proof, p.Index, ev.Hash(tlog.LeafHash(p.Leaf))
-		}, Refused, CheckChain, ReasonLink},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := *base
-			withhold(&s, c.seq, c.change)
-			r := verify(t, w, s.write(t), nil)
-			wanted(t, r, c.verdict, c.check, c.reason)
-			if c.seq == 4 && !slices.ContainsFunc(r.Events, func(e EventReport) bool { return e.Step == 5 && strings.Contains(e.What, "may not be shown until") }) {
-				t.Error("the step is not in the timeline")
-			}
-		})
 	}
 }
 

@@ -127,7 +127,7 @@ func gather(h *History, p *Package, id evidence.ItemID) item {
 			it.learn(e, p)
 		}
 		leaf, index := h.Leaf(s, seq)
-		it.report(e, EventReport{Item: id, Step: seq + 1, Entry: index, Leaf: leaf, Judged: seq < c.next, Why: h.why[place{c.at, seq}]}, c.records[seq].until)
+		it.report(e, EventReport{Item: id, Step: seq + 1, Entry: index, Leaf: leaf, Judged: seq < c.next && c.records[seq].until == 0, Why: h.why[place{c.at, seq}]}, c.records[seq].until)
 		c.events[seq] = nil
 	}
 	return it

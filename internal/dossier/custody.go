@@ -13,7 +13,8 @@ import (
 )
 
 // Custody is a report of who did what with items, for print and for tables (RULES §10): of one item, or of one person over several. It is
-// made of a history without findings, so each row was verified: signature, entry, place in its stream, and the law.
+// made of a history without findings, so each row was verified: signature, entry, place in its stream, and the law; of a withheld step entry
+// and place alone.
 type Custody struct {
 	Vault string
 	By    evidence.ActorID // whose acts these are alone, or ""
@@ -24,8 +25,9 @@ type Custody struct {
 // CustodyItem is an item with its rows. Digest and size are those of the encrypted file.
 type CustodyItem struct {
 	*evidence.ItemState
-	Steps int64 // all, those of others too
-	Rows  []CustodyRow
+	Steps    int64 // all, those of others too
+	Withheld int64 // how many of them may not be shown yet
+	Rows     []CustodyRow
 }
 
 // Kind is what the item is, in words.
@@ -41,9 +43,11 @@ func (c Custody) Steps() (n int) {
 	return n
 }
 
-// CustodyRow is one step.
+// CustodyRow is one step. Where Until is set it may not be shown before, and Event is empty: nobody knows who signed it, so it stands in the
+// report of every actor.
 type CustodyRow struct {
 	*evidence.Event
+	Until   evidence.Time
 	Item    evidence.ItemID
 	Exhibit int64 // 0 while it is not sealed
 	Step    int64 // from 1
@@ -65,6 +69,12 @@ func (h *History) CustodyOf(actor evidence.ActorID, asOf evidence.Time, items ..
 		item := CustodyItem{ItemState: state, Steps: h.Len(s)}
 		exhibit := int64(0)
 		for seq := range h.Len(s) {
+			leaf, index := h.Leaf(s, seq)
+			if until := h.Withheld(s, seq); until != 0 {
+				item.Withheld++
+				item.Rows = append(item.Rows, CustodyRow{new(evidence.Event), until, id, exhibit, seq + 1, leaf, index, "An event that may not be shown until " + moment(until) + ".", ""})
+				continue
+			}
 			e, err := h.Event(s, seq)
 			if err != nil {
 				return report, err
@@ -75,8 +85,7 @@ func (h *History) CustodyOf(actor evidence.ActorID, asOf evidence.Time, items ..
 			if actor != "" && e.Actor.ID != actor {
 				continue
 			}
-			leaf, index := h.Leaf(s, seq)
-			item.Rows = append(item.Rows, CustodyRow{e, id, exhibit, seq + 1, leaf, index, what(e), h.Why(s, seq)})
+			item.Rows = append(item.Rows, CustodyRow{e, 0, id, exhibit, seq + 1, leaf, index, what(e), h.Why(s, seq)})
 		}
 		report.Items = append(report.Items, item)
 	}
@@ -85,9 +94,17 @@ func (h *History) CustodyOf(actor evidence.ActorID, asOf evidence.Time, items ..
 
 // The plain fields of a row, as text. What a row has no such field for is "".
 
-func (r CustodyRow) Signed() string { return moment(r.Time) }
+func (r CustodyRow) Signed() string {
+	if r.Until != 0 {
+		return ""
+	}
+	return moment(r.Time)
+}
 
 func (r CustodyRow) Who() string {
+	if r.Until != 0 {
+		return ""
+	}
 	who := string(r.Actor.ID) + ", " + string(r.Actor.Role)
 	if r.Actor.OnBehalfOf != "" {
 		who += ", for " + string(r.Actor.OnBehalfOf)
@@ -131,8 +148,13 @@ func (r CustodyRow) Other() string {
 	return strings.Trim(string(r.Counterparty.Actor)+", "+string(r.Counterparty.Class), ", ")
 }
 
-// proof says what was checked of every row.
-const proof = "signature, entry, order and rules checked"
+// Proof says what was checked of the row.
+func (r CustodyRow) Proof() string {
+	if r.Until != 0 {
+		return "entry and order checked"
+	}
+	return "signature, entry, order and rules checked"
+}
 
 // clocks says what the times are.
 const clocks = "Times are those of the signers' devices, at most two minutes from the vault's clock when they were accepted; no independent clock was asked."
@@ -146,9 +168,9 @@ var custodyPage = template.Must(template.New("custody").Funcs(template.FuncMap{"
 func (c Custody) WriteHTML(w io.Writer) error {
 	return custodyPage.Execute(w, struct {
 		Custody
-		Proof, Clocks string
-		Limits        []string
-	}{c, proof, clocks, limits})
+		Clocks string
+		Limits []string
+	}{c, clocks, limits})
 }
 
 var custodyColumns = []string{"item", "exhibit", "step", "kind", "what", "actor", "role", "organization", "on_behalf_of", "signed_at", "purpose", "authority",
@@ -173,7 +195,11 @@ func (r CustodyRow) cells() []string {
 	if r.Exhibit > 0 {
 		exhibit = strconv.FormatInt(r.Exhibit, 10)
 	}
+	signed := ""
+	if r.Until == 0 {
+		signed = r.Time.String()
+	}
 	return []string{string(r.Item), exhibit, strconv.FormatInt(r.Step, 10), string(r.Kind), r.What, string(r.Actor.ID), string(r.Actor.Role),
-		string(r.Actor.Organization), string(r.Actor.OnBehalfOf), r.Time.String(), string(r.Purpose), r.Ground(), r.Consents(), r.Outcome(), r.Other(),
-		string(r.Change), strconv.FormatInt(r.Entry, 10), r.Leaf.String(), proof, r.Why}
+		string(r.Actor.Organization), string(r.Actor.OnBehalfOf), signed, string(r.Purpose), r.Ground(), r.Consents(), r.Outcome(), r.Other(),
+		string(r.Change), strconv.FormatInt(r.Entry, 10), r.Leaf.String(), r.Proof(), r.Why}
 }

@@ -77,7 +77,8 @@ type History struct {
 	refs    map[place]int         // how many events yet to be judged stand on an event
 	owners  map[evidence.Hash]int // chains of the actors by the digest of every signing key and recipient they were ever given
 	states  budget
-	why     map[place]string // why the law let an event release something, in plain words
+	why     map[place]string        // why the law let an event release something, in plain words
+	secret  map[place]evidence.Time // until when the law withholds an event from some
 	words   phrases
 	latest  evidence.Time // stated by any event so far, in the order of the log
 	// backwards is by how much at most an event states a time before one that was entered earlier.
@@ -135,7 +136,8 @@ type record struct {
 // Events are judged in the order of the log, each by the states of the streams it names at exactly the heads it names, its signature by
 // the key its signer had there.
 //
-// Without findings everything handed over is genuine, lawful and, up to Covers, complete. Otherwise each check that did not pass has one
+// Without findings everything handed over is genuine, lawful and, up to Covers, complete; of withheld events only place and number are
+// proved. Otherwise each check that did not pass has one
 // or two findings, and History holds what could be judged all the same: it is for display only.
 func Replay(trust tlog.Trust, x Excerpt) (*History, []Finding) {
 	h := newHistory(trust, x)
@@ -155,7 +157,7 @@ func (h *History) run() []Finding {
 
 func newHistory(trust tlog.Trust, x Excerpt) *History {
 	h := &History{trust: trust, newer: x.Newer, checkpoint: x.Checkpoint, byID: map[evidence.Stream]int{}, opened: newCheckpoints(trust),
-		signers: signers{numbers: map[evidence.Hash]int32{}}, refs: map[place]int{}, owners: map[evidence.Hash]int{}, why: map[place]string{}, words: phrases{}, past: map[subtree]tlog.Hash{}, spare: newSpare(), retired: map[tlog.Hash]time.Time{}}
+		signers: signers{numbers: map[evidence.Hash]int32{}}, refs: map[place]int{}, owners: map[evidence.Hash]int{}, why: map[place]string{}, secret: map[place]evidence.Time{}, words: phrases{}, past: map[subtree]tlog.Hash{}, spare: newSpare(), retired: map[tlog.Hash]time.Time{}}
 	for _, l := range trust.Logs() {
 		if id, err := tlog.LogID(l.Key); err == nil && !l.End.IsZero() {
 			h.retired[id] = l.End
@@ -388,7 +390,20 @@ func (h *History) Event(s evidence.Stream, seq int64) (*evidence.Event, error) {
 	if c == nil || !c.has(seq) || !c.records[seq].read || c.records[seq].seq != c.first+seq {
 		return nil, evidence.Refuse(evidence.NotFound, "event")
 	}
+	if c.records[seq].until != 0 {
+		return nil, evidence.Refuse(evidence.Held, ReasonWithheld)
+	}
 	return h.again(c, int(seq))
+}
+
+// Withheld returns until when event seq, 0 ≤ seq < Len, may not be shown; 0 if it was handed over whole.
+func (h *History) Withheld(s evidence.Stream, seq int64) evidence.Time {
+	return h.chain(s).records[seq].until
+}
+
+// Secret returns until when the law keeps event seq, which was handed over whole, from those from whom holds are secret; 0 if it never did.
+func (h *History) Secret(s evidence.Stream, seq int64) evidence.Time {
+	return h.secret[place{h.chain(s).at, seq}]
 }
 
 // signers numbers the keys that signed.

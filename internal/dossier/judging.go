@@ -71,8 +71,7 @@ func (h *History) judgeAll() {
 // judge applies the law to one event and moves its stream on.
 func (h *History) judge(c *chain, t turn, e *evidence.Event, err error) {
 	if c.records[t.seq].until != 0 {
-		h.note(c, t.seq, CheckRules, NotChecked, ReasonWithheld, nil)
-		c.lost = true
+		h.pass(c, t)
 		return
 	}
 	if e == nil {
@@ -124,6 +123,40 @@ func (h *History) judge(c *chain, t turn, e *evidence.Event, err error) {
 	if why := grounds(e, facts); why != "" {
 		h.why[place{c.at, t.seq}] = h.words.of(why)
 	}
+	h.advance(c, t, state)
+	if item, ok := state.(*evidence.ItemState); ok {
+		if until := item.Withheld(seq, 0); until != 0 {
+			h.secret[place{c.at, t.seq}] = until
+		}
+	}
+	if d, ok := e.Details.(*evidence.VaultHeadsDetails); ok && len(d.Void) > 0 {
+		h.note(c, t.seq, CheckComplete, NotChecked, ReasonHeadsVoid, nil) // what is void is in no stream that anybody proves
+	}
+	if e.Kind.Barrier() {
+		c.barrier = seq
+	}
+}
+
+// pass moves an item's stream on by a withheld event, as if it had changed nothing: what follows is lawful without it (RULES §4.7). In
+// other streams, and at an item's beginning, nothing may be withheld.
+func (h *History) pass(c *chain, t turn) {
+	item, ok := c.state.(*evidence.ItemState)
+	switch {
+	case c.ID.Type != evidence.ItemStream, t.seq == 0:
+		h.note(c, t.seq, CheckRules, Fail, ReasonWithheldKind, nil)
+	case c.lost:
+	case !ok, t.seq != c.next:
+		h.note(c, t.seq, CheckRules, Fail, ReasonLogOrder, nil)
+	default:
+		h.advance(c, t, item.Pass(t.seq, c.records[t.seq].leaf))
+		return
+	}
+	c.lost = true
+}
+
+// advance makes state that of c after the event.
+func (h *History) advance(c *chain, t turn, state evidence.State) {
+	seq := c.first + t.seq
 	if c.state != nil && h.refs[place{c.at, seq - 1}] > 0 {
 		c.kept[seq-1] = c.state
 	} else {
@@ -133,12 +166,6 @@ func (h *History) judge(c *chain, t turn, e *evidence.Event, err error) {
 	if !h.states.take(state) {
 		h.note(c, t.seq, CheckRules, Fail, ReasonTooMuch, nil)
 		c.forget()
-	}
-	if d, ok := e.Details.(*evidence.VaultHeadsDetails); ok && len(d.Void) > 0 {
-		h.note(c, t.seq, CheckComplete, NotChecked, ReasonHeadsVoid, nil) // what is void is in no stream that anybody proves
-	}
-	if e.Kind.Barrier() {
-		c.barrier = seq
 	}
 }
 
@@ -288,6 +315,9 @@ func Names(e *evidence.Event) []evidence.Stream {
 func Required(receipts ...[]byte) ([]evidence.Stream, error) {
 	var list []evidence.Stream
 	for _, data := range receipts {
+		if IsWithheld(data) {
+			continue // what it names is not shown
+		}
 		o, _, _, err := open(data)
 		if err != nil {
 			return nil, err

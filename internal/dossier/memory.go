@@ -51,7 +51,7 @@ func (b *budget) give(s evidence.State) {
 
 // size counts a state (FORMATS §1).
 func size(s evidence.State) int64 {
-	n := 0
+	n, veils := 0, int64(0)
 	switch s := s.(type) {
 	case *evidence.ActorState:
 		n = len(s.Introducers) + len(s.Trustees)
@@ -62,6 +62,9 @@ func size(s evidence.State) int64 {
 		for _, g := range s.Grants {
 			n += 8 + len(g.Terms.Consent) + len(g.ApprovedBy) + len(g.Agreed) + len(g.Redeemed)
 		}
+		for _, v := range s.Veils {
+			veils += entrySize*int64(len(v.Steps)) + size(v.Item)
+		}
 	case *evidence.ConsentState:
 		n = len(s.Answers.Courts) + len(s.Forms) + 2*len(s.Advocates)
 	case *evidence.PolicyState:
@@ -70,7 +73,7 @@ func size(s evidence.State) int64 {
 			n += len(s.Recovering.Stated.Items)
 		}
 	}
-	return stateSize + entrySize*int64(n)
+	return stateSize + entrySize*int64(n) + veils
 }
 
 const (

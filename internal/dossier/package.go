@@ -213,7 +213,7 @@ func (p *Package) excerpt() (x Excerpt, misnamed string, err error) {
 // event reads the receipt of an event, or what stands for a withheld one: as the file's name says.
 func (p *Package) event(name string) ([]byte, error) {
 	data, err := p.read(name, maxReceipt)
-	if err == nil && isWithheld(data) != strings.HasSuffix(name, ".withheld.json") {
+	if err == nil && IsWithheld(data) != strings.HasSuffix(name, ".withheld.json") {
 		err = evidence.Refuse(evidence.Invalid, ReasonFileName)
 	}
 	return data, err

@@ -119,7 +119,7 @@ func (h *History) read(c *chain, i int) *evidence.Event {
 		h.note(c, int64(i), CheckPackage, Fail, ReasonUnreadable, err)
 		return nil
 	}
-	if isWithheld(data) && c != h.book {
+	if IsWithheld(data) && c != h.book {
 		h.readWithheld(c, i, data)
 		return nil
 	}

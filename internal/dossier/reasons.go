@@ -78,10 +78,11 @@ const (
 
 	// rules
 
-	ReasonLogOrder  = "log_order"
-	ReasonBasisFork = "basis_fork"
-	ReasonWithheld  = "withheld"
-	ReasonUnjudged  = "unjudged"
+	ReasonLogOrder     = "log_order"
+	ReasonBasisFork    = "basis_fork"
+	ReasonWithheld     = "withheld"
+	ReasonWithheldKind = "withheld_kind"
+	ReasonUnjudged     = "unjudged"
 
 	ReasonExhibitTwice = "exhibit_twice"
 	ReasonItemKeyTwice = "item_key_twice"

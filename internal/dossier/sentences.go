@@ -71,10 +71,11 @@ var sentences = map[string]string{
 	ReasonOtherLast:     "The record book has another last step.",
 	ReasonNotCovered:    "A step is newer than the proof that nothing is missing.",
 
-	ReasonLogOrder:  "It was entered before a step it rests on.",
-	ReasonBasisFork: "It rests on another version of a record than the one here.",
-	ReasonWithheld:  "A step may not be shown yet. Its place is proved, what it says is not.",
-	ReasonUnjudged:  "A step could not be judged.",
+	ReasonLogOrder:     "It was entered before a step it rests on.",
+	ReasonBasisFork:    "It rests on another version of a record than the one here.",
+	ReasonWithheld:     "A step may not be shown yet. Its place is proved, what it says is not.",
+	ReasonWithheldKind: "A step is withheld that no secret hold can cover.",
+	ReasonUnjudged:     "A step could not be judged.",
 
 	ReasonExhibitTwice: "Two items of one case have this exhibit number.",
 	ReasonItemKeyTwice: "Two items have the same key.",

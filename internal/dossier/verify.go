@@ -79,6 +79,13 @@ func (v *verification) run() error {
 	for i, f := range list {
 		v.found.add(i, f)
 	}
+	for _, c := range history.chains {
+		for seq, r := range c.records {
+			if r.until != 0 {
+				v.found.add(c.at, Finding{Check: CheckRules, Result: NotChecked, Reason: ReasonWithheld, Stream: c.ID, Seq: int64(seq)})
+			}
+		}
+	}
 	if misnamed != "" && !v.found.failed(CheckChain) {
 		v.found.add(0, refuse(ReasonFileName, misnamed, nil))
 	}

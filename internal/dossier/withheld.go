@@ -18,8 +18,8 @@ type Withheld struct {
 	Until      evidence.Time `json:"until"`
 }
 
-// isWithheld tells the two forms apart: a receipt begins with its media type.
-func isWithheld(b []byte) bool { return bytes.HasPrefix(b, []byte(`{"checkpoint":`)) }
+// IsWithheld tells the two forms apart: a receipt begins with its media type.
+func IsWithheld(b []byte) bool { return bytes.HasPrefix(b, []byte(`{"checkpoint":`)) }
 
 // Marshal returns the contents of <seq>.withheld.json, canonical JSON.
 func (w Withheld) Marshal() ([]byte, error) {

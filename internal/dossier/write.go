@@ -97,7 +97,15 @@ func RecordFiles(x Excerpt, items []evidence.ItemID) ([]File, error) {
 		}
 		files = append(files, BytesFile(dir+"complete.json", complete))
 		for seq := range s.Events {
-			f, err := NewFile(fmt.Sprintf("%sevents/%06d.sigstore.json", dir, seq), func() (io.ReadCloser, error) {
+			receipt, err := s.Receipt(seq)
+			if err != nil {
+				return nil, err
+			}
+			form := "sigstore"
+			if IsWithheld(receipt) {
+				form = "withheld"
+			}
+			f, err := NewFile(fmt.Sprintf("%sevents/%06d.%s.json", dir, seq, form), func() (io.ReadCloser, error) {
 				data, err := s.Receipt(seq)
 				return io.NopCloser(bytes.NewReader(data)), err
 			})

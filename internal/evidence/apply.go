@@ -106,6 +106,18 @@ func Apply(f Facts, e *Event, leaf Hash) (State, error) {
 	if err := e.Check(); err != nil {
 		return nil, err
 	}
+	state, err := decide(f, e, leaf)
+	if err != nil {
+		return nil, err
+	}
+	if before, ok := f.States[e.Stream.Stream()].(*ItemState); ok {
+		veil(f, e, leaf, before, state.(*ItemState))
+	}
+	return state, nil
+}
+
+// decide is Apply of an event in its proper form, but for what is withheld from some.
+func decide(f Facts, e *Event, leaf Hash) (State, error) {
 	r := rules[e.Kind]
 	switch {
 	case e.Vault != f.Origin:

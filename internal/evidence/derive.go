@@ -33,12 +33,21 @@ func (a *act) opinions() error {
 }
 
 // fromSource: what is made from an item stays in its case, inherits its basis and consents, and is made by who had it open, while it is
-// kept: nothing shredded comes back under another name.
+// kept: nothing shredded comes back under another name. It is so for everybody, whatever they may not be shown of the source yet.
 func (a *act) fromSource(s *ItemState) error {
 	source, err := lookup[*ItemState](a.facts, ItemOf(s.Source))
 	if err != nil {
 		return err
 	}
+	for _, seen := range source.everybodys() {
+		if err := a.fromSeen(s, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *act) fromSeen(s, source *ItemState) error {
 	inherited := source.Basis == s.Basis && !slices.ContainsFunc(source.Consent, func(c ConsentID) bool { return !slices.Contains(s.Consent, c) })
 	had := source.Depositor == a.Actor.ID || slices.Contains(source.OpenedBy, a.Actor.ID)
 	switch {

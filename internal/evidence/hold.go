@@ -23,7 +23,7 @@ type HoldState struct {
 	ConfirmedBy  ActorID    `json:"confirmed_by,omitempty"`
 	Expires      Time       `json:"expires"`
 	Review       Time       `json:"review"`
-	SecretUntil  Time       `json:"secret_until,omitempty"` // nobody but staff of the case is shown the hold before
+	SecretUntil  Time       `json:"secret_until,omitempty"` // before, it is shown to nobody but those who must act on it
 }
 
 // Blocks reports whether the hold stands in the way of shredding at now: from the moment it was placed, for a short while even
@@ -97,7 +97,7 @@ func (a *act) holdConcerned(id HoldID) (*HoldState, error) {
 }
 
 // holdPlaced: by a custodian of the case, on another ground than consent. It blocks shredding at once and lapses unless a second person
-// confirms it.
+// confirms it. It is secret for no longer than it can last.
 func holdPlaced(a *act) (State, error) {
 	d := a.Details.(*HoldPlacedDetails)
 	if err := a.member(""); err != nil {
@@ -108,7 +108,7 @@ func holdPlaced(a *act) (State, error) {
 		return nil, Refuse(Invalid, ReasonAuthority)
 	case a.item.Hold(d.Hold) != nil:
 		return nil, Refuse(Conflict, ReasonHold)
-	case d.Expires <= a.Time, d.Review > d.Expires, d.SecretUntil > d.Expires:
+	case d.Expires <= a.Time, d.Review > d.Expires, d.SecretUntil != 0 && d.SecretUntil <= a.Time, d.SecretUntil > d.Expires:
 		return nil, Refuse(Invalid, ReasonWindow)
 	}
 	return a.withHold(HoldState{ID: d.Hold, Basis: d.Basis, Status: HoldUnconfirmed, PlacedBy: a.Actor.ID, Organization: a.Actor.Organization,

@@ -53,6 +53,7 @@ func TestHoldPlaced(t *testing.T) {
 		refusal{"over already", Invalid, ReasonWindow, set(func(w *world, d *HoldPlacedDetails) { d.Expires, d.Review = w.now, w.now })},
 		refusal{"review after the end", Invalid, ReasonWindow, set(func(w *world, d *HoldPlacedDetails) { d.Review = d.Expires + 1 })},
 		refusal{"secret after the end", Invalid, ReasonWindow, set(func(w *world, d *HoldPlacedDetails) { d.SecretUntil = d.Expires + 1 })},
+		refusal{"secret until now", Invalid, ReasonWindow, set(func(w *world, d *HoldPlacedDetails) { d.SecretUntil = w.now })},
 		refusal{"without the order", Invalid, ReasonNoteMissing, func(w *world, e *Event) { e.Notes = nil }},
 		refusal{"order to those who hold the item", Invalid, ReasonNoteAudience, func(w *world, e *Event) { e.Notes[0].Audience = ToItem }},
 		refusal{"same id again", Conflict, ReasonHold, func(w *world, e *Event) {

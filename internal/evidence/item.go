@@ -200,7 +200,7 @@ func itemSealed(a *act) (State, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !source.Sealed {
+		if slices.ContainsFunc(source.everybodys(), func(s *ItemState) bool { return !s.Sealed }) {
 			return nil, Refuse(Conflict, ReasonNotSealed)
 		}
 		root = source.Root

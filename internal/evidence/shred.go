@@ -77,42 +77,48 @@ func retentionSet(a *act) (State, error) {
 	return &s, nil
 }
 
-// mayBeShredded: the stated cause is true now, and no hold stands in the way. A draft was never relied on; what was withdrawn or narrowed
-// away, a date that has come (that of a consent's end too) and an order of a court or statute are judged again when the item is shredded.
+// mayBeShredded: the stated cause is true now, and no hold stands in the way. It is judged again when the item is shredded.
 func (a *act) mayBeShredded(cause Cause) error {
-	if a.item.Held(a.Time) {
+	switch {
+	case a.item.Held(a.Time):
 		return Refuse(Held, ReasonHeld)
+	case cause == CauseOrder && (a.Authority == nil || a.Authority.Basis != CourtOrder && a.Authority.Basis != StatutoryDuty):
+		return Refuse(Invalid, ReasonAuthority)
 	}
+	return a.item.Shreddable(a.facts, cause, a.Time)
+}
+
+// Shreddable reports why a cause to shred the item is not true at now, nil if it is: a draft was never relied on; a consent was withdrawn,
+// or narrowed so that it does not keep the item; a date has come, that of a consent's end too. What an order says is for people to judge.
+// Holds are not asked. f must hold the consents that govern the item.
+func (s *ItemState) Shreddable(f Facts, cause Cause, now Time) error {
 	switch cause {
 	case CauseDraft:
 		switch {
-		case a.item.Sealed:
+		case s.Sealed:
 			return Refuse(Conflict, ReasonSealed)
-		case a.item.Class == ConsentForm: // never sealed, and what a consent stands on
+		case s.Class == ConsentForm: // never sealed, and what a consent stands on
 			return Refuse(Conflict, ReasonNotDue)
 		}
 	case CauseWithdrawal:
-		consents, err := a.item.consents(a.facts)
+		consents, err := s.consents(f)
 		if err != nil {
 			return err
 		}
 		if !slices.ContainsFunc(consents, func(c *ConsentState) bool {
-			return c.Withdrawn != 0 || a.Time < c.Until && c.Keeps(a.item.Content, a.Time) != nil
+			return c.Withdrawn != 0 || now < c.Until && c.Keeps(s.Content, now) != nil
 		}) {
 			return Refuse(Conflict, ReasonNotFrozen)
 		}
 	case CauseDue:
-		due, ok, err := a.item.Due(a.facts, a.Time)
+		due, ok, err := s.Due(f, now)
 		if err != nil {
 			return err
 		}
-		if !ok || a.Time < due {
+		if !ok || now < due {
 			return Refuse(Conflict, ReasonNotDue)
 		}
 	case CauseOrder:
-		if a.Authority == nil || a.Authority.Basis != CourtOrder && a.Authority.Basis != StatutoryDuty {
-			return Refuse(Invalid, ReasonAuthority)
-		}
 	default:
 		return errCode
 	}

@@ -133,6 +133,8 @@ type ItemState struct {
 	Bin       *BinState        `json:"bin,omitempty"`
 	Shredded  Time             `json:"shredded,omitempty"`
 	ShredSeq  int64            `json:"shred_seq,omitempty"` // of item.shredded: what earlier events brought is erased
+
+	Veils []Veil `json:"veils,omitempty"` // while holds are secret; sorted by Until
 }
 
 // GrantStatus is what has been decided; expiry binds by time, without an event.

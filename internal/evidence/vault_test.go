@@ -94,3 +94,125 @@ func TestVaultIncident(t *testing.T) {
 	e.Details.(*VaultIncidentDetails).Until = 0 // it goes on
 	w.do(e)
 }
+
+func TestVaultConfigured(t *testing.T) {
+	policy := PolicyOf(origin)
+	base := func(t testing.TB) (*world, *Event) {
+		w := newCase(t)
+		d := w.configuration()
+		d.Policy.BinWait++
+		return w, w.event("administrator", policy, VaultConfigured, d)
+	}
+	set := changed[*VaultConfiguredDetails]
+	check(t, base,
+		refusal{"by a custodian", Forbidden, ReasonRole, by("custodian")},
+		refusal{"policy by the vault", Forbidden, ReasonPolicy, by("vault")},
+		refusal{"rules of later", Unknown, ReasonRules, set(func(w *world, d *VaultConfiguredDetails) { d.Rules = 2 })},
+		refusal{"rules 0", Invalid, ReasonSize, set(func(w *world, d *VaultConfiguredDetails) { d.Rules = 0 })},
+		refusal{"no log key", Invalid, ReasonSize, set(func(w *world, d *VaultConfiguredDetails) { d.LogKeys = nil })},
+		refusal{"log key", Invalid, ReasonKeys, set(func(w *world, d *VaultConfiguredDetails) { d.LogKeys = []string{"?"} })},
+		refusal{"recovery", Invalid, ReasonKeys, set(func(w *world, d *VaultConfiguredDetails) { d.Recovery = "" })},
+		refusal{"negative wait", Invalid, ReasonSize, set(func(w *world, d *VaultConfiguredDetails) { d.Policy.BinWait = -1 })},
+		refusal{"wait of centuries", Invalid, ReasonSize, set(func(w *world, d *VaultConfiguredDetails) { d.Policy.ConfirmWait = MaxWait + 1 })},
+		refusal{"build is no digest", Invalid, ReasonDigest, set(func(w *world, d *VaultConfiguredDetails) { d.Builds = []string{"x"} })},
+		refusal{"witness text", Invalid, ReasonText, set(func(w *world, d *VaultConfiguredDetails) { d.Witness = "a\tb" })},
+		refusal{"another origin", Invalid, ReasonStream, func(w *world, e *Event) { e.Stream.ID = "other.example" }},
+	)
+	t.Run("first by an administrator", func(t *testing.T) {
+		w := newVault(t)
+		delete(w.facts.States, policy)
+		w.refuse(w.event("administrator", policy, VaultConfigured, w.configuration()), Forbidden, ReasonRole)
+	})
+	t.Run("upgrade by the vault", func(t *testing.T) {
+		w := newCase(t)
+		d := w.configuration()
+		d.Version, d.Builds = "1.1.0", []string{freshHash("build").String()}
+		if s := w.do(w.event("vault", policy, VaultConfigured, d)).(*PolicyState); s.Version != "1.1.0" || len(s.Builds) != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+	now := func(w *world, at Time) *PolicyState { return w.facts.States[policy].(*PolicyState).At(at) }
+	for name, lower := range map[string]func(*VaultConfiguredDetails){
+		"confirm wait":    func(d *VaultConfiguredDetails) { d.Policy.ConfirmWait-- },
+		"bin wait":        func(d *VaultConfiguredDetails) { d.Policy.BinWait-- },
+		"withdrawal wait": func(d *VaultConfiguredDetails) { d.Policy.WithdrawalWait-- },
+		"decision time":   func(d *VaultConfiguredDetails) { d.Policy.DecisionTime++ },
+		"review time":     func(d *VaultConfiguredDetails) { d.Policy.ReviewTime++ },
+		"hold time":       func(d *VaultConfiguredDetails) { d.Policy.HoldTime-- },
+		"backup horizon":  func(d *VaultConfiguredDetails) { d.Policy.BackupHorizon-- },
+		"recovery":        func(d *VaultConfiguredDetails) { d.Recovery = fakeRecipient(freshHash("r")) },
+		"log keys":        func(d *VaultConfiguredDetails) { d.LogKeys = append(d.LogKeys, "bG9o") },
+		"witness":         func(d *VaultConfiguredDetails) { d.Witness = "quorum none\n" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newCase(t)
+			d := w.configuration()
+			lower(d)
+			e := w.event("administrator", policy, VaultConfigured, d)
+			w.do(e)
+			before := now(w, w.now.Add(100*day))
+			if before.Policy != w.configuration().Policy || before.Recovery != recoveryRecipient || len(before.LogKeys) != 1 || before.Witness != "" {
+				t.Fatal("in force without a second person")
+			}
+			confirm := w.event("custodian", policy, VaultConfirmed, &VaultConfirmedDetails{w.facts.States[policy].Tip().Leaf})
+			w.do(confirm)
+			effective := confirm.Time.Add(7 * day)
+			if now(w, effective-1).Policy != before.Policy || now(w, effective-1).Proposed == nil {
+				t.Error("in force before the wait is over")
+			}
+			if s := now(w, effective); s.Policy != d.Policy || s.Recovery != d.Recovery || s.Witness != d.Witness || len(s.LogKeys) != len(d.LogKeys) || s.Proposed != nil {
+				t.Error("not in force after the wait")
+			}
+			w.now = effective
+			e = w.event("administrator", policy, VaultConfigured, d) // the same again changes nothing, so it lowers nothing
+			if s := w.do(e).(*PolicyState); s.Proposed != nil || s.Policy != d.Policy {
+				t.Error("the confirmed policy was not the one compared with")
+			}
+		})
+	}
+	if s := func() *PolicyState { w, e := base(t); return w.do(e).(*PolicyState) }(); s.Proposed != nil || s.Policy.BinWait != 14*86400+1 {
+		t.Error("more protection is not in force at once")
+	}
+}
+
+func TestVaultConfirmed(t *testing.T) {
+	policy := PolicyOf(origin)
+	base := func(t testing.TB) (*world, *Event) {
+		w := newCase(t)
+		d := w.configuration()
+		d.Policy.BinWait--
+		w.do(w.event("administrator", policy, VaultConfigured, d))
+		return w, w.event("custodian", policy, VaultConfirmed, &VaultConfirmedDetails{w.facts.States[policy].Tip().Leaf})
+	}
+	check(t, base,
+		refusal{"by an administrator", Forbidden, ReasonRole, by("administrator")},
+		refusal{"another event", NotFound, ReasonProposal, changed(func(w *world, d *VaultConfirmedDetails) { d.Event = w.unique() })},
+		refusal{"no event", Invalid, ReasonDigest, changed(func(w *world, d *VaultConfirmedDetails) { d.Event = Hash{} })},
+		refusal{"twice", Conflict, ReasonApproved, func(w *world, e *Event) {
+			first := *e
+			w.do(&first)
+			by("custodian 2")(w, e)
+		}},
+		refusal{"superseded", NotFound, ReasonProposal, after(func(w *world) {
+			w.do(w.event("administrator", policy, VaultConfigured, w.configuration()))
+		})},
+	)
+}
+
+func TestVaultHeads(t *testing.T) {
+	base := func(t testing.TB) (*world, *Event) {
+		w := newVault(t)
+		w.do(w.event("vault", VaultOf(origin), VaultHeads, &VaultHeadsDetails{4, 4, nil, w.unique()}))
+		return w, w.event("vault", VaultOf(origin), VaultHeads, &VaultHeadsDetails{9, 7, []int64{5, 8}, w.unique()})
+	}
+	set := changed[*VaultHeadsDetails]
+	check(t, base,
+		refusal{"by an administrator", Forbidden, ReasonRole, by("administrator")},
+		refusal{"does not grow", Conflict, ReasonCovers, set(func(w *world, d *VaultHeadsDetails) { d.Covers, d.Entries, d.Void = 4, 4, nil })},
+		refusal{"loses entries", Conflict, ReasonCovers, set(func(w *world, d *VaultHeadsDetails) { d.Covers, d.Entries, d.Void = 5, 3, []int64{1, 2} })},
+		refusal{"does not add up", Invalid, ReasonCovers, set(func(w *world, d *VaultHeadsDetails) { d.Entries++ })},
+		refusal{"void outside", Invalid, ReasonCovers, set(func(w *world, d *VaultHeadsDetails) { d.Void[1] = 9 })},
+		refusal{"void unsorted", Invalid, ReasonOrder, set(func(w *world, d *VaultHeadsDetails) { slices.Reverse(d.Void) })},
+		refusal{"no root", Invalid, ReasonDigest, set(func(w *world, d *VaultHeadsDetails) { d.Root = Hash{} })},
+	)
+}

@@ -103,6 +103,15 @@ func TestLog(t *testing.T) {
 	if v.Origin != origin || v.TrustFingerprint != ev.SHA256([]byte("trust")).String() {
 		t.Errorf("vault %+v", v)
 	}
+	resp, text := w.request("", "GET", "/v1/trust/"+v.TrustFingerprint, nil)
+	if resp.StatusCode != 200 || string(text) != "trust" {
+		t.Errorf("trust file %d %q", resp.StatusCode, text)
+	}
+	for number, status := range map[string]int{noDigest: 404, strings.Repeat("0", 30): 404, strings.Repeat("0", 31): 400, "trust": 400, noDigest[1:]: 400} {
+		if resp, _ := w.request("", "GET", "/v1/trust/"+number, nil); resp.StatusCode != status {
+			t.Errorf("trust file %s: %d", number, resp.StatusCode)
+		}
+	}
 	resp, note := w.request("", "GET", "/v1/log/checkpoint", nil)
 	if resp.StatusCode != 200 || !strings.HasPrefix(string(note), origin+"\n") {
 		t.Fatalf("checkpoint %d %q", resp.StatusCode, note)

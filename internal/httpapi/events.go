@@ -111,11 +111,16 @@ func (e events) stream(typ, id string) (evidence.Stream, error) {
 	return s, nil
 }
 
-func streamEvent(e ledger.Entry) wire.StreamEvent {
+func streamEvent(e vault.Shown) wire.StreamEvent {
 	w := wire.StreamEvent{Seq: e.Seq, LeafHash: e.LeafHash.String()}
-	if e.Included() {
+	switch {
+	case e.Withheld != nil:
+		w.Withheld = &wire.Withheld{
+			Index: e.Withheld.Index, Checkpoint: string(e.Withheld.Checkpoint), Hashes: hexAll(e.Withheld.Hashes), Until: e.Withheld.Until.String(),
+		}
+	case e.Included():
 		w.Receipt = e.Receipt
-	} else {
+	default:
 		w.DSSE = e.Leaf.Extra
 	}
 	return w

@@ -87,7 +87,7 @@ func TestWholeAnswersOutside(t *testing.T) {
 				pairs[r.action] = append(pairs[r.action], there)
 			}
 		}
-		if strings.Contains(template, "{") && len(pairs[r.action]) == 0 {
+		if strings.Contains(template, "{") && !r.public && len(pairs[r.action]) == 0 {
 			t.Errorf("%s names something, and nothing is known that exists", r.action)
 		}
 		if r.action == "proveComplete" {

@@ -26,8 +26,9 @@ func (p probes) Ready(ctx context.Context, _ ReadyRequestObject) (ReadyResponseO
 }
 
 type logReads struct {
-	vault *vault.Vault
-	trust evidence.Hash
+	vault     *vault.Vault
+	trust     evidence.Hash
+	trustFile func(ctx context.Context, number string) (string, error)
 }
 
 func (l logReads) GetVault(context.Context, GetVaultRequestObject) (GetVaultResponseObject, error) {
@@ -35,6 +36,14 @@ func (l logReads) GetVault(context.Context, GetVaultRequestObject) (GetVaultResp
 	return GetVault200JSONResponse{
 		Origin: info.Origin, Time: info.Time.String(), Checkpoint: string(info.Checkpoint), TrustFingerprint: l.trust.String(),
 	}, nil
+}
+
+func (l logReads) GetTrust(ctx context.Context, r GetTrustRequestObject) (GetTrustResponseObject, error) {
+	text, err := l.trustFile(ctx, r.Number)
+	if err != nil {
+		return nil, err
+	}
+	return GetTrust200TextResponse(text), nil
 }
 
 func (l logReads) GetCheckpoint(context.Context, GetCheckpointRequestObject) (GetCheckpointResponseObject, error) {

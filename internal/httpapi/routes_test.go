@@ -42,7 +42,7 @@ var bodies = map[auth.Action]any{
 // contractRoutes are made from the contract alone: a new operation is in every test at once.
 func contractRoutes(t testing.TB) []route {
 	t.Helper()
-	values := map[string]string{"{leaf_hash}": noDigest, "{digest}": noDigest, "{type}": "case", "{id}": "cas" + noCode, "{case}": "cas" + noCode, "{consent}": "con" + noCode, "{upload}": "upl" + noCode}
+	values := map[string]string{"{leaf_hash}": noDigest, "{number}": noDigest, "{digest}": noDigest, "{type}": "case", "{id}": "cas" + noCode, "{case}": "cas" + noCode, "{consent}": "con" + noCode, "{upload}": "upl" + noCode}
 	var list []route
 	for path, item := range specification().Paths.Map() {
 		for method, o := range item.Operations() {

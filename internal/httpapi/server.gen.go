@@ -106,6 +106,9 @@ type ServerInterface interface {
 	// ListEvents The events of a stream in order, pending ones included.
 	// (GET /v1/streams/{type}/{id}/events)
 	ListEvents(c *gin.Context, pType StreamType, id StreamID, params ListEventsParams)
+	// GetTrust A trust file of this vault, the present one or an earlier one, byte for byte.
+	// (GET /v1/trust/{number})
+	GetTrust(c *gin.Context, number string)
 	// GetVault The vault's name, its clock and its newest checkpoint.
 	// (GET /v1/vault)
 	GetVault(c *gin.Context)
@@ -899,6 +902,31 @@ func (siw *ServerInterfaceWrapper) ListEvents(c *gin.Context) {
 	siw.Handler.ListEvents(c, pType, id, params)
 }
 
+// GetTrust operation middleware
+func (siw *ServerInterfaceWrapper) GetTrust(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "number" -------------
+	var number string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number", c.Param("number"), &number, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter number: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTrust(c, number)
+}
+
 // GetVault operation middleware
 func (siw *ServerInterfaceWrapper) GetVault(c *gin.Context) {
 
@@ -942,6 +970,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/healthz", wrapper.Health)
 	router.GET(options.BaseURL+"/readyz", wrapper.Ready)
 	router.GET(options.BaseURL+"/v1/vault", wrapper.GetVault)
+	router.GET(options.BaseURL+"/v1/trust/:number", wrapper.GetTrust)
 	router.GET(options.BaseURL+"/v1/log/checkpoint", wrapper.GetCheckpoint)
 	router.GET(options.BaseURL+"/v1/log/consistency", wrapper.GetConsistency)
 	router.GET(options.BaseURL+"/v1/log/inclusion", wrapper.GetInclusion)
@@ -2296,6 +2325,42 @@ func (response ListEventsdefaultApplicationProblemPlusJSONResponse) VisitListEve
 	return err
 }
 
+type GetTrustRequestObject struct {
+	Number string `json:"number"`
+}
+
+type GetTrustResponseObject interface {
+	VisitGetTrustResponse(w http.ResponseWriter) error
+}
+
+type GetTrust200TextResponse string
+
+func (response GetTrust200TextResponse) VisitGetTrustResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(200)
+
+	_, err := w.Write([]byte(fmt.Sprint(response)))
+	return err
+}
+
+type GetTrustdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTrustdefaultApplicationProblemPlusJSONResponse) VisitGetTrustResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetVaultRequestObject struct {
 }
 
@@ -2423,6 +2488,9 @@ type StrictServerInterface interface {
 	// ListEvents The events of a stream in order, pending ones included.
 	// (GET /v1/streams/{type}/{id}/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
+	// GetTrust A trust file of this vault, the present one or an earlier one, byte for byte.
+	// (GET /v1/trust/{number})
+	GetTrust(ctx context.Context, request GetTrustRequestObject) (GetTrustResponseObject, error)
 	// GetVault The vault's name, its clock and its newest checkpoint.
 	// (GET /v1/vault)
 	GetVault(ctx context.Context, request GetVaultRequestObject) (GetVaultResponseObject, error)
@@ -3322,6 +3390,32 @@ func (sh *strictHandler) ListEvents(ctx *gin.Context, pType StreamType, id Strea
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListEventsResponseObject); ok {
 		if err := validResponse.VisitListEventsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTrust operation middleware
+func (sh *strictHandler) GetTrust(ctx *gin.Context, number string) {
+	var request GetTrustRequestObject
+
+	request.Number = number
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTrust(ctx, request.(GetTrustRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTrust")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetTrustResponseObject); ok {
+		if err := validResponse.VisitGetTrustResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -20,6 +20,9 @@ type Config struct {
 	Auth  *auth.Auth
 	// TrustFingerprint names the trust file that people compare over a second channel (FORMATS §10).
 	TrustFingerprint evidence.Hash
+	// TrustFile returns the trust file with this number, the present one or an earlier one: NotFound if there is none. A number is its
+	// SHA-256 in hex, or the thirty digits by which that is shown.
+	TrustFile func(ctx context.Context, number string) (string, error)
 	// Ready reports whether what the vault stands on answers, its records above all.
 	Ready  func(context.Context) error
 	Logger *slog.Logger
@@ -57,7 +60,7 @@ func New(cfg Config) (http.Handler, error) {
 
 	routes := engine.Group("", admit(k, cfg.Auth, newLimiter(cfg.Now, cfg.TrustedProxies)))
 	handlers := api{
-		probes{cfg.Ready}, logReads{cfg.Vault, cfg.TrustFingerprint}, sessions{cfg.Auth}, invitations{cfg.Vault},
+		probes{cfg.Ready}, logReads{cfg.Vault, cfg.TrustFingerprint, cfg.TrustFile}, sessions{cfg.Auth}, invitations{cfg.Vault},
 		events{cfg.Vault}, content{cfg.Vault, watches}, lists{cfg.Vault},
 	}
 	malformed := func(c *gin.Context, _ error) { refuse(c, departs()) }

@@ -111,7 +111,6 @@ var reasonTexts = map[string]text{
 	"form_taken":                    {detail: "Another consent stands on this form already.", next: "Take and deposit a form of its own."},
 	"open_grant":                    {detail: "A share in this case can still be used.", next: "End it or wait until it is over, then close the case."},
 	"open_review":                   {detail: "An emergency opening in this case was not reviewed.", next: "Review it, then close the case."},
-	"secret_hold":                   {detail: "This version cannot keep a hold from those who may not see it yet.", next: "Place the hold without a secret period, or not at all."},
 	evidence.ReasonDamaged:          {detail: "The stored file was found to differ. It is not served.", next: "The item's history, receipts and envelopes are intact. Tell the administrator: the file is put back from a backup, then scrubbed."},
 	evidence.ReasonRestored:         {detail: "The vault was restored from a backup and waits for a custodian's confirmation. It lets read, withdraw and end, and nothing else.", next: "Ask a custodian to confirm the restore: strongroom vault confirm."},
 	evidence.ReasonGrantOver:        {detail: "The grant was refused, revoked or has expired.", next: "Ask for a new grant."},

@@ -33,14 +33,15 @@ func NewCard() Card {
 }
 
 // ParseCard reads a code as it is typed or scanned: upper or lower case, with
-// spaces and hyphens anywhere. The last group is a check on the others, so that
+// spaces and hyphens anywhere; 0, 1 and 8, which no code has, are read as the
+// letters O, I and B, which they resemble. The last group is a check on the others, so that
 // a typing error gives [ErrCard] and not somebody else's keys.
 func ParseCard(s string) (Card, error) {
 	if len(s) > 4*cardText {
 		return Card{}, ErrCard
 	}
 	var c Card
-	text := strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(s))
+	text := strings.ToUpper(strings.NewReplacer(" ", "", "-", "", "0", "O", "1", "I", "8", "B").Replace(s))
 	if len(text) != cardText {
 		return Card{}, ErrCard
 	}

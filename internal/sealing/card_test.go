@@ -13,7 +13,7 @@ func TestCard(t *testing.T) {
 	}
 	for _, typed := range []string{
 		code, strings.ToLower(code), strings.ReplaceAll(code, "-", ""), strings.ReplaceAll(code, "-", " "),
-		"  " + strings.ReplaceAll(code, "-", " - ") + " ",
+		"  " + strings.ReplaceAll(code, "-", " - ") + " ", strings.NewReplacer("O", "0", "I", "1", "B", "8").Replace(code),
 	} {
 		if got, err := ParseCard(typed); err != nil || got != card {
 			t.Errorf("%v", err)
@@ -21,7 +21,7 @@ func TestCard(t *testing.T) {
 	}
 	for _, typed := range []string{
 		"", "-", code[:39], code + "A", code + "-AAAA", strings.ReplaceAll(code, "-", "\n"), strings.ReplaceAll(code, "-", "_"),
-		strings.Repeat("=", 36), strings.Repeat(" ", 10000) + code, code[:5] + "18" + code[7:],
+		strings.Repeat("=", 36), strings.Repeat(" ", 10000) + code, code[:5] + "9" + code[6:],
 	} {
 		if _, err := ParseCard(typed); err != ErrCard {
 			t.Errorf("%q: %v", typed, err)

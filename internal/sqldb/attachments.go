@@ -114,5 +114,5 @@ func (d *DB) DestroyUpTo(ctx context.Context, s evidence.Stream, seq int64) erro
 
 // Attachments returns every attachment in order of commit, from the one after the number given, with the bytes that still exist.
 func (d *DB) Attachments(ctx context.Context, after int64, limit int) ([]StoredAttachment, error) {
-	return list(ctx, d.read, scanAttachment, selectAttachment+` where a.id > $1 order by a.id limit $2`, after, max(limit, 0))
+	return list(ctx, d.read, scanAttachment, selectAttachment+` where a.id > $1 order by a.id limit $2 + 0`, after, max(limit, 0))
 }

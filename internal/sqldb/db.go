@@ -8,6 +8,7 @@
 // There is one text of SQL for every engine: $n numbered in order of first appearance, ON CONFLICT, no now(), no JSON
 // operators, no arrays. Uniqueness is stated with ON CONFLICT DO NOTHING and answered by the count of rows, one statement for each
 // thing that must be unique, so that no error text is ever read. What engines do differently is in dialect.go and in migrations.
+// A limit is written $n + 0: for one that is a bare parameter SQLite prepares the statement anew each time, at twice the cost of the query.
 //
 // Every write is a job of one writer. It collects the jobs that wait, runs them in one transaction, commits once and then answers them all:
 // a commit is durable when its caller hears of it, and one fsync serves many. Of a job that is refused nothing stays.

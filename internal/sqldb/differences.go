@@ -208,7 +208,7 @@ func (d *DB) HeadsEntries(ctx context.Context, after [32]byte, limit int) ([]hea
 		}
 		v, err := hash(value)
 		return heads.Entry{Key: k, Value: v}, err
-	}, `select key, value from heads_entries where key > $1 order by key limit $2`, after[:], max(limit, 0))
+	}, `select key, value from heads_entries where key > $1 order by key limit $2 + 0`, after[:], max(limit, 0))
 }
 
 // PAEDigests returns by which digest a resubmitted event is known, in commit order, from the one after the order given: one for each of
@@ -220,11 +220,11 @@ func (d *DB) PAEDigests(ctx context.Context, after int64, limit int) ([]evidence
 			copy(h[:], b)
 		}
 		return h, err
-	}, `select pae_digest from events where ord > $1 order by ord limit $2`, after, max(limit, 0))
+	}, `select pae_digest from events where ord > $1 order by ord limit $2 + 0`, after, max(limit, 0))
 }
 
 // AllItems lists every item of the vault by id.
 func (d *DB) AllItems(ctx context.Context, after evidence.ItemID, limit int) ([]*evidence.ItemState, error) {
 	return list(ctx, d.read, scanJSON[evidence.ItemState], `
-		select state from states where stream_type = 'item' and stream_id > $1 order by stream_id limit $2`, after, max(limit, 0))
+		select state from states where stream_type = 'item' and stream_id > $1 order by stream_id limit $2 + 0`, after, max(limit, 0))
 }

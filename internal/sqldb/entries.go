@@ -51,7 +51,7 @@ func hash(b []byte) (h evidence.Hash, err error) {
 func (d *DB) Pending(ctx context.Context, limit int) ([]ledger.Entry, error) {
 	return list(ctx, d.read, scanEntry, `
 		select e.ord, e.stream_type, e.stream_id, e.seq, e.kind, e.leaf_hash, e.stands, e.leaf, e.dsse, null, null
-		from pending p join events e on e.ord = p.ord order by p.ord limit $1`, max(limit, 0))
+		from pending p join events e on e.ord = p.ord order by p.ord limit $1 + 0`, max(limit, 0))
 }
 
 // Entry implements ledger.Records.
@@ -67,12 +67,12 @@ func (d *DB) LogRange(ctx context.Context, start, end int64) ([]ledger.Entry, er
 // Stream implements vault.Records.
 func (d *DB) Stream(ctx context.Context, s evidence.Stream, after int64, limit int) ([]ledger.Entry, error) {
 	return list(ctx, d.read, scanEntry, selectEntry+`
-		where e.stream_type = $1 and e.stream_id = $2 and e.seq > $3 order by e.seq limit $4`, s.Type, s.ID, after, max(limit, 0))
+		where e.stream_type = $1 and e.stream_id = $2 and e.seq > $3 order by e.seq limit $4 + 0`, s.Type, s.ID, after, max(limit, 0))
 }
 
 // Events returns every entry in commit order, from the one after the order given: for whoever re-reads everything.
 func (d *DB) Events(ctx context.Context, after int64, limit int) ([]ledger.Entry, error) {
-	return list(ctx, d.read, scanEntry, selectEntry+` where e.ord > $1 order by e.ord limit $2`, after, max(limit, 0))
+	return list(ctx, d.read, scanEntry, selectEntry+` where e.ord > $1 order by e.ord limit $2 + 0`, after, max(limit, 0))
 }
 
 // Include implements ledger.Records. It refuses a checkpoint smaller than the newest as Conflict "checkpoint_smaller", an inclusion of
@@ -162,5 +162,5 @@ func (d *DB) Checkpoints(ctx context.Context, after int64, limit int) ([]Checkpo
 	return list(ctx, d.read, func(row scanner) (c Checkpoint, err error) {
 		err = row.Scan(&c.Order, &c.Size, &c.Signed)
 		return c, err
-	}, `select ord, size, signed from checkpoints where ord > $1 order by ord limit $2`, after, max(limit, 0))
+	}, `select ord, size, signed from checkpoints where ord > $1 order by ord limit $2 + 0`, after, max(limit, 0))
 }

@@ -52,7 +52,7 @@ func (d *DB) Uploads(ctx context.Context, owner evidence.ActorID, now time.Time)
 // ExpiredUploads implements vault.Records: the longest expired first.
 func (d *DB) ExpiredUploads(ctx context.Context, now time.Time, limit int) ([]vault.Upload, error) {
 	return list(ctx, d.read, scanUpload, `
-		select id, owner, size, expires from uploads where expires <= $1 order by expires, id limit $2`, micros(now), max(limit, 0))
+		select id, owner, size, expires from uploads where expires <= $1 order by expires, id limit $2 + 0`, micros(now), max(limit, 0))
 }
 
 // PutInvitation implements vault.Records: Conflict "invitation_exists" if the digest is taken.
@@ -128,7 +128,7 @@ func (d *DB) AnswerInvitation(ctx context.Context, digest evidence.Hash, keys ev
 // Invitations implements vault.Records.
 func (d *DB) Invitations(ctx context.Context, by evidence.ActorID, now time.Time, limit int) ([]vault.Invitation, error) {
 	return list(ctx, d.read, scanInvitation, selectInvitation+`
-		where made_by = $1 and expires > $2 order by ord desc limit $3`, by, micros(now), max(limit, 0))
+		where made_by = $1 and expires > $2 order by ord desc limit $3 + 0`, by, micros(now), max(limit, 0))
 }
 
 // PutRelease implements vault.Records. Repeating changes nothing but Expires.

@@ -173,42 +173,42 @@ func (d *DB) Key(ctx context.Context, keyID evidence.Hash) (evidence.ActorID, []
 // Actors implements vault.Records.
 func (d *DB) Actors(ctx context.Context, after evidence.ActorID, limit int) ([]*evidence.ActorState, error) {
 	return list(ctx, d.read, scanJSON[evidence.ActorState], `
-		select state from states where stream_type = 'actor' and stream_id > $1 order by stream_id limit $2`, after, max(limit, 0))
+		select state from states where stream_type = 'actor' and stream_id > $1 order by stream_id limit $2 + 0`, after, max(limit, 0))
 }
 
 // Cases implements vault.Records.
 func (d *DB) Cases(ctx context.Context, member evidence.ActorID, after evidence.CaseID, limit int) ([]*evidence.CaseState, error) {
 	return list(ctx, d.read, scanJSON[evidence.CaseState], `
 		select s.state from members m join states s on s.stream_type = 'case' and s.stream_id = m.case_id
-		where m.actor = $1 and m.case_id > $2 order by m.case_id limit $3`, member, after, max(limit, 0))
+		where m.actor = $1 and m.case_id > $2 order by m.case_id limit $3 + 0`, member, after, max(limit, 0))
 }
 
 // Consents implements vault.Records.
 func (d *DB) Consents(ctx context.Context, c evidence.CaseID, after evidence.ConsentID, limit int) ([]*evidence.ConsentState, error) {
 	return list(ctx, d.read, scanJSON[evidence.ConsentState], `
 		select s.state from consents c join states s on s.stream_type = 'consent' and s.stream_id = c.id
-		where c.case_id = $1 and c.id > $2 order by c.id limit $3`, c, after, max(limit, 0))
+		where c.case_id = $1 and c.id > $2 order by c.id limit $3 + 0`, c, after, max(limit, 0))
 }
 
 // Items implements vault.Records.
 func (d *DB) Items(ctx context.Context, c evidence.CaseID, after evidence.ItemID, limit int) ([]*evidence.ItemState, error) {
 	return list(ctx, d.read, scanJSON[evidence.ItemState], `
 		select s.state from items i join states s on s.stream_type = 'item' and s.stream_id = i.id
-		where i.case_id = $1 and i.id > $2 order by i.id limit $3`, c, after, max(limit, 0))
+		where i.case_id = $1 and i.id > $2 order by i.id limit $3 + 0`, c, after, max(limit, 0))
 }
 
 // SpokenFor implements vault.Records.
 func (d *DB) SpokenFor(ctx context.Context, actor evidence.ActorID, after evidence.ConsentID, limit int) ([]*evidence.ConsentState, error) {
 	return list(ctx, d.read, scanJSON[evidence.ConsentState], `
 		select s.state from speakers p join states s on s.stream_type = 'consent' and s.stream_id = p.consent
-		where p.actor = $1 and p.consent > $2 order by p.consent limit $3`, actor, after, max(limit, 0))
+		where p.actor = $1 and p.consent > $2 order by p.consent limit $3 + 0`, actor, after, max(limit, 0))
 }
 
 // InHands implements vault.Records.
 func (d *DB) InHands(ctx context.Context, actor evidence.ActorID, c evidence.CaseID, after evidence.ItemID, limit int) ([]*evidence.ItemState, error) {
 	return list(ctx, d.read, scanJSON[evidence.ItemState], `
 		select s.state from keepers k join states s on s.stream_type = 'item' and s.stream_id = k.item
-		where k.actor = $1 and k.case_id = $2 and k.item > $3 order by k.item limit $4`, actor, c, after, max(limit, 0))
+		where k.actor = $1 and k.case_id = $2 and k.item > $3 order by k.item limit $4 + 0`, actor, c, after, max(limit, 0))
 }
 
 // Moments implements vault.Records.
@@ -226,7 +226,7 @@ func (d *DB) Moments(ctx context.Context, after vault.Moment, until evidence.Tim
 		}
 		return m, err
 	}, `select at, stream_type, stream_id from moments where (at, stream_type, stream_id) > ($1, $2, $3) and at <= $4
-		order by at, stream_type, stream_id limit $5`, from, after.Stream.Type, after.Stream.ID, until.String(), max(limit, 0))
+		order by at, stream_type, stream_id limit $5 + 0`, from, after.Stream.Type, after.Stream.ID, until.String(), max(limit, 0))
 }
 
 func scanGrant(row scanner) (vault.GrantOf, error) {
@@ -246,7 +246,7 @@ func scanGrant(row scanner) (vault.GrantOf, error) {
 func (d *DB) Grants(ctx context.Context, recipient evidence.ActorID, after evidence.GrantID, limit int) ([]vault.GrantOf, error) {
 	return list(ctx, d.read, scanGrant, `
 		select item, case_id, state from grants where recipient = $1 and id in
-			(select distinct id from grants where recipient = $1 and id > $2 order by id limit $3)
+			(select distinct id from grants where recipient = $1 and id > $2 order by id limit $3 + 0)
 		order by id, item`, recipient, after, max(limit, 0))
 }
 
@@ -261,5 +261,5 @@ func (d *DB) Granted(ctx context.Context, recipient evidence.ActorID, c evidence
 func (d *DB) Expired(ctx context.Context, now evidence.Time, limit int) ([]vault.GrantOf, error) {
 	return list(ctx, d.read, scanGrant, `
 		select item, case_id, state from grants where status in ('pending', 'active') and expires <= $1
-		order by expires, id, item limit $2`, micros(now.Std()), max(limit, 0))
+		order by expires, id, item limit $2 + 0`, micros(now.Std()), max(limit, 0))
 }

@@ -299,18 +299,6 @@ func TestFormServesOneConsent(t *testing.T) {
 	refused(t, err, ev.Conflict, "form_taken")
 }
 
-// A hold that may not be shown before a date is refused, as long as nothing keeps it from those who may not see it.
-func TestSecretHold(t *testing.T) {
-	w := newWorld(t)
-	c := w.consented()
-	_, err := w.try("custodian", w.sign("custodian", ev.ItemOf(c.item.id), ev.HoldPlaced, &ev.HoldPlacedDetails{Hold: ev.NewID[ev.HoldID](),
-		Basis: ev.CourtOrder, Expires: ev.At(w.now().Add(time.Hour)), Review: ev.At(w.now().Add(time.Minute)), SecretUntil: ev.At(w.now().Add(time.Minute))},
-		func(e *ev.Event) {
-			e.Notes = []ev.Note{{Name: "order", Audience: ev.ToInternal, SHA256: ev.SHA256(nil), Size: 2048}}
-		}), "")
-	refused(t, err, ev.Unknown, "secret_hold")
-}
-
 // Who is to receive a physical item can read what the signature for it stands on, and who has it goes on reading; nobody else outside.
 func TestHandOver(t *testing.T) {
 	w := newWorld(t)

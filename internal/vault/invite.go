@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"slices"
 	"strings"
 
 	"strongroom.example/strongroom/internal/custody"
@@ -21,16 +22,22 @@ type Offer struct {
 var secretEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // Invite makes an invitation: a secret of 26 characters, handed to one person outside the vault, with which keys can be offered once.
-// Whoever may sign the enrolment may invite: an administrator for staff, a custodian for everybody else (RULES §3.3).
+// Whoever may sign the enrolment may invite: an administrator for staff, a custodian for everybody else; and who may sign new keys, for
+// those: a custodian, and a trustee of the person concerned (RULES §3.3).
 func (v *Vault) Invite(ctx context.Context, by Caller, o Offer) (secret string, i Invitation, err error) {
 	i = Invitation{
 		Actor: evidence.NewID[evidence.ActorID](), Role: o.Role, Organization: o.Organization, DocumentsOnly: o.DocumentsOnly,
 		By: by.Actor, Expires: v.cfg.Now().Add(v.cfg.Limits.Invitation),
 	}
+	vouches := false
 	if o.Rotation != "" {
 		actor, err := state[*evidence.ActorState](ctx, v, evidence.ActorOf(o.Rotation))
 		if err != nil {
 			return "", i, err
+		}
+		vouches = by.Role == evidence.Custodian || slices.Contains(actor.Trustees, by.Actor)
+		if by.Role == evidence.Trustee && !vouches {
+			return "", i, evidence.Refuse(evidence.Forbidden, evidence.ReasonTrustee)
 		}
 		i.Actor, i.Role, i.Organization, i.DocumentsOnly, i.Rotation = actor.ID, actor.Role, actor.Organization, actor.DocumentsOnly, true
 	}
@@ -38,7 +45,7 @@ func (v *Vault) Invite(ctx context.Context, by Caller, o Offer) (secret string, 
 	if i.Role.Staff() {
 		enroller = evidence.Administrator
 	}
-	if i.Role == evidence.Vault || by.Role != enroller && !(i.Rotation && by.Role == evidence.Custodian) {
+	if i.Role == evidence.Vault || by.Role != enroller && !vouches {
 		return "", i, evidence.Refuse(evidence.Forbidden, evidence.ReasonEnroller)
 	}
 	var raw [16]byte

@@ -253,6 +253,35 @@ func TestBasisIsWhole(t *testing.T) {
 	}
 }
 
+// New keys after a loss: a trustee makes the invitation for those who named that trustee, and for nothing else.
+func TestTrusteeInvites(t *testing.T) {
+	w := newWorld(t)
+	trustee, other := w.enrol("trustee", ev.Trustee), w.enrol("other trustee", ev.Trustee)
+	keys := w.invite("survivor", ev.Survivor)
+	p := w.people["survivor"]
+	w.do("custodian", ev.ActorOf(p.id), ev.ActorEnrolled, &ev.ActorEnrolledDetails{Keys: keys, Role: p.role, Organization: p.org, Trustees: []ev.ActorID{trustee.id}})
+	w.do("trustee", ev.ActorOf(p.id), ev.ActorConfirmed, &ev.ActorConfirmedDetails{Fingerprint: p.fingerprint(), Method: ev.ByPhone})
+	for _, by := range []*person{trustee, w.people["custodian"]} {
+		if _, made, err := w.Invite(ctx(), by.caller(), vault.Offer{Rotation: p.id}); err != nil || made.Actor != p.id || made.Role != ev.Survivor {
+			t.Errorf("%s: %+v, %v", by.role, made, err)
+		}
+	}
+	for _, c := range []struct {
+		by     *person
+		offer  vault.Offer
+		reason string
+	}{
+		{other, vault.Offer{Rotation: p.id}, ev.ReasonTrustee},
+		{trustee, vault.Offer{Rotation: other.id}, ev.ReasonTrustee},
+		{trustee, vault.Offer{Role: ev.Survivor}, ev.ReasonEnroller},
+		{w.people["administrator"], vault.Offer{Rotation: p.id}, ev.ReasonEnroller},
+		{p, vault.Offer{Rotation: p.id}, ev.ReasonEnroller},
+	} {
+		_, _, err := w.Invite(ctx(), c.by.caller(), c.offer)
+		refused(t, err, ev.Forbidden, c.reason)
+	}
+}
+
 func TestInvitations(t *testing.T) {
 	w := newWorld(t)
 	custodian := w.people["custodian"].caller()

@@ -995,7 +995,8 @@ type Stream struct {
 	Type StreamType `json:"type"`
 }
 
-// StreamEvent Included events come with their receipt, pending ones with the DSSE envelope alone.
+// StreamEvent Included events come with their receipt, pending ones with the DSSE envelope alone. Of one that a secret hold keeps from the caller
+// there is `withheld` in their place; such a one is not listed while it is pending, and neither is what follows it.
 type StreamEvent struct {
 	// DSSE Base64 of a DSSE envelope with exactly one signature (FORMATS §4).
 	DSSE DSSE `json:"dsse,omitempty"`
@@ -1006,6 +1007,9 @@ type StreamEvent struct {
 	// Receipt Base64 of a Sigstore bundle (FORMATS §6).
 	Receipt Receipt `json:"receipt,omitempty"`
 	Seq     int64   `json:"seq"`
+
+	// Withheld That the event is in the log at this place, and when it can be had. Nothing of what it says.
+	Withheld *Withheld `json:"withheld,omitempty"`
 }
 
 // StreamID defines model for StreamID.
@@ -1049,6 +1053,19 @@ type Vault struct {
 
 	// TrustFingerprint SHA-256 in lower-case hex.
 	TrustFingerprint Digest `json:"trust_fingerprint"`
+}
+
+// Withheld That the event is in the log at this place, and when it can be had. Nothing of what it says.
+type Withheld struct {
+	// Checkpoint A signed note (FORMATS §5).
+	Checkpoint Checkpoint `json:"checkpoint"`
+	Hashes     Hashes     `json:"hashes"`
+
+	// Index Of the event in the log.
+	Index int64 `json:"index"`
+
+	// Until RFC 3339, UTC, milliseconds.
+	Until Time `json:"until"`
 }
 
 // CaseInPath defines model for CaseInPath.
@@ -1376,7 +1393,7 @@ type ClientInterface interface {
 
 	// CreateInvitationWithBody Invite a person to offer keys, once.
 	//
-	// Staff are invited by administrators, everybody else by custodians. The secret is shown this once and handed to the person; the
+	// Staff are invited by administrators, everybody else by custodians; new keys also by custodians and the person's trustees. The secret is shown this once and handed to the person; the
 	// enrolment itself is a signed event that names the digest of the secret.
 	//
 	// Takes any type of body and a specified content type.
@@ -1386,7 +1403,7 @@ type ClientInterface interface {
 
 	// CreateInvitation Invite a person to offer keys, once.
 	//
-	// Staff are invited by administrators, everybody else by custodians. The secret is shown this once and handed to the person; the
+	// Staff are invited by administrators, everybody else by custodians; new keys also by custodians and the person's trustees. The secret is shown this once and handed to the person; the
 	// enrolment itself is a signed event that names the digest of the secret.
 	//
 	// Takes a body of the `application/json` content type.
@@ -1464,7 +1481,7 @@ type ClientInterface interface {
 	// SignInWithBody A session for a signed challenge.
 	//
 	// The DSSE envelope holds a sign-in statement (payload type `application/vnd.strongroom.signin+json`) with the vault's name, the
-	// actor, the nonce and the time. Every failure has the same answer.
+	// actor, the nonce and the time. An empty actor is whose key it is. Every failure has the same answer.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1474,7 +1491,7 @@ type ClientInterface interface {
 	// SignIn A session for a signed challenge.
 	//
 	// The DSSE envelope holds a sign-in statement (payload type `application/vnd.strongroom.signin+json`) with the vault's name, the
-	// actor, the nonce and the time. Every failure has the same answer.
+	// actor, the nonce and the time. An empty actor is whose key it is. Every failure has the same answer.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1490,6 +1507,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/streams/{type}/{id}/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, pType StreamType, id StreamID, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTrust A trust file of this vault, the present one or an earlier one, byte for byte.
+	//
+	// For who holds its number and nothing else, as on a card (FORMATS §9). Whoever takes it from here compares it with a number that came
+	// another way; without one it is worth nothing.
+	//
+	// Corresponds with GET /v1/trust/{number} (the `GetTrust` operationId).
+	GetTrust(ctx context.Context, number string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetVault The vault's name, its clock and its newest checkpoint.
 	//
@@ -1786,7 +1811,7 @@ func (c *Client) ListInvitations(ctx context.Context, params *ListInvitationsPar
 
 // CreateInvitationWithBody Invite a person to offer keys, once.
 //
-// Staff are invited by administrators, everybody else by custodians. The secret is shown this once and handed to the person; the
+// Staff are invited by administrators, everybody else by custodians; new keys also by custodians and the person's trustees. The secret is shown this once and handed to the person; the
 // enrolment itself is a signed event that names the digest of the secret.
 //
 // Takes any type of body and a specified content type.
@@ -1806,7 +1831,7 @@ func (c *Client) CreateInvitationWithBody(ctx context.Context, contentType strin
 
 // CreateInvitation Invite a person to offer keys, once.
 //
-// Staff are invited by administrators, everybody else by custodians. The secret is shown this once and handed to the person; the
+// Staff are invited by administrators, everybody else by custodians; new keys also by custodians and the person's trustees. The secret is shown this once and handed to the person; the
 // enrolment itself is a signed event that names the digest of the secret.
 //
 // Takes a body of the `application/json` content type.
@@ -2004,7 +2029,7 @@ func (c *Client) GetSession(ctx context.Context, reqEditors ...RequestEditorFn) 
 // SignInWithBody A session for a signed challenge.
 //
 // The DSSE envelope holds a sign-in statement (payload type `application/vnd.strongroom.signin+json`) with the vault's name, the
-// actor, the nonce and the time. Every failure has the same answer.
+// actor, the nonce and the time. An empty actor is whose key it is. Every failure has the same answer.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2024,7 +2049,7 @@ func (c *Client) SignInWithBody(ctx context.Context, contentType string, body io
 // SignIn A session for a signed challenge.
 //
 // The DSSE envelope holds a sign-in statement (payload type `application/vnd.strongroom.signin+json`) with the vault's name, the
-// actor, the nonce and the time. Every failure has the same answer.
+// actor, the nonce and the time. An empty actor is whose key it is. Every failure has the same answer.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2061,6 +2086,24 @@ func (c *Client) CreateChallenge(ctx context.Context, reqEditors ...RequestEdito
 // Corresponds with GET /v1/streams/{type}/{id}/events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, pType StreamType, id StreamID, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListEventsRequest(c.Server, pType, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTrust A trust file of this vault, the present one or an earlier one, byte for byte.
+//
+// For who holds its number and nothing else, as on a card (FORMATS §9). Whoever takes it from here compares it with a number that came
+// another way; without one it is worth nothing.
+//
+// Corresponds with GET /v1/trust/{number} (the `GetTrust` operationId).
+func (c *Client) GetTrust(ctx context.Context, number string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTrustRequest(c.Server, number)
 	if err != nil {
 		return nil, err
 	}
@@ -3480,6 +3523,40 @@ func NewListEventsRequest(server string, pType StreamType, id StreamID, params *
 	return req, nil
 }
 
+// NewGetTrustRequest constructs an http.Request for the GetTrust method
+func NewGetTrustRequest(server string, number string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "number", number, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/trust/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetVaultRequest constructs an http.Request for the GetVault method
 func NewGetVaultRequest(server string) (*http.Request, error) {
 	var err error
@@ -3686,7 +3763,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateInvitationWithBodyWithResponse Invite a person to offer keys, once.
 	//
-	// Staff are invited by administrators, everybody else by custodians. The secret is shown this once and handed to the person; the
+	// Staff are invited by administrators, everybody else by custodians; new keys also by custodians and the person's trustees. The secret is shown this once and handed to the person; the
 	// enrolment itself is a signed event that names the digest of the secret.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -3696,7 +3773,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateInvitationWithResponse Invite a person to offer keys, once.
 	//
-	// Staff are invited by administrators, everybody else by custodians. The secret is shown this once and handed to the person; the
+	// Staff are invited by administrators, everybody else by custodians; new keys also by custodians and the person's trustees. The secret is shown this once and handed to the person; the
 	// enrolment itself is a signed event that names the digest of the secret.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -3788,7 +3865,7 @@ type ClientWithResponsesInterface interface {
 	// SignInWithBodyWithResponse A session for a signed challenge.
 	//
 	// The DSSE envelope holds a sign-in statement (payload type `application/vnd.strongroom.signin+json`) with the vault's name, the
-	// actor, the nonce and the time. Every failure has the same answer.
+	// actor, the nonce and the time. An empty actor is whose key it is. Every failure has the same answer.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3798,7 +3875,7 @@ type ClientWithResponsesInterface interface {
 	// SignInWithResponse A session for a signed challenge.
 	//
 	// The DSSE envelope holds a sign-in statement (payload type `application/vnd.strongroom.signin+json`) with the vault's name, the
-	// actor, the nonce and the time. Every failure has the same answer.
+	// actor, the nonce and the time. An empty actor is whose key it is. Every failure has the same answer.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3818,6 +3895,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/streams/{type}/{id}/events (the `ListEvents` operationId).
 	ListEventsWithResponse(ctx context.Context, pType StreamType, id StreamID, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error)
+
+	// GetTrustWithResponse A trust file of this vault, the present one or an earlier one, byte for byte.
+	//
+	// For who holds its number and nothing else, as on a card (FORMATS §9). Whoever takes it from here compares it with a number that came
+	// another way; without one it is worth nothing.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/trust/{number} (the `GetTrust` operationId).
+	GetTrustWithResponse(ctx context.Context, number string, reqEditors ...RequestEditorFn) (*GetTrustResponse, error)
 
 	// GetVaultWithResponse The vault's name, its clock and its newest checkpoint.
 	//
@@ -5314,6 +5401,47 @@ func (r ListEventsResponse) ContentType() string {
 	return ""
 }
 
+type GetTrustResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetTrustResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTrustResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTrustResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTrustResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTrustResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetVaultResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5605,7 +5733,7 @@ func (c *ClientWithResponses) ListInvitationsWithResponse(ctx context.Context, p
 
 // CreateInvitationWithBodyWithResponse Invite a person to offer keys, once.
 //
-// Staff are invited by administrators, everybody else by custodians. The secret is shown this once and handed to the person; the
+// Staff are invited by administrators, everybody else by custodians; new keys also by custodians and the person's trustees. The secret is shown this once and handed to the person; the
 // enrolment itself is a signed event that names the digest of the secret.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -5621,7 +5749,7 @@ func (c *ClientWithResponses) CreateInvitationWithBodyWithResponse(ctx context.C
 
 // CreateInvitationWithResponse Invite a person to offer keys, once.
 //
-// Staff are invited by administrators, everybody else by custodians. The secret is shown this once and handed to the person; the
+// Staff are invited by administrators, everybody else by custodians; new keys also by custodians and the person's trustees. The secret is shown this once and handed to the person; the
 // enrolment itself is a signed event that names the digest of the secret.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -5785,7 +5913,7 @@ func (c *ClientWithResponses) GetSessionWithResponse(ctx context.Context, reqEdi
 // SignInWithBodyWithResponse A session for a signed challenge.
 //
 // The DSSE envelope holds a sign-in statement (payload type `application/vnd.strongroom.signin+json`) with the vault's name, the
-// actor, the nonce and the time. Every failure has the same answer.
+// actor, the nonce and the time. An empty actor is whose key it is. Every failure has the same answer.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5801,7 +5929,7 @@ func (c *ClientWithResponses) SignInWithBodyWithResponse(ctx context.Context, co
 // SignInWithResponse A session for a signed challenge.
 //
 // The DSSE envelope holds a sign-in statement (payload type `application/vnd.strongroom.signin+json`) with the vault's name, the
-// actor, the nonce and the time. Every failure has the same answer.
+// actor, the nonce and the time. An empty actor is whose key it is. Every failure has the same answer.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5838,6 +5966,22 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, pType 
 		return nil, err
 	}
 	return ParseListEventsResponse(rsp)
+}
+
+// GetTrustWithResponse A trust file of this vault, the present one or an earlier one, byte for byte.
+//
+// For who holds its number and nothing else, as on a card (FORMATS §9). Whoever takes it from here compares it with a number that came
+// another way; without one it is worth nothing.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/trust/{number} (the `GetTrust` operationId).
+func (c *ClientWithResponses) GetTrustWithResponse(ctx context.Context, number string, reqEditors ...RequestEditorFn) (*GetTrustResponse, error) {
+	rsp, err := c.GetTrust(ctx, number, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTrustResponse(rsp)
 }
 
 // GetVaultWithResponse The vault's name, its clock and its newest checkpoint.
@@ -6956,6 +7100,32 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTrustResponse parses an HTTP response from a GetTrustWithResponse call
+func ParseGetTrustResponse(rsp *http.Response) (*GetTrustResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTrustResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

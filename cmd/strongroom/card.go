@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// cardSession asks for a card and signs in with what it says. Nothing is read from this computer and nothing is kept on it.
+func (a *app) cardSession(ctx context.Context) (*client.Client, error) {
+	if a.home != "" || a.passphraseFile != "" {
+		return nil, usage("--card needs neither --home nor --passphrase-file")
+	}
+	card, err := a.askCard()
+	if err != nil {
+		return nil, err
+	}
+	cl, err := client.ByCard(ctx, card, client.Config{Tool: tool(), Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	if err := cl.Recognize(ctx); err != nil {
+		return nil, err
+	}
+	printRows(a.err, row{"Card", "Nothing is kept on this computer. Every proof is checked against the number on your card; " +
+		"what you saw on other days is not remembered, so it cannot be compared."})
+	return cl, nil
+}
+
+// cardAttempts is how often a person at a terminal may mistype the code.
+const cardAttempts = 3
+
+// askCard asks for what a card says: the line of its square, or code, address and number as they are typed.
+func (a *app) askCard() (client.Card, error) {
+	_, person := terminal(a.in)
+	for attempt := 1; ; attempt++ {
+		card, err := a.askCardOnce(person)
+		if person && attempt < cardAttempts && explain(err).reason == "card_code" {
+			printRows(a.err, row{"Again", words["card_code"].what}, row{"", words["card_code"].next})
+			continue
+		}
+		return card, err
+	}
+}
+
+func (a *app) askCardOnce(person bool) (card client.Card, err error) {
+	line := ""
+	if person {
+		line, err = a.secret("Your card: scan its square, or type the nine groups (they are not shown):")
+		line = strings.TrimSpace(line)
+	} else {
+		line, err = a.ask("Your card: the line of its square, or its nine groups:")
+	}
+	if err != nil {
+		return card, err
+	}
+	if strings.Contains(line, "://") {
+		return client.ParseCardLine(line)
+	}
+	if card.Code, err = sealing.ParseCard(line); err != nil {
+		return card, decline("card_code")
+	}
+	typed, err := a.ask("Address on the card:")
+	if err != nil {
+		return card, err
+	}
+	if !strings.Contains(typed, "://") {
+		typed = "https://" + typed
+	}
+	if card.Address, err = client.ParseAddress(typed); err != nil {
+		return card, err
+	}
+	number, err := a.ask("Number on the card (six groups of five):")
+	if err != nil {
+		return card, err
+	}
+	card.Trust, err = client.ParseTrustNumber(number)
+	return card, err
+}
+
+// enrolByCard makes a card for the invited person. The only thing it may write is the page that was asked for; it is written before the
+// vault learns of the new keys, so that there never are keys of a card that does not exist.
+func (a *app) enrolByCard(ctx context.Context, args []string, r reach, to string) error {
+	k, err := a.helper()
+	if err != nil {
+		return err
+	}
+	trust, err := a.connect(k, r)
+	if err != nil {
+		return err
+	}
+	profile, err := client.ReadProfile(k)
+	if err != nil {
+		return err
+	}
+	address, err := client.ParseAddress(profile.Address)
+	if err != nil {
+		return err
+	}
+	code, err := a.invitation(args)
+	if err != nil {
+		return err
+	}
+	card := client.NewCard(address, trust)
+	cl, err := client.ByCard(ctx, card, client.Config{Tool: tool(), Now: time.Now})
+	if err != nil {
+		return err
+	}
+	terms, err := termsOf(ctx, cl, code)
+	if err != nil {
+		return err
+	}
+	if evidence.Role(terms.Role) != evidence.Survivor {
+		return decline("card_role")
+	}
+	invited := "be survivor"
+	if terms.Rotation {
+		invited = "replace the card of " + terms.Actor
+	}
+	printRows(a.err, row{"Invited to", invited})
+	file := to != "" && to != "-"
+	if file {
+		if err := saveAs(to, card.WritePage); err != nil {
+			return err
+		}
+	}
+	fingerprint, err := cl.AnswerInvitation(ctx, code)
+	if err != nil {
+		if file {
+			err = errors.Join(err, os.Remove(to))
+		}
+		return err
+	}
+	return a.tellCard(card, terms.Actor, tlog.SixGroups(fingerprint), to)
+}
+
+// helper is what this computer knows of the vault: address and trust file of the folder of who helps, if there are any. It is a copy.
+func (a *app) helper() (client.Keystore, error) {
+	dir, err := a.folder()
+	if err != nil {
+		return nil, err
+	}
+	k := new(client.InMemory)
+	trust, err := client.ReadTrust(client.Folder(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return k, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	profile, err := client.ReadProfile(client.Folder(dir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return k, errors.Join(client.Pin(k, trust), client.WriteProfile(k, client.Profile{Address: profile.Address}))
+}
+
+// tellCard shows the card, or says where its page is, and what is to be done with it.
+func (a *app) tellCard(card client.Card, actor, keyNumber, to string) error {
+	value := fields{"result": "answered", "actor": actor, "key_number": keyNumber}
+	rows := []row{{"Made", "a new card; nothing else is kept on this computer"}}
+	switch to {
+	case "":
+		value["card"] = fields{"code": card.Code.Code(), "address": card.Address.String(), "number": card.Trust.Groups()}
+		rows = append(rows, row{"Code", strings.ReplaceAll(card.Code.Code(), "-", " ")}, row{"Number", card.Trust.Groups()}, row{"Address", card.Address.String()},
+			row{"Now", "Write these three on paper, read them back, then clear this window."})
+	case "-":
+		if err := card.WritePage(a.out); err != nil {
+			return err
+		}
+		rows = append(rows, row{"Now", "Print the page, and keep no copy of it."})
+	default:
+		value["file"] = to
+		rows = append(rows, row{"Now", fmt.Sprintf("Print %s, give her the card, and delete the file, also from the bin.", to)})
+	}
+	rows = append(rows, row{"Key", keyNumber}, row{"She is", actor},
+		row{"Next", "A second person will call her. She reads them the six groups of the key."})
+	if to == "-" {
+		printRows(a.err, rows...)
+		return nil
+	}
+	return a.show(value, rows...)
+}
+
+// whoamiByCard shows whose the card is. That it counts was checked when it signed in.
+func (a *app) whoamiByCard(ctx context.Context) error {
+	cl, err := a.cardSession(ctx)
+	if err != nil {
+		return err
+	}
+	me, current, err := cl.WhoAmI(ctx)
+	if err != nil {
+		return err
+	}
+	w := whoami{Actor: me.ID, Role: me.Role, Organization: me.Organization, Status: me.Status, KeyNumber: me.Shown, Current: current,
+		Vault: cl.Vault(), VaultNumber: tlog.SixGroups(cl.Trust().Fingerprint())}
+	return a.show(w, row{"You", string(w.Actor)}, row{"Key", w.KeyNumber}, row{"Role", plain(string(w.Role))},
+		row{"Vault", w.Vault}, row{"", w.VaultNumber}, row{"State", statuses[w.Status]})
+}

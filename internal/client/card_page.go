@@ -1,0 +1,110 @@
+package client
+
+import (
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+
+	"rsc.io/qr"
+)
+
+// WritePage writes a card as a page to print: self-contained, without a network, the size of a bank card. Whoever finds it learns nothing
+// of what it is for: no name, no role, no word of what the vault keeps. The address is on it, so a vault's host name should be as neutral.
+func (c Card) WritePage(w io.Writer) error {
+	square, err := c.square()
+	if err != nil {
+		return err
+	}
+	address := c.Address.String()
+	return cardPage.Execute(w, cardText{square, c.rows(), address, len(address) > 54, halves(c.Trust.Groups())})
+}
+
+type cardText struct {
+	Square  template.HTML
+	Code    []string
+	Address string
+	Long    bool // for its place, as one with a certificate's number
+	Number  []string
+}
+
+// rows are the nine groups, three in a row.
+func (c Card) rows() []string {
+	groups := strings.Split(c.Code.Code(), "-")
+	return []string{strings.Join(groups[:3], " "), strings.Join(groups[3:6], " "), strings.Join(groups[6:], " ")}
+}
+
+// halves are six groups in two rows.
+func halves(groups string) []string { return []string{groups[:17], groups[18:]} }
+
+// quiet is the blank margin that a reader needs around a square, in modules (ISO/IEC 18004).
+const quiet = 4
+
+// square draws the card's line as a QR code: a path of one rectangle for each run of dark modules in a row. Level M stands a stain on a
+// seventh of it.
+func (c Card) square() (template.HTML, error) {
+	code, err := qr.Encode(c.Line(), qr.M)
+	if err != nil {
+		return "", err
+	}
+	var path strings.Builder
+	for y := range code.Size {
+		for x := 0; x < code.Size; x++ {
+			from := x
+			for x < code.Size && code.Black(x, y) {
+				x++
+			}
+			if x > from {
+				fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", from+quiet, y+quiet, x-from, x-from)
+			}
+		}
+	}
+	size := code.Size + 2*quiet
+	//#nosec G203 -- digits and letters of our own, nothing that anybody wrote
+	return template.HTML(fmt.Sprintf(`<svg viewBox="0 0 %d %d" shape-rendering="crispEdges" role="img" aria-label="Square to scan"><path d="%s"/></svg>`,
+		size, size, path.String())), nil
+}
+
+var cardPage = template.Must(template.New("card").Parse(`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="referrer" content="no-referrer">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>Card</title>
+<style>
+@page { margin: 12mm }
+* { margin: 0; box-sizing: border-box }
+body { padding: 4mm; background: #fff; color: #000; font: 12pt/1.4 system-ui, sans-serif }
+.card { display: grid; grid-template: 36mm 14mm / 37mm 1fr; width: 85.6mm; height: 54mm; padding: 1.5mm; border: .3mm dashed #000;
+  border-radius: 3mm; overflow: hidden; break-inside: avoid; print-color-adjust: exact }
+svg { width: 36mm; height: 36mm }
+.code { padding: 1mm 0 0 2mm; align-self: center }
+.line { padding: 0 2mm; grid-column: 1 / 3; display: grid; grid-template: auto / 35mm 1fr; align-self: center }
+b, small { display: block; font: 6.5pt/1.25 system-ui, sans-serif }
+code { display: block; font: 9pt/1.25 ui-monospace, "DejaVu Sans Mono", Consolas, monospace }
+.code code { font-size: 11.5pt; font-weight: 700; line-height: 1.7 }
+.line code { word-break: break-all }
+.long { font-size: 5.5pt; line-height: 1.15 }
+ol { max-width: 36em; margin: 8mm 0 0 1.5em; padding: 0 }
+@media print { body { padding: 0 } ol { display: none } }
+</style>
+</head>
+<body>
+<main class="card">
+{{.Square}}
+<div class="code"><b>Code</b>{{range .Code}}<code>{{.}}</code>{{end}}</div>
+<div class="line">
+<div><b>Number</b>{{range .Number}}<code>{{.}}</code>{{end}}</div>
+<div><b>Address</b><code{{if .Long}} class="long"{{end}}>{{.Address}}</code></div>
+</div>
+</main>
+<ol>
+<li>Print this page in its own size (100 %), best where the printer keeps no copies. Cut along the line.</li>
+<li>Delete this file, also from the bin of this computer.</li>
+<li>The card is like a key: do not photograph it, send it or lend it. If it is lost, tell those who gave it to you or two people you named.</li>
+</ol>
+</body>
+</html>
+`))

@@ -1,0 +1,344 @@
+package client
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"rsc.io/qr"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/tlog"
+	"strongroom.example/strongroom/internal/wire"
+)
+
+func someCard(t *testing.T, address string) Card {
+	t.Helper()
+	return NewCard(must(ParseAddress(address))(t), first.trust)
+}
+
+func TestCardLine(t *testing.T) {
+	card := someCard(t, "https://127.0.0.1:8443#sha256:"+strings.Repeat("0a", 32))
+	line := card.Line()
+	if again := must(ParseCardLine(line))(t); again != card {
+		t.Error("it reads as another card")
+	}
+	for _, wrong := range []string{
+		"", card.Code.Code(), " " + line, line + " ", line + "\n", strings.ToLower(line), strings.Replace(line, " ", "  ", 1), strings.Replace(line, "-", "", 1),
+		strings.Replace(line, "https", "http", 1), strings.Replace(line, "8443#", "8443/#", 1), line[:len(line)-1], strings.Repeat("x", 1<<20),
+		card.Code.Code() + " " + card.Address.String() + " " + strings.ReplaceAll(card.Trust.Groups(), " ", ""),
+	} {
+		_, err := ParseCardLine(wrong)
+		if evidence.KindOf(err) != evidence.Invalid {
+			t.Errorf("%.80q: %v", wrong, err)
+		}
+		if err != nil && strings.Contains(err.Error(), card.Code.Code()[:9]) {
+			t.Error("an error repeats the code")
+		}
+	}
+}
+
+func FuzzCardLine(f *testing.F) {
+	address, err := ParseAddress("https://vault.example")
+	check(f, err)
+	f.Add(NewCard(address, first.trust).Line())
+	f.Add("A B C")
+	f.Fuzz(func(t *testing.T, line string) {
+		if c, err := ParseCardLine(line); err == nil && c.Line() != line {
+			t.Errorf("%q is read, and written as another", line)
+		}
+	})
+}
+
+func TestTrustNumber(t *testing.T) {
+	whole := evidence.Hash(first.trust.Fingerprint()).String()
+	groups := tlog.SixGroups(first.trust.Fingerprint())
+	for _, typed := range []string{whole, groups, strings.ReplaceAll(groups, " ", ""), strings.ReplaceAll(groups, " ", "-")} {
+		n, err := ParseTrustNumber(typed)
+		if err != nil || !n.names(first.trust.Marshal()) || n.names([]byte("{}")) || n.Groups() != groups {
+			t.Errorf("%q: %+v, %v", typed, n, err)
+		}
+	}
+	for _, typed := range []string{"", groups[1:], whole[1:], strings.ToUpper(whole), groups + "0"} {
+		if _, err := ParseTrustNumber(typed); evidence.ReasonOf(err) != "trust_number" {
+			t.Errorf("%q: %v", typed, err)
+		}
+	}
+}
+
+// What is printed is the code, the address, the number and a square that holds the card's line; and no word that tells what it is for.
+func TestCardPage(t *testing.T) {
+	for _, address := range []string{"https://lime.example", "https://127.0.0.1:8443#sha256:" + strings.Repeat("0a", 32)} {
+		card := someCard(t, address)
+		var page bytes.Buffer
+		check(t, card.WritePage(&page))
+		text := page.String()
+		for _, group := range append(strings.Split(card.Code.Code(), "-"), strings.Fields(card.Trust.Groups())...) {
+			if strings.Count(text, group) != 1 {
+				t.Errorf("a group is there %d times", strings.Count(text, group))
+			}
+		}
+		if !strings.Contains(text, address) {
+			t.Error("the address is missing")
+		}
+		if telling := regexp.MustCompile(`(?i)evidence|vault|strongroom|court|injur|survivor|victim|tortur|traffick|custod|consent|trustee|case\b|law\b`).FindString(text); telling != "" {
+			t.Errorf("the card says %q", telling)
+		}
+		if outside := regexp.MustCompile(`(?i)(\ssrc|href|url\(|@import|<script)`).FindString(text); outside != "" {
+			t.Errorf("the page asks for something: %s", outside)
+		}
+		square := drawn(t, text)
+		want := must(qr.Encode(card.Line(), qr.M))(t)
+		if len(square) != want.Size {
+			t.Fatalf("the square has %d rows, want %d", len(square), want.Size)
+		}
+		for y, row := range square {
+			for x, dark := range row {
+				if dark != want.Black(x, y) {
+					t.Fatalf("the square differs at %d, %d", x, y)
+				}
+			}
+		}
+	}
+}
+
+// drawn reads the square back from the page.
+func drawn(t *testing.T, page string) [][]bool {
+	t.Helper()
+	box := regexp.MustCompile(`viewBox="0 0 (\d+) (\d+)"`).FindStringSubmatch(page)
+	if box == nil || box[1] != box[2] {
+		t.Fatal("no square")
+	}
+	size := must(strconv.Atoi(box[1]))(t) - 2*quiet
+	square := make([][]bool, size)
+	for y := range square {
+		square[y] = make([]bool, size)
+	}
+	for _, run := range regexp.MustCompile(`M(\d+) (\d+)h(\d+)v1h-(\d+)z`).FindAllStringSubmatch(page, -1) {
+		var n [4]int
+		for i := range n {
+			n[i] = must(strconv.Atoi(run[i+1]))(t)
+		}
+		if n[2] != n[3] {
+			t.Fatal("a run is no rectangle")
+		}
+		for x := range n[2] {
+			square[n[1]-quiet][n[0]-quiet+x] = true
+		}
+	}
+	return square
+}
+
+// secured serves the vault over TLS, as cards need it, through what lie does to answers.
+func (w *world) secured(lie http.RoundTripper) Address {
+	handler := w.server.Config.Handler
+	s := httptest.NewTLSServer(http.HandlerFunc(func(out http.ResponseWriter, req *http.Request) {
+		if lie == nil {
+			handler.ServeHTTP(out, req)
+			return
+		}
+		on := req.Clone(req.Context())
+		on.URL.Scheme, on.URL.Host, on.RequestURI = "http", strings.TrimPrefix(w.server.URL, "http://"), ""
+		resp, err := lie.RoundTrip(on)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		defer resp.Body.Close()
+		for name, values := range resp.Header {
+			out.Header()[name] = values
+		}
+		out.WriteHeader(resp.StatusCode)
+		io.Copy(out, resp.Body)
+	}))
+	w.Cleanup(s.Close)
+	return must(ParseAddress(s.URL + "#sha256:" + evidence.SHA256(s.Certificate().RawSubjectPublicKeyInfo).String()))(w)
+}
+
+func (w *world) byCard(card Card) (*Client, error) {
+	return ByCard(w.Context(), card, Config{Tool: tool, Now: time.Now})
+}
+
+// carry gives a survivor a card, as enrol does for a folder. With a rotation it is a new card for her.
+func (w *world) carry(card Card, by, confirmer *person, o Offer, cause evidence.Cause) {
+	w.Helper()
+	ctx := w.Context()
+	secret, digest, err := by.Invite(ctx, o)
+	check(w, err)
+	c := must(w.byCard(card))(w)
+	fingerprint := must(c.AnswerInvitation(ctx, secret))(w)
+	if _, err := w.byCard(card); err != nil {
+		w.Error(err)
+	}
+	wantReason(w, must(w.byCard(card))(w).Recognize(ctx), "card") // not confirmed yet
+	_, err = by.Admit(ctx, digest, cause)
+	check(w, err)
+	_, err = confirmer.Confirm(ctx, Confirmation{Actor: c.Actor(), Typed: tlog.SixGroups(fingerprint), Method: evidence.InPerson})
+	check(w, err)
+}
+
+func TestActByCard(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	card := NewCard(w.secured(nil), w.trust)
+	w.carry(card, w.custodian, w.second, Offer{Role: evidence.Survivor, Organization: w.org}, "")
+
+	c := must(w.byCard(must(ParseCardLine(card.Line()))(t)))(t)
+	check(t, c.Recognize(ctx))
+	me, current, err := c.WhoAmI(ctx)
+	if err != nil || !current || me.Role != evidence.Survivor || me.ID != c.Actor() {
+		t.Errorf("%+v, %t, %v", me.ActorState, current, err)
+	}
+	typed := card
+	typed.Trust = must(ParseTrustNumber(card.Trust.Groups()))(t)
+	c = must(w.byCard(typed))(t)
+	check(t, c.Recognize(ctx))
+
+	// A new card: from then on the old one is nobody's key.
+	renewed := NewCard(card.Address, w.trust)
+	w.carry(renewed, w.custodian, w.second, Offer{Rotation: c.Actor()}, evidence.CauseLoss)
+	again := must(w.byCard(renewed))(t)
+	check(t, again.Recognize(ctx))
+	if again.Actor() != c.Actor() {
+		t.Error("the new card is another person's")
+	}
+	wantReason(t, must(w.byCard(card))(t).Recognize(ctx), "card")
+	_, err = c.OwnConsents(ctx) // not even the session of before
+	wantReason(t, err, "sign_in")
+	wantReason(t, must(w.byCard(NewCard(card.Address, w.trust)))(t).Recognize(ctx), "card") // one that nobody enrolled
+}
+
+// A vault that lies to who has only a card.
+func TestLiesToACard(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	honest := NewCard(w.secured(nil), w.trust)
+	w.carry(honest, w.custodian, w.second, Offer{Role: evidence.Survivor, Organization: w.org}, "")
+
+	other := strings.Replace(string(w.trust.Marshal()), string(w.custodian.Actor()), string(evidence.NewID[evidence.ActorID]()), 1)
+	if _, err := tlog.ParseTrust([]byte(other)); err != nil || other == string(w.trust.Marshal()) {
+		t.Fatal("the other trust file is none", err)
+	}
+	for name, file := range map[string]string{"another trust file": other, "nothing": "", "more": string(w.trust.Marshal()) + "\n"} {
+		lie := &liar{path: "", method: http.MethodGet, rewrite: func(resp *http.Response, body []byte) []byte {
+			if strings.HasPrefix(resp.Request.URL.Path, "/v1/trust/") {
+				return []byte(file)
+			}
+			return body
+		}}
+		for _, number := range []TrustNumber{honest.Trust, must(ParseTrustNumber(honest.Trust.Groups()))(t)} {
+			if _, err := w.byCard(Card{honest.Code, w.secured(lie), number}); LieOf(err) != OtherTrust {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	_, err := w.byCard(Card{honest.Code, honest.Address, must(ParseTrustNumber(strings.Repeat("0", 64)))(t)})
+	wantReason(t, err, "trust_number")
+
+	// It says that the card is somebody else's.
+	lie := about(http.MethodPost, "/v1/sign-in", func(s *wire.SignedIn) { s.Actor = string(w.custodian.Actor()) })
+	c := must(w.byCard(Card{honest.Code, w.secured(lie), honest.Trust}))(t)
+	wantLie(t, c.Recognize(ctx), ForeignKey)
+	// Another key answers at the address.
+	address := must(ParseAddress(honest.Address.URL() + "#sha256:" + strings.Repeat("0a", 32)))(t)
+	_, err = w.byCard(Card{honest.Code, address, honest.Trust})
+	wantReason(t, err, "other_certificate")
+}
+
+// The contract of Keystore, for both.
+func TestKeystores(t *testing.T) {
+	for name, k := range map[string]Keystore{"folder": must(OpenFolder(t.TempDir()))(t), "memory": new(InMemory)} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := k.Read("none"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("absent: %v", err)
+			}
+			if _, err := k.Open("none"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("absent: %v", err)
+			}
+			check(t, k.Remove("none"))
+			text := []byte("one")
+			check(t, k.Write("x/doc", text))
+			text[0] = 'X'
+			must(k.Read("x/doc"))(t)[1] = 'X'
+			if text := must(k.Read("x/doc"))(t); string(text) != "one" {
+				t.Errorf("it is not the store's own: %q", text)
+			}
+			file := must(k.Create("x/doc"))(t)
+			must(file.Write([]byte("three")))(t)
+			check(t, file.Close()) // not kept
+			if text := must(k.Read("x/doc"))(t); string(text) != "one" {
+				t.Errorf("read %q", text)
+			}
+			open := must(k.Open("x/doc"))(t)
+			file = must(k.Create("x/doc"))(t)
+			must(io.WriteString(file, "12345"))(t)
+			check(t, file.Keep())
+			check(t, file.Close())
+			if err := file.Keep(); err == nil {
+				t.Error("a file was kept twice")
+			}
+			if text := must(io.ReadAll(io.NewSectionReader(open, 0, open.Size())))(t); string(text) != "one" {
+				t.Errorf("what was open has changed: %q", text)
+			}
+			check(t, open.Close())
+			check(t, k.Write("x/a", nil))
+			check(t, k.Write("x/y/deeper", nil))
+			if names := must(k.List("x"))(t); !slices.Equal(names, []string{"x/a", "x/doc"}) {
+				t.Errorf("%q", names)
+			}
+			release, ok, err := k.Lock("x/doc.lock")
+			if !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			if _, ok, err := k.Lock("x/doc.lock"); ok || err != nil {
+				t.Error("two hold one lock", err)
+			}
+			if names := must(k.List("x"))(t); !slices.Equal(names, []string{"x/a", "x/doc"}) {
+				t.Errorf("with a lock: %q", names)
+			}
+			check(t, release())
+			if release, ok, err = k.Lock("x/doc.lock"); !ok || err != nil {
+				t.Error("a lock stays", err)
+			}
+			check(t, release())
+			for _, name := range []string{"", ".", "..", "../out", "/etc/passwd", "x//y", "doc.part"} {
+				if err := k.Write(name, nil); !errors.Is(err, fs.ErrInvalid) {
+					t.Errorf("%q: %v", name, err)
+				}
+				if _, _, err := k.Lock(name); !errors.Is(err, fs.ErrInvalid) {
+					t.Errorf("lock %q: %v", name, err)
+				}
+			}
+		})
+	}
+}
+
+func TestInMemoryIsBounded(t *testing.T) {
+	const left = 10
+	k := &InMemory{size: maxInMemory - left}
+	text := make([]byte, left)
+	check(t, k.Write("doc", text))
+	wantReason(t, k.Write("other", text[:1]), "memory")
+	check(t, k.Remove("doc"))
+	file := must(k.Create("new"))(t)
+	must(file.Write(text))(t)
+	_, err := file.Write(text[:1])
+	wantReason(t, err, "memory")
+	check(t, file.Close())
+	check(t, k.Write("doc", text[:4]))
+	check(t, k.Write("doc", text[:6])) // what is replaced is room again
+	check(t, k.Write("more", text[:4]))
+	check(t, k.Remove("doc"))
+	check(t, k.Remove("more"))
+	if k.size != maxInMemory-left {
+		t.Errorf("%d bytes are counted for nothing", k.size-maxInMemory+left)
+	}
+}

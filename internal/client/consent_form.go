@@ -1,0 +1,159 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/forms"
+	"strongroom.example/strongroom/internal/sealing"
+)
+
+// FormCompared says whether a consent's answers could be compared with its form.
+type FormCompared string
+
+const (
+	FormRead   FormCompared = "compared"
+	FormPaper  FormCompared = "paper"  // there is no document in it, as in a scanned page: only people can compare
+	FormUnread FormCompared = "unread" // there is one, and this person cannot read it here
+)
+
+// formSaid is what of a consent form can contradict answers.
+type formSaid struct {
+	By       string `json:"by"`
+	Refusals []struct {
+		Answer string `json:"answer"`
+	} `json:"refusals"`
+}
+
+// CompareForm compares the answers of a consent with its form, and refuses what contradicts it, with a DocumentError that says where. Of a
+// form that was deposited before this device knows what it said if the form was deposited from here for this and the consent not given
+// yet; else it is read from Form's document, the file as the person has it.
+func (c *Client) CompareForm(ctx context.Context, p Consent) (FormCompared, error) {
+	form := p.Form.Description.Form
+	if p.FormItem == "" {
+		if form == nil {
+			return FormPaper, nil
+		}
+		f := p.form()
+		if err := f.read(); err != nil {
+			return FormUnread, err
+		}
+		return FormRead, contradicts(f.Description.Form, p)
+	}
+	kept, err := c.keptForm(p.FormItem)
+	switch {
+	case err != nil:
+		return FormUnread, err
+	case kept != nil:
+		return FormRead, contradicts(kept, p)
+	case form != nil:
+		d, err := document(form, false, forms.ConsentForm)
+		if err != nil {
+			return FormUnread, err
+		}
+		return FormRead, contradicts(d.JSON(), p)
+	}
+	stream := evidence.ItemOf(p.FormItem)
+	v, err := c.Look(ctx, stream)
+	if err != nil {
+		return FormUnread, err
+	}
+	schema, err := v.formOf(stream)
+	if err == nil && schema == "" {
+		return FormPaper, nil
+	}
+	return FormUnread, err
+}
+
+// form is the deposit of a consent's form.
+func (p *Consent) form() Deposit {
+	f := p.Form
+	f.Case, f.Class, f.Content, f.Basis, f.Consent, f.Source = p.Case, evidence.ConsentForm, evidence.Testimony, evidence.ByConsent, nil, ""
+	return f
+}
+
+// contradicts refuses a consent form that says no, or names another who decided, where the answers to be signed say otherwise.
+func contradicts(form json.RawMessage, p Consent) error {
+	var said formSaid
+	if err := json.Unmarshal(form, &said); err != nil {
+		return evidence.Refuse(evidence.Invalid, reasonDocument)
+	}
+	a := p.Answers
+	yes := map[string]bool{
+		"examination": a.Examination == evidence.Yes, "photographs": a.Photographs == evidence.Yes, "storage": a.Storage == evidence.Yes,
+		"police_information": a.PoliceInformation == evidence.Yes, "police_photographs": a.PolicePhotographs == evidence.Yes,
+		"police_physical": a.PolicePhysical == evidence.Yes, "research": a.Research == evidence.Yes,
+		"courts": slices.ContainsFunc(a.Courts, func(c evidence.CourtAnswer) bool {
+			return c.Information == evidence.Yes || c.Photographs == evidence.Yes || c.Physical == evidence.Yes
+		}),
+	}
+	var differs []forms.Problem
+	for i, r := range said.Refusals {
+		if yes[r.Answer] {
+			differs = append(differs, forms.Problem{Kind: forms.Wrong, Path: fmt.Sprintf("refusals[%d]", i+1), Reason: reasonAnswers,
+				Text: "The form refuses this, and the answer given here is yes."})
+		}
+	}
+	if said.By != p.By {
+		differs = append(differs, forms.Problem{Kind: forms.Wrong, Path: "by", Reason: reasonAnswers, Text: "The form says that another person decided than is said here."})
+	}
+	if len(differs) > 0 {
+		return evidence.Fail(evidence.Conflict, reasonAnswers, &DocumentError{differs})
+	}
+	return nil
+}
+
+func formDoc(item evidence.ItemID) string { return path.Join(formsDir, string(item)+".age") }
+
+// formsDir keeps what forms said whose consents are not given yet, each file sealed to the person.
+const formsDir = "forms"
+
+// keepForm remembers what a form said until its consent is given: who deposits it may not be able to open it again.
+func (c *Client) keepForm(item evidence.ItemID, form json.RawMessage) error {
+	var said formSaid
+	if err := json.Unmarshal(form, &said); err != nil {
+		return err
+	}
+	text, err := json.Marshal(said)
+	if err != nil {
+		return err
+	}
+	id, err := c.unlock()
+	if err != nil {
+		return err
+	}
+	file, err := sealing.SealNote(string(text), id.Recipient())
+	if err != nil {
+		return err
+	}
+	return c.cfg.Keystore.Write(formDoc(item), file)
+}
+
+// keptForm returns what a form said, nil if this device does not know.
+func (c *Client) keptForm(item evidence.ItemID) (json.RawMessage, error) {
+	file, err := c.cfg.Keystore.Read(formDoc(item))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	id, err := c.unlock()
+	if err != nil {
+		return nil, err
+	}
+	text, err := sealing.OpenNote(file, id)
+	if errors.Is(err, sealing.ErrNotForYou) {
+		return nil, nil // sealed to earlier keys of this person
+	}
+	if err != nil {
+		return nil, errDamaged
+	}
+	return json.RawMessage(text), nil
+}

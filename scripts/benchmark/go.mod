@@ -86,6 +86,7 @@ require (
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.11.0 // indirect
 	modernc.org/sqlite v1.55.0 // indirect
+	rsc.io/qr v0.2.0 // indirect
 )
 
 replace strongroom.example/strongroom => ../..

@@ -271,8 +271,11 @@ func (w *town) confidentialJourney(p *places, investigator *person) (file string
 	first := byResult(t, w.clinician.types("", "deposit", file, "--case", in, "--content", "clinical", "--consent", consent, "--label", secret("label"),
 		"--record", w.document("clinical-record-1", "background", secret("record")),
 		"--acquisition", w.document("acquisition-1", "errors", map[string]string{"unknown": secret("acquisition")})).ends(0).out, map[string]int{"recorded": 1})[file]
-	identity := text("identity")
-	byResult(t, w.clinician.types("", "deposit", identity, "--case", in, "--class", "identity", "--content", "identity", "--consent", consent).ends(0).out,
+	apart := str(t, w.custodian.types("", "case", "open", "--member", "me"+rights, "--member", w.second.id+rights, "--member", w.clinician.id+":deposit",
+		"--keyholder", "me", "--keyholder", w.second.id).object(), "case")
+	own := str(t, w.clinician.types("record\n", "consent", "give", "--case", apart, "--form", w.write("own.txt", secret("consent form")+" of its own"), "--until", "365d",
+		"--storage", "yes").object(), "consent")
+	byResult(t, w.clinician.types("", "deposit", text("identity"), "--case", apart, "--class", "identity", "--content", "identity", "--consent", own).ends(0).out,
 		map[string]int{"recorded": 1})
 	order := text("copied messages")
 	byResult(t, investigator.types("", "deposit", order, "--case", in, "--content", "digital", "--basis", "court_order", "--authority", text("authority")).ends(0).out,

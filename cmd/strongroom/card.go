@@ -87,8 +87,8 @@ func (a *app) askCardOnce(person bool) (card client.Card, err error) {
 	return card, err
 }
 
-// enrolByCard makes a card for the invited person. The only thing it may write is the page that was asked for; it is written before the
-// vault learns of the new keys, so that there never are keys of a card that does not exist.
+// enrolByCard makes a card for the invited person. The only thing it may write is the page that was asked for. The card is written, or
+// shown, before the vault learns of the new keys, so that there never are keys of a card that does not exist.
 func (a *app) enrolByCard(ctx context.Context, args []string, r reach, to string) error {
 	k, err := a.helper()
 	if err != nil {
@@ -127,20 +127,50 @@ func (a *app) enrolByCard(ctx context.Context, args []string, r reach, to string
 		invited = "replace the card of " + terms.Actor
 	}
 	printRows(a.err, row{"Invited to", invited})
-	file := to != "" && to != "-"
-	if file {
-		if err := saveAs(to, card.WritePage); err != nil {
-			return err
-		}
+	if err := a.giveCard(card, to); err != nil {
+		return err
 	}
 	fingerprint, err := cl.AnswerInvitation(ctx, code)
 	if err != nil {
+		return a.noCard(err, fingerprint, to)
+	}
+	return a.tellCard(terms.Actor, tlog.SixGroups(fingerprint), to)
+}
+
+// giveCard writes the page, or the card's text where there is none.
+func (a *app) giveCard(card client.Card, to string) error {
+	switch to {
+	case "":
+		text := fields{"code": card.Code.Code(), "address": card.Address.String(), "number": card.Trust.Groups()}
+		return a.show(fields{"result": "made", "card": text}, row{"Code", strings.ReplaceAll(card.Code.Code(), "-", " ")},
+			row{"Number", card.Trust.Groups()}, row{"Address", card.Address.String()})
+	case "-":
+		return card.WritePage(a.out)
+	}
+	return saved(to, card.SavePage(to))
+}
+
+// noCard ends what the vault has not confirmed. Only the vault's refusal makes the page worthless: after anything else it may be the only
+// copy of keys that count.
+func (a *app) noCard(err error, fingerprint evidence.Hash, to string) error {
+	file := to != "" && to != "-"
+	if fingerprint.IsZero() {
 		if file {
-			err = errors.Join(err, os.Remove(to))
+			return errors.Join(err, os.Remove(to))
 		}
+		printRows(a.err, row{"Card", "The card is not worth anything. Destroy it."})
 		return err
 	}
-	return a.tellCard(card, terms.Actor, tlog.SixGroups(fingerprint), to)
+	p := explain(err)
+	if reason := evidence.ReasonOf(err); p.label != "ALARM" && reason != "certificate" && reason != "other_certificate" {
+		p = cannot("answer_lost", err)
+	}
+	p.kept = "The card."
+	if file {
+		p.kept = "The card, in " + to + "."
+	}
+	p.kept += " If the vault has its keys, their number is " + tlog.SixGroups(fingerprint) + "."
+	return p
 }
 
 // helper is what this computer knows of the vault: address and trust file of the folder of who helps, if there are any. It is a copy.
@@ -164,26 +194,20 @@ func (a *app) helper() (client.Keystore, error) {
 	return k, errors.Join(client.Pin(k, trust), client.WriteProfile(k, client.Profile{Address: profile.Address}))
 }
 
-// tellCard shows the card, or says where its page is, and what is to be done with it.
-func (a *app) tellCard(card client.Card, actor, keyNumber, to string) error {
+// tellCard says whose the card is, and what is to be done with it.
+func (a *app) tellCard(actor, keyNumber, to string) error {
 	value := fields{"result": "answered", "actor": actor, "key_number": keyNumber}
-	rows := []row{{"Made", "a new card; nothing else is kept on this computer"}}
+	now := fmt.Sprintf("Print %s, give her the card, and delete the file, also from the bin.", to)
 	switch to {
 	case "":
-		value["card"] = fields{"code": card.Code.Code(), "address": card.Address.String(), "number": card.Trust.Groups()}
-		rows = append(rows, row{"Code", strings.ReplaceAll(card.Code.Code(), "-", " ")}, row{"Number", card.Trust.Groups()}, row{"Address", card.Address.String()},
-			row{"Now", "Write these three on paper, read them back, then clear this window."})
+		now = "Write code, number and address on paper, read them back, then clear this window."
 	case "-":
-		if err := card.WritePage(a.out); err != nil {
-			return err
-		}
-		rows = append(rows, row{"Now", "Print the page, and keep no copy of it."})
+		now = "Print the page, and keep no copy of it."
 	default:
 		value["file"] = to
-		rows = append(rows, row{"Now", fmt.Sprintf("Print %s, give her the card, and delete the file, also from the bin.", to)})
 	}
-	rows = append(rows, row{"Key", keyNumber}, row{"She is", actor},
-		row{"Next", "A second person will call her. She reads them the six groups of the key."})
+	rows := []row{{"Made", "a new card; nothing else is kept on this computer"}, {"Now", now}, {"Key", keyNumber}, {"She is", actor},
+		{"Next", "A second person will call her. She reads them the six groups of the key."}}
 	if to == "-" {
 		printRows(a.err, rows...)
 		return nil

@@ -8,11 +8,14 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"strongroom.example/strongroom/internal/client"
@@ -205,8 +208,9 @@ func TestCard(t *testing.T) {
 	offer := trustees[0].types("", "actor", "rotate", id).object()
 	found := *she // who found the card
 	she = w.visitor()
-	made := she.types(str(t, offer, "code")+"\n", "enrol", "--card", "--server", w.address, "--trust", w.trust, "--number", w.number, "--json").object()
-	parts := made["card"].(map[string]any)
+	lines := decodeLines[map[string]any](t, she.types(str(t, offer, "code")+"\n", "enrol", "--card", "--server", w.address, "--trust", w.trust,
+		"--number", w.number, "--json").ends(0).out)
+	parts, made := lines[0]["card"].(map[string]any), lines[1]
 	she.card = client.Card{Code: must(sealing.ParseCard(str(t, parts, "code"))), Address: must(client.ParseAddress(str(t, parts, "address"))),
 		Trust: found.card.Trust}
 	if str(t, parts, "number") != w.number || she.card.Code == found.card.Code || made["actor"] != id {
@@ -261,4 +265,81 @@ func (w *town) lying(she *visitor) {
 	lied := client.Card{Code: she.card.Code, Address: must(client.ParseAddress(liar.URL + "#sha256:" + number)), Trust: she.card.Trust}
 	she.types(lied.Line()+"\n", "own", "--card", "--json").refused(exitRefused, "other_trust_file")
 	she.types(lied.Code.Code()+"\n"+lied.Address.String()+"\n"+w.number+"\n", "own", "--card").ends(exitRefused).has("its trust file has another number than your card")
+}
+
+// A card whose keys the vault may have is never thrown away; one that it refuses is.
+func TestCardWhoseAnswerIsLost(t *testing.T) {
+	w := foundTown(t)
+	code := func() string {
+		t.Helper()
+		return str(t, w.second.types("", "actor", "invite", "--role", "survivor").object(), "code")
+	}
+	enrol := func(through, code string, to ...string) said {
+		t.Helper()
+		return w.visitor().types(code+"\n", append([]string{"enrol", "--card", "--server", through, "--trust", w.trust, "--number", w.number}, to...)...)
+	}
+
+	// One answer is lost: it is asked for again.
+	page := w.path("once.html")
+	enrol(w.breaks(false), code(), "--to", page, "--json").object()
+	w.cardOf(string(must(os.ReadFile(page))))
+
+	// Nothing ever comes back. The vault has the keys, and the page is the only copy.
+	page = w.path("never.html")
+	offer := w.second.types("", "actor", "invite", "--role", "survivor").object()
+	lost := enrol(w.breaks(true), str(t, offer, "code"), "--to", page).ends(exitCannot).has("answer_lost", "Keep the card", page)
+	number := regexp.MustCompile(`\d{5}(?: \d{5}){5}`).FindAllString(strings.Join(strings.Fields(lost.err), " "), -1)
+	she := w.visitor()
+	she.card = w.cardOf(string(must(os.ReadFile(page))))
+	she.card.Address = must(client.ParseAddress(w.address))
+	w.second.types("", "actor", "admit", str(t, offer, "invitation")).object()
+	for _, i := range w.second.types("", "actor", "list").object()["people"].([]any) {
+		if i := i.(map[string]any); i["role"] == "survivor" && i["status"] == "pending" {
+			w.custodian.types("", "actor", "confirm", str(t, i, "id"), "--number", number[len(number)-1], "--method", "in_person").object()
+		}
+	}
+	if me := she.by("", "whoami", "--json").object(); me["current"] != true {
+		t.Errorf("the card does not count: %v", me)
+	}
+
+	// The vault has other keys for this code: the page goes.
+	page = w.path("refused.html")
+	used := code()
+	enrol(w.breaks(false), used, "--to", w.path("used.html"), "--json").object()
+	enrol(w.breaks(false), used, "--to", page, "--json").refused(exitRefused, "invitation_answered")
+	if _, err := os.Lstat(page); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the page of refused keys: %v", err)
+	}
+
+	// Without a page the card was shown before the vault learned of its keys.
+	enrol(w.breaks(true), code()).ends(exitCannot).has("Code ", "Address ", "answer_lost", "Keep the card")
+	shown := enrol(w.breaks(true), code(), "--json")
+	if parts := decodeLines[map[string]any](t, shown.out)[0]["card"].(map[string]any); str(t, parts, "number") != w.number {
+		t.Errorf("no card was shown: %v", parts)
+	}
+	w.cardOf(runProgram(t, code()+"\n", "strongroom", "--home", w.path("nobody"), "enrol", "--card", "--server", w.breaks(true),
+		"--trust", w.trust, "--number", w.number, "--to", "-").ends(exitCannot).out)
+}
+
+// breaks is the address of a way to the vault that loses the answer to an invitation's keys once, after the vault has taken them. With ends
+// nobody answers there from then on.
+func (w *town) breaks(ends bool) string {
+	w.t.Helper()
+	vault := must(client.ParseAddress(w.address))
+	on := httputil.NewSingleHostReverseProxy(must(url.Parse(vault.URL())))
+	on.Transport = vault.Transport()
+	s := httptest.NewUnstartedServer(on)
+	var lost atomic.Bool
+	on.ModifyResponse = func(resp *http.Response) error {
+		if resp.Request.URL.Path != "/v1/invitations/answer" || resp.StatusCode != http.StatusOK || lost.Swap(true) {
+			return nil
+		}
+		if ends {
+			s.Listener.Close()
+		}
+		panic(http.ErrAbortHandler)
+	}
+	s.StartTLS()
+	w.t.Cleanup(s.Close)
+	return s.URL + "#sha256:" + evidence.SHA256(s.Certificate().RawSubjectPublicKeyInfo).String()
 }

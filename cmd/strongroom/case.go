@@ -26,16 +26,27 @@ func openCaseCommand(a *app) *cobra.Command {
 	var members, keyholders []string
 	c := &cobra.Command{
 		Use:   "open --member ACTOR:RIGHTS --keyholder ACTOR",
-		Short: "Open a case",
+		Short: "Open a case or a complaint",
 		Long: `Opens a case with its first members and keyholders. "me" stands for yourself.
 At least two members hold keys, and one of the members is a custodian who may
 manage the case.
+
+A complaint is about how a person was treated here. A survivor or an advocate
+opens it, with a printed card too. It goes to auditors: only they hold keys, and
+at least one of them manages it. Who is no member sees and opens nothing of it;
+auditors see that it exists. Ask an auditor, or who helps you, for the ids of
+two: the program checks that they are auditors. Then tell them what happened:
+  strongroom consent give --case CASE --form FILE --until 365d --storage yes
+  strongroom deposit FILE --case CASE --content testimony --consent CONSENT
 
 Signs:     case.opened.
 For good:  the case stays in the record book. Members and keys can change.`,
 		Example: `  strongroom case open --member me:deposit,open \
       --member act-5ysd…:open,approve,manage --member act-7c2k…:open \
-      --keyholder act-5ysd… --keyholder act-7c2k…`,
+      --keyholder act-5ysd… --keyholder act-7c2k…
+  strongroom case open --type complaint --card --member me:deposit \
+      --member act-9d4m…:open,manage --member act-3x2p…:open,manage \
+      --keyholder act-9d4m… --keyholder act-3x2p…`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.session(c.Context())
@@ -154,7 +165,8 @@ func addMemberCommand(a *app) *cobra.Command {
 again replaces the rights. The person's name, if given, is sealed: only members
 of the case read it.
 
-Signs:     case.member_added.
+Signs:     case.member_added, as who manages the case: a custodian, of a
+           complaint an auditor.
 For good:  what the person opens meanwhile cannot be called back.`,
 		Example: `  strongroom case add-member cas-7c2k act-5ysd…:deposit,open --until 365d`,
 		Args:    cobra.ExactArgs(2),
@@ -201,7 +213,7 @@ func removeMemberCommand(a *app) *cobra.Command {
 A keyholder leaves the keyring first (case keyring). Everybody may remove
 themselves.
 
-Signs:     case.member_removed.
+Signs:     case.member_removed, as who manages the case, or about yourself.
 For good:  what the person opened before cannot be called back.`,
 		Example: `  strongroom case remove-member cas-7c2k act-5ysd… --cause departure`,
 		Args:    cobra.ExactArgs(2),
@@ -232,21 +244,25 @@ For good:  what the person opened before cannot be called back.`,
 
 func keyringCommand(a *app) *cobra.Command {
 	var added, removed []string
+	var recovery bool
 	c := &cobra.Command{
 		Use:   "keyring CASE",
 		Short: "Change who holds a key of a case",
 		Long: `Adds or removes keyholders. Somebody both removed and added changes to the
 present key: that is how new keys come onto the keyring. At least two keyholders
-and the recovery key remain. Items get their new keys with strongroom case
-rewrap.
+and the recovery key remain. Each change takes over the vault's recovery key;
+--recovery does nothing else, after that was changed. Items get their new keys
+with strongroom case rewrap.
 
-Signs:     case.keyring_changed. It takes effect at once.
+Signs:     case.keyring_changed, as a keyholder who manages the case: a
+           custodian, of a complaint an auditor. It takes effect at once.
 For good:  what a removed keyholder opened before cannot be called back.`,
 		Example: `  strongroom case keyring cas-7c2k --add act-5ysd… --remove act-7c2k…`,
 	}
 	c.Flags().StringArrayVar(&added, "add", nil, "an `ACTOR`, member, who is to hold a key; repeat it")
 	c.Flags().StringArrayVar(&removed, "remove", nil, "an `ACTOR`, keyholder, who is to hold none; repeat it")
-	c.MarkFlagsOneRequired("add", "remove")
+	c.Flags().BoolVar(&recovery, "recovery", false, "take over the vault's present recovery key, whoever else changes")
+	c.MarkFlagsOneRequired("add", "remove", "recovery")
 	return about(a, c, findCase, func(ctx context.Context, cl *client.Client, id evidence.CaseID) error {
 		in, err := findActors(ctx, cl, added)
 		if err != nil {
@@ -271,8 +287,8 @@ func rewrapCommand(a *app) *cobra.Command {
 		Use:   "rewrap CASE",
 		Short: "Write the keys that items of a case lack since the keyring changed",
 		Long: `Goes through the items of a case and writes a key for each keyholder who lacks
-one. Items that lack none are not opened. Stopped half-way, it goes on when
-repeated.
+one, and for the recovery key. Items that lack none are not opened. Stopped
+half-way, it goes on when repeated.
 
 Signs:     for each item that lacks keys: item.opened, because its key is
            opened, and item.envelope_added for each person.`,

@@ -21,7 +21,8 @@ is open. Items stay, and are kept as long as their period says. You type
 
 Outcome: decided, discontinued, transferred, merged.
 
-Signs:     case.closed, as a custodian who may manage the case.`,
+Signs:     case.closed, as a custodian who may manage the case; of a complaint,
+           as an auditor who may.`,
 		Example: `  strongroom case close cas-7c2k --outcome decided`,
 	}
 	c.Flags().StringVar(&outcome, "outcome", "", "decided, discontinued, transferred or merged")
@@ -60,7 +61,8 @@ func reopenCaseCommand(a *app) *cobra.Command {
 		Long: `Opens a closed case again: deposits are possible. Dates stay as they are; look
 at them with strongroom retention due and set them anew where the case needs it.
 
-Signs:     case.reopened, as a custodian who may manage the case.`,
+Signs:     case.reopened, as a custodian who may manage the case; of a
+           complaint, as an auditor who may.`,
 		Example: `  strongroom case reopen cas-7c2k --cause new_facts`,
 	}
 	c.Flags().StringVar(&cause, "cause", "", "new_facts, error, order or request")

@@ -49,9 +49,10 @@ func giveConsentCommand(a *app) *cobra.Command {
 		Short: "Record a person's answers, with the signed form",
 		Long: `Deposits the signed consent form and records the answers, each for itself. The
 form is a scanned paper, or a file made with strongroom record new consent-form.
-That must be complete, and refuse nothing to which the answer here is yes; what
-differs is listed, and nothing is recorded. Of a form deposited before
-(--form-item) you are told if it cannot be read here: give its file as --form.
+That must be complete, refuse nothing to which the answer here is yes, and hold
+for as long as is said here: --from and --until within its days. What differs is
+listed, and nothing is recorded. Of a form deposited before (--form-item) you
+are told if it cannot be read here: give its file as --form.
 
 Answers that are not given as options are asked one by one at a terminal:
 yes, no, or later. Later and not asked count as no.
@@ -206,7 +207,7 @@ func (a *app) giveConsent(ctx context.Context, cl *client.Client, p client.Conse
 
 // formWords say whether anything but people compared the answers with the form.
 var formWords = map[client.FormCompared]string{
-	client.FormRead:   "compared with these answers: it refuses none of them",
+	client.FormRead:   "compared with these answers: it refuses none of them, and holds as long",
 	client.FormPaper:  "a paper that only you can compare with these answers",
 	client.FormUnread: "it cannot be read here, so nobody has compared it with these answers. Give its file as --form, or ask a keyholder, who runs strongroom item show.",
 }

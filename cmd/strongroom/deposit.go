@@ -52,7 +52,8 @@ If a legal duty keeps items of the case, as far as you may know of it, you are
 told: what you add is not under it until a custodian places a hold on it.
 
 --identity deposits who a person is. That is kept in a case of its own, whose
-keyholders alone may know it, with a consent of its own:
+keyholders alone may know it, with a consent of its own; the vault takes nothing
+else into that case but consent forms, and no identity into a case with others:
   strongroom case open …; strongroom consent give …
   strongroom deposit --identity person.json --case CASE --consent CONSENT
 Add a FILE for a scanned paper; it is kept with it.
@@ -96,6 +97,9 @@ For good:  the entry stays. A deposit is a draft until it is sealed, and not yet
 			}
 			if files[0].alone {
 				d.Class, d.Description.Name, d.Description.MediaType = evidence.DescriptionOnly, nameOf(f.record), "application/json"
+			}
+			if err := ownCase(c.Context(), cl, d); err != nil {
+				return err
 			}
 			if err := a.warnHeld(c.Context(), cl, d.Case); err != nil {
 				return err
@@ -169,10 +173,7 @@ func (f *depositFlags) deposit(ctx context.Context, a *app, cl *client.Client) (
 	if d.Description.Acquisition, err = readDocument(f.acquisition); err != nil {
 		return d, err
 	}
-	if f.identity != "" {
-		err = ownCase(ctx, cl, d.Case)
-	}
-	return d, err
+	return d, nil
 }
 
 // warnHeld tells who adds to a case that a legal duty keeps some of it: what is added is not kept by that until a hold names it, too.
@@ -185,13 +186,12 @@ func (a *app) warnHeld(ctx context.Context, cl *client.Client, in evidence.CaseI
 	return err
 }
 
-// ownCase refuses an identity beside what it must be kept apart from: each item of a case has the same keyholders (RULES §2).
-func ownCase(ctx context.Context, cl *client.Client, in evidence.CaseID) error {
-	items, err := cl.Items(ctx, in)
-	for _, i := range items {
-		if i.Class != evidence.Identity && i.Class != evidence.ConsentForm && i.Shredded == 0 {
-			return decline("identity_case")
-		}
+// ownCase refuses early what the vault would: an identity beside what it must be kept apart from, or that beside an identity. Each item of a
+// case has the same keyholders (RULES §2).
+func ownCase(ctx context.Context, cl *client.Client, d client.Deposit) error {
+	apart, err := cl.Apart(ctx, d.Case, d.Class)
+	if apart {
+		return decline("identity_case")
 	}
 	return err
 }

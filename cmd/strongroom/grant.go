@@ -60,8 +60,11 @@ Legal ground: treaty, mla_request, court_order, consent, statute.
 Where the consent was withdrawn or has ended, a confirmed legal duty
 (--under-hold) stands in for it. It never stands in for an answer that is no.
 
-With --names or --identity the item is opened and looked through first, as it is
-again before the recipient's key is written (strongroom grant approve).
+The reason goes to the recipient. It is looked through first for mail addresses,
+telephone numbers and numbers of other cases; what is found is listed, and you
+type "send". With --names or --identity those are looked for too, and the item
+is opened and looked through with all that goes along, as it is again before
+the recipient's key is written (strongroom grant approve).
 
 The recipient knows the persons concerned by pseudonyms: random, the same in all
 shares to that recipient in the case, others for everybody else. They are sealed
@@ -106,11 +109,10 @@ For good:  the proposal stays in the history, approved or not.`,
 			if p.Reason, err = a.text(reasonFile); err != nil {
 				return err
 			}
-			if look.asked() {
-				if p.Check, err = look.check(a); err != nil {
-					return err
-				}
+			if p.Check, err = look.check(a); err != nil {
+				return err
 			}
+			p.Through = look.asked()
 			id, r, err := cl.Propose(c.Context(), p)
 			if err != nil {
 				return err

@@ -53,6 +53,9 @@ func (l *leaving) check(a *app) (*client.Check, error) {
 			if p.code == exitRefused {
 				p = decline("found")
 				p.kept = "Nothing was written for the recipient. The opening stays in the history."
+				if !f.Opened {
+					p.sentence, p.kept, p.next = "Something was found in the reason, so nothing was proposed.", "", "Write it without that, or go on with --despite."
+				}
 			}
 			return p
 		}
@@ -132,15 +135,23 @@ func noticedRows(f client.Noticed) (rows []row) {
 		}
 		rows = append(rows, row{"Found", text})
 	}
+	for _, where := range f.Unread {
+		rows = append(rows, row{"Look at", where + ": it goes too, and you cannot read it."})
+	}
 	if f.Looked < f.Size {
 		rows = append(rows, row{"Looked", "at the first " + bytesOf(f.Looked) + " of " + bytesOf(f.Size)})
+	}
+	if !f.Opened {
+		return append(rows, row{"For good", "The reason goes to the recipient as it is. Otherwise write it without that."})
 	}
 	return append(rows, row{"For good", "All of it goes to the recipient. Otherwise make a copy without it (strongroom item derive) and share that."})
 }
 
 // lookHelp is what every command says that looks through an item.
-const lookHelp = `Before that the item is looked through on this computer: label, file name,
-record, text, and a picture's properties. Names that you give with --names or
+const lookHelp = `Before that all that goes along is looked through on this computer: the item's
+text and a picture's properties; label, file name and record, also in earlier
+versions of its description, which go too; the notes sealed with its steps for
+who opens it; and a share's reason. Names that you give with --names or
 --identity, mail addresses, telephone numbers, numbers of other cases, a
 picture's place and camera are listed with where they stand; you type "send" to
 go on. Text in pictures and recordings is not read, so nothing found proves

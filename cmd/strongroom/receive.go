@@ -191,8 +191,9 @@ your own key opens it.
 The nonce is a number that the court chose, so that nobody can hand in an older
 package.
 
-With --names or --identity the item is looked through before the package is
-written, for who passes it on: what is found is listed, and you type "send".
+With --names or --identity all that goes into the package is looked through
+before it is written, for who passes it on: what is found is listed, and you
+type "send".
 
 Signs:     grant.redeemed, grant.acknowledged, item.exported.
 For good:  tracking ends here: what happens to the package is not recorded.`,

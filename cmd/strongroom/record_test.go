@@ -145,6 +145,9 @@ func TestRecord(t *testing.T) {
 	propose := []string{"grant", "propose", item, "--to", w.court.id, "--jurisdiction", "NL", "--legal-basis", "mla_request", "--until", "90d"}
 	names := w.write("names.txt", "Nobody\nAmara Exemple\n")
 	w.second.types("", append(propose, "--names", names)...).refused(exitRefused, "found")
+	told := w.write("told.txt", "asked by clerk@court.example")
+	w.custodian.types("", append(propose, "--reason-file", told)...).refused(exitRefused, "found")
+	w.second.as().types("stop\n", append(propose, "--reason-file", told)...).ends(exitRefused).has("Found reason: mail address", "nothing was proposed", "Reason found")
 	w.second.as().types("stop\n", append(propose, "--names", names)...).ends(exitRefused).has("record.background: name 2 of your list", "Reason found")
 	grant := str(t, w.custodian.types("", propose...).object(), "grant")
 	identity := w.document("identity-1")
@@ -161,6 +164,10 @@ func TestRecord(t *testing.T) {
 	consent = str(t, give(apart, form).object(), "consent")
 	who := string(decodeLines[deposited](t, deposit(w.clinician, apart, "--identity", identity).ends(0).out)[0].Item)
 	w.second.as().types("", "record", "show", who).ends(0).has("Identity (identity/1)", "Amara Exemple")
+	wrong := []string{"deposit", w.write("passport.txt", "N 1234"), "--consent", consent, "--content"}
+	w.clinician.types("", append(wrong, "identity", "--class", "identity", "--case", in)...).refused(exitRefused, "identity_case")
+	w.clinician.types("", append(wrong, "photograph", "--case", apart)...).refused(exitRefused, "identity_case")
+	w.clinician.types("", append(wrong, "identity", "--class", "identity", "--case", apart)...).ends(0)
 	listed := w.second.as().types("", "list", "--case", apart).ends(0).has("Draft Identity", "identity,")
 	if strings.Contains(listed.out, "Amara") {
 		t.Errorf("a list names the person:\n%s", listed.out)

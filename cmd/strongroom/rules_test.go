@@ -129,7 +129,8 @@ func TestRecoveredCommand(t *testing.T) {
 	one.types("recovered\n", state...).refused(exitRefused, "second_person")
 	two.types("recovered\n", append(state, "--item", other)...).refused(exitRefused, "recovery_differs")
 	two.as().types("recovered\n", state...).ends(0).has("Confirmed as the second of two trustees")
-	auditor.as().types("", "audit").ends(0).has(item+": the recovery key was used, as two trustees state", "loss")
+	auditor.as().types("", "audit").ends(0).has(item+": the recovery key was used, as two trustees state", "loss",
+		"Compared 0 files as deposited", "Act keys enrolled (auditor) of "+auditor.id, "by administrator "+w.admin.id, "Act recovery key used (loss)")
 	auditor.as().types("", "history", "vault").ends(0).has("recovery key used")
 }
 

@@ -55,29 +55,29 @@ func (s *chosen) flags(c *cobra.Command, what string) {
 }
 
 func (s *chosen) find(ctx context.Context, cl *client.Client, typed []string) ([]looked, error) {
+	ids, err := s.ids(ctx, cl, typed)
+	if err != nil {
+		return nil, err
+	}
+	return lookItems(ctx, cl, ids)
+}
+
+func (s *chosen) ids(ctx context.Context, cl *client.Client, typed []string) (ids []evidence.ItemID, _ error) {
 	if (s.in == "") == (len(typed) == 0) {
 		return nil, usage("name items, or a case with --case")
 	}
-	var ids []evidence.ItemID
 	if s.in == "" {
-		var err error
-		if ids, err = findItems(ctx, cl, typed); err != nil {
-			return nil, err
-		}
-		return lookItems(ctx, cl, ids)
+		return findItems(ctx, cl, typed)
 	}
 	in, err := findCase(ctx, cl, s.in)
 	if err != nil {
 		return nil, err
 	}
 	items, err := cl.Items(ctx, in)
-	if err != nil {
-		return nil, err
-	}
 	for _, i := range items {
 		ids = append(ids, i.ID)
 	}
-	return lookItems(ctx, cl, ids)
+	return ids, err
 }
 
 // acted is what became of one item in an act on several.

@@ -118,7 +118,11 @@ func required(c *cobra.Command, names ...string) {
 
 // saveAs writes a new file of the person's, whole or not at all.
 func saveAs(name string, write func(io.Writer) error) error {
-	err := client.SaveAs(name, write)
+	return saved(name, client.SaveAs(name, write))
+}
+
+// saved says which name is taken.
+func saved(name string, err error) error {
 	if errors.Is(err, fs.ErrExist) {
 		p := decline("exists")
 		p.sentence = name + ": " + p.sentence

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -10,11 +11,14 @@ import (
 )
 
 func vaultCommand(a *app) *cobra.Command {
-	return group("vault", "The vault as a whole", `After the vault was restored from a backup it lets read, withdraw and end, and
+	return group("vault", "The vault as a whole", `The vault's limits are changed by an administrator; what lowers protection, only
+with a custodian and after a wait.
+
+After the vault was restored from a backup it lets read, withdraw and end, and
 nothing else, until a custodian confirms the restore.
 
 An incident stands in every package of its time. Each use of the recovery key is
-stated by two trustees.`, confirmRestoreCommand(a), incidentCommand(a), recoveredCommand(a))
+stated by two trustees.`, policyCommand(a), configureCommand(a), confirmVaultCommand(a), incidentCommand(a), recoveredCommand(a))
 }
 
 func recoveredCommand(a *app) *cobra.Command {
@@ -68,19 +72,24 @@ For good:  it cannot be taken back.`,
 	return c
 }
 
-func confirmRestoreCommand(a *app) *cobra.Command {
+func confirmVaultCommand(a *app) *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use:   "confirm",
-		Short: "Confirm that the vault goes on from a backup",
-		Long: `Shows from when the backup is, checked. Your program has compared the restored
-record book with everything it saw before: had the vault gone back behind that,
-it would have raised an alarm.
+		Short: "Confirm a change of the vault's limits, or a restore",
+		Long: `Shows what waits for a custodian, checked, and confirms it. You type "confirm".
 
-Ask the administrator why there was a restore, and whether the old machine is
-off for good. Tell people to look whether their last items are there.
+A change of limits: what it changes, who proposed it, and from when it counts.
+Ask the administrator why. Until it counts a newer change can take its place.
 
-Signs:     vault.confirmed, as a custodian. It takes effect at once.`,
+A restore from a backup comes first: from when the backup is. Your program has
+compared the restored record book with everything it saw before: had the vault
+gone back behind that, it would have raised an alarm. Ask why there was a
+restore, and whether the old machine is off for good. Tell people to look
+whether their last items are there.
+
+Signs:     vault.confirmed, as a custodian. A restore counts at once, a change
+           of limits after the time of confirm-wait.`,
 		Example: `  strongroom vault confirm`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -88,28 +97,58 @@ Signs:     vault.confirmed, as a custodian. It takes effect at once.`,
 			if err != nil {
 				return err
 			}
-			w, err := cl.Restored(c.Context())
+			p, err := cl.Policy(c.Context())
 			if err != nil {
 				return err
 			}
-			d := w.Details
-			err = a.consent(yes, "confirm",
-				row{"If you go on", "The vault takes deposits, openings and shares again."},
-				row{"Backup", "of " + dateOf(d.Backup)},
-				row{"Record book", fmt.Sprintf("%d entries in the backup, %d when it was restored", d.Before, d.After)},
-				row{"Restored", dateOf(w.Logged)})
-			if err != nil {
-				return err
+			if p.Waiting != nil && p.Now.Restored.IsZero() {
+				return a.confirmConfiguration(c.Context(), cl, p, yes)
 			}
-			r, err := cl.ConfirmRestore(c.Context(), w.Event)
-			if err != nil {
-				return err
-			}
-			return a.recorded(r, fields{"restored": w.Event}, row{"Confirmed", "the vault is in service again"})
+			return a.confirmRestore(c.Context(), cl, yes)
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask; for scripts")
 	return c
+}
+
+func (a *app) confirmRestore(ctx context.Context, cl *client.Client, yes bool) error {
+	w, err := cl.Restored(ctx)
+	if err != nil {
+		return err
+	}
+	d := w.Details
+	err = a.consent(yes, "confirm",
+		row{"If you go on", "The vault takes deposits, openings and shares again."},
+		row{"Backup", "of " + dateOf(d.Backup)},
+		row{"Record book", fmt.Sprintf("%d entries in the backup, %d when it was restored", d.Before, d.After)},
+		row{"Restored", dateOf(w.Logged)})
+	if err != nil {
+		return err
+	}
+	r, err := cl.ConfirmRestore(ctx, w.Event)
+	if err != nil {
+		return err
+	}
+	return a.recorded(r, fields{"restored": w.Event}, row{"Confirmed", "the vault is in service again"})
+}
+
+func (a *app) confirmConfiguration(ctx context.Context, cl *client.Client, p client.Policy, yes bool) error {
+	w := p.Waiting
+	if w.Effective != 0 {
+		return evidence.Refuse(evidence.Conflict, evidence.ReasonApproved)
+	}
+	wait := p.Now.Policy.ConfirmWait
+	rows := append([]row{{"If you go on", ""}}, changeRows("Changes", p.Configuration(), w.Details)...)
+	rows = append(rows, row{"Proposed", "by the administrator " + string(w.By)},
+		row{"Counts", "from " + dateOf(p.Time.Add(seconds(wait))) + ", " + lengthOf(wait) + " from now"})
+	if err := a.consent(yes, "confirm", rows...); err != nil {
+		return err
+	}
+	r, effective, err := cl.ConfirmConfiguration(ctx, w.Event)
+	if err != nil {
+		return err
+	}
+	return a.recorded(r, fields{"configured": w.Event, "effective": effective}, row{"Confirmed", "it counts from " + dateOf(effective)})
 }
 
 func incidentCommand(a *app) *cobra.Command {

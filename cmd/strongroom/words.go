@@ -50,12 +50,14 @@ var words = map[string]sentence{
 	"internal":           {"This could not be done.", "Repeat it later. If it stays, tell the administrator the reason."},
 	"ambiguous":          {"More than one id begins like this.", "Type more of it."},
 	"no_record":          {"There is no record in this item.", ""},
-	"identity_case":      {"This case has other items, and all its keyholders would learn who the person is.", "Open a case of its own for the identity, with those keyholders alone who may know."},
+	"identity_case":      {"Who a person is and other items are not kept in one case: all its keyholders would learn both.", "Open a case of its own for the identity, with those keyholders alone who may know."},
 	"version":            {"The description has no such version.", "Leave out --version to see how many there are."},
 
 	// Cards.
 
 	"card":         {"The vault does not know this card: it was replaced by a newer one, or it has not been confirmed yet.", "Look for a newer card. Otherwise ask those who gave it to you, or two people you named."},
+	"answer_lost":  {"The vault's answer did not come back, so it may have the keys of this card or not.", "Keep the card, and let who invited her run strongroom actor list. Only if it says that the invitation is not answered, destroy the card and repeat the command."},
+	"card_address": {"The vault's address is too long for a card: 120 characters fit.", "Leave out --to and write the card by hand, or ask the administrator for a shorter address."},
 	"card_code":    {"This is not the code of a card: something in a group is missing, twice, or another letter.", "Compare it group by group. A code has nine groups of four, with the letters A to Z and the digits 2 to 7."},
 	"card_here":    {"This works with keys in a folder, not with a card.", "Leave out --card."},
 	"card_role":    {"This invitation is not for a survivor, and only survivors have cards.", "Run strongroom enrol without --card, on the person's own computer."},
@@ -71,7 +73,9 @@ var words = map[string]sentence{
 	"invitation":            {"There is no such invitation, or it was answered or has ended, or it was made on another device.", "Check the code. Otherwise ask for a new invitation."},
 	"invitation_unanswered": {"The person has not answered the invitation yet.", "Wait until the person has run strongroom enrol."},
 	"signer_key":            {"The key on this device is not the one that counts for you.", "Use the device with your present keys, or ask for new ones."},
-	"keyring_outdated":      {"A keyholder has changed keys, and the case's keyring has not followed.", "A custodian runs strongroom case keyring to replace the old key."},
+	"keyring_outdated":      {"A keyholder or the vault has changed keys, and the case's keyring has not followed.", "Who manages the case runs strongroom case keyring to replace the old key, or with --recovery."},
+	"policy_moved":          {"The vault's limits have changed since they were shown to you. Nothing was signed.", lookAgain},
+	"policy_unchanged":      {"This is in force already: nothing changes.", "See strongroom vault policy."},
 	"streams":               {"This stands on more records than can be proved at once.", "Tell the administrator."},
 	"description":           {"The description of the file cannot be used.", "Keep names and details shorter, then try again."},
 	"event":                 {"There is no such entry.", "Check the number."},
@@ -90,7 +94,7 @@ var words = map[string]sentence{
 	"document_draft":      {"A draft can only be left by who holds a key of the case and can look at it again.", "Complete the record first."},
 	"document_unread":     {"There is a record in this item, and you cannot read whether it is complete.", "A keyholder or the depositor seals it."},
 	"document_kept":       {"There is a record in this item. Nothing replaces it silently.", "Run strongroom record edit, which lists what changes. Without a key add --before."},
-	"document_answers":    {"The consent form says otherwise: it refuses what is answered with yes, or another person decided.", "Ask the person again. Correct the form or the answers."},
+	"document_answers":    {"The consent form says otherwise: it refuses what is answered with yes, holds for a shorter time, or another person decided.", "Ask the person again. Correct the form or the answers."},
 	"found":               {"Something was found in this item, so it was not sent.", "Make a copy without it (strongroom item derive), or go on with --despite."},
 	"same_as_source":      {"The file is the original itself, so nothing was derived from it.", "Name the file that was made, or choose --form working for a copy."},
 
@@ -193,7 +197,7 @@ var words = map[string]sentence{
 	evidence.ReasonMemberRole:     {"A person in this role cannot be a member of a case.", "Choose another person. People outside receive shares."},
 	evidence.ReasonKeyring:        {"Who is to hold a key is no member or holds one already; or who is to lose it holds none.", "See the case with strongroom case show."},
 	evidence.ReasonStillKeyholder: {"This person still holds a key of the case.", "First run strongroom case keyring with --remove."},
-	evidence.ReasonNoManager:      {"The case would have no custodian who may manage it.", "First add another custodian with the right manage."},
+	evidence.ReasonNoManager:      {"Nobody could manage the case: that is a custodian, of a complaint an auditor.", "Give one of them the right manage: --member ACTOR:open,manage."},
 	evidence.ReasonRecovery:       {"The recovery key is not the vault's.", lookAgain},
 	evidence.ReasonLabelEnvelopes: {"The names in this case are not addressed to exactly its members.", lookAgain},
 
@@ -238,6 +242,11 @@ var words = map[string]sentence{
 	// Keeping and making unreadable.
 
 	evidence.ReasonHeld:         {"A legal duty keeps the item, so it cannot be made unreadable.", "See it with strongroom hold list. Another custodian than who placed it can lift it."},
+	evidence.ReasonHolds:        {"There are as many legal duties on the item as there may be.", ""},
+	evidence.ReasonSecrets:      {"There are as many secret legal duties on the item as there may be at one time.", "Place it without --secret-until, or wait until another one is secret no longer."},
+	evidence.ReasonUnconfirmed:  {"Nothing is done under a secret legal duty behind which no second person stands.", "Another custodian confirms it first: strongroom hold confirm. One that is over is not named."},
+	evidence.ReasonUnseen:       {"As it may be shown now, nobody would be told that the item was made unreadable.", "Let another custodian do it, or wait until the legal duty is secret no longer."},
+	"withheld":                  {"The vault may not say now why this cannot be done.", ""},
 	evidence.ReasonHoldOver:     {"The legal duty was lifted, has lapsed or has ended.", "Place a new one if the item must still be kept: strongroom hold place."},
 	evidence.ReasonHoldRunning:  {"The legal duty still runs.", ""},
 	evidence.ReasonNotFrozen:    {"The consent still keeps the item.", "Choose another reason with --because, or wait."},

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -183,6 +184,7 @@ func TestSignInRefusesAlike(t *testing.T) {
 		"clock behind":      d.answer(p, p.key, func(m *custody.SignIn) { m.Time = m.Time.Add(-2*time.Minute - time.Second) }),
 		"another's key":     d.answer(p, other.key, nil),
 		"a key of before":   d.answer(p, old, nil),
+		"under another id":  renamed(d.answer(p, p.key, nil), p.key, other.key),
 		"unknown actor":     d.answer(stranger, stranger.key, nil),
 		"pending actor":     d.answer(pending, pending.key, nil),
 		"revoked actor":     d.answer(revoked, revoked.key, nil),
@@ -201,6 +203,55 @@ func TestSignInRefusesAlike(t *testing.T) {
 	if _, _, err := d.SignIn(t.Context(), good); err != nil {
 		t.Errorf("the challenge that was not used: %v", err)
 	}
+}
+
+// Who asks learns nothing by how long it takes: a sign-in that cannot count goes through a whole verification before it is refused, like one
+// that could. That of an ECDSA signature is what ends with "signature".
+func TestSignInWorksAlike(t *testing.T) {
+	d := newDesk(t)
+	p, renewed, pending := d.enrol(ev.Custodian), d.enrol(ev.Survivor), d.enrol(ev.Court)
+	old := renewed.key
+	renewed.key = newKey(t)
+	d.become(renewed, &ev.ActorState{Role: ev.Survivor, Status: ev.StatusActive})
+	d.become(pending, &ev.ActorState{Role: ev.Court, Status: ev.StatusPending})
+	stranger := &person{id: ev.NewID[ev.ActorID](), key: newKey(t)}
+	unnamed := func(m *custody.SignIn) { m.Actor = "" }
+	for name, dsse := range map[string][]byte{
+		"unknown actor":         d.answer(stranger, stranger.key, nil),
+		"known, another key":    d.answer(p, stranger.key, nil),
+		"known, a key replaced": d.answer(renewed, old, nil),
+		"known, signed falsely": flip(d.answer(p, p.key, nil)),
+		"pending":               d.answer(pending, pending.key, nil),
+		"unknown key":           d.answer(stranger, stranger.key, unnamed),
+		"a key replaced":        d.answer(renewed, old, unnamed),
+		"a key of a pending":    d.answer(pending, pending.key, unnamed),
+	} {
+		_, _, err := d.SignIn(t.Context(), dsse)
+		if outside(err) != "unauthenticated sign_in" || !slices.Contains(reasons(err), "signature") {
+			t.Errorf("%s: refused by %v", name, reasons(err))
+		}
+	}
+}
+
+// reasons are those of an error and of all its causes.
+func reasons(err error) (list []string) {
+	if e, ok := err.(*ev.Error); ok {
+		list = append(list, e.Reason)
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() []error }:
+		for _, cause := range e.Unwrap() {
+			list = append(list, reasons(cause)...)
+		}
+	case interface{ Unwrap() error }:
+		list = append(list, reasons(e.Unwrap())...)
+	}
+	return list
+}
+
+// renamed has the signature of one key under the id of another.
+func renamed(dsse []byte, from, to *custody.Key) []byte {
+	return []byte(strings.Replace(string(dsse), custody.KeyID(from.SPKI()).String(), custody.KeyID(to.SPKI()).String(), 1))
 }
 
 // flip changes one character in the middle of the signature's base64.

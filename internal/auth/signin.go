@@ -1,10 +1,10 @@
 package auth
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"time"
 
 	"strongroom.example/strongroom/internal/custody"
@@ -37,7 +37,7 @@ type Auth struct {
 	records   Records
 	directory Directory
 	now       func() time.Time
-	decoy     []byte // SPKI of a key nobody has: what a sign-in of an unknown actor is checked against
+	decoy     string // a key nobody has, as an actor's is kept: what a sign-in of nobody is checked against
 }
 
 // New returns the sign-in of one vault.
@@ -46,7 +46,7 @@ func New(origin string, records Records, directory Directory, now func() time.Ti
 	if err != nil {
 		return nil, err
 	}
-	return &Auth{origin, records, directory, now, key.SPKI()}, nil
+	return &Auth{origin, records, directory, now, base64.StdEncoding.EncodeToString(key.SPKI())}, nil
 }
 
 // Challenge is a nonce to sign: 32 random bytes that count once, until Expires.
@@ -85,11 +85,17 @@ func (a *Auth) SignIn(ctx context.Context, dsse []byte) (token string, s Session
 	if evidence.KindOf(standing) == evidence.Internal {
 		return "", Session{}, standing
 	}
-	if standing != nil { // an unknown actor takes as long as a known one
-		spki, signature.KeyID = a.decoy, custody.KeyID(a.decoy)
+	// Nobody learns by time who exists: whatever stands against it, a key is read and the signature checked before it is refused.
+	if standing != nil {
+		if spki, err = custody.ParseSPKI(a.decoy); err != nil {
+			return "", Session{}, err
+		}
+	} else if signature.KeyID != custody.KeyID(spki) {
+		standing = evidence.Refuse(evidence.Unauthenticated, "signer_key")
 	}
+	signature.KeyID = custody.KeyID(spki)
 	if err := m.Verify(spki, signature); err != nil || standing != nil {
-		return "", Session{}, refuse(reasonSignIn, cmp.Or(standing, err))
+		return "", Session{}, refuse(reasonSignIn, errors.Join(standing, err))
 	}
 	s = Session{Actor: actor.ID, Role: actor.Role, KeyID: custody.KeyID(spki), Expires: a.now().Add(sessionTime)}
 	token = newToken()

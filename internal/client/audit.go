@@ -1,8 +1,8 @@
 package client
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -29,13 +29,15 @@ const (
 	FoundUnconfirmed FindingKind = "unconfirmed_hold"  // a hold that waits for its second person
 	FoundRecovered   FindingKind = "recovered"         // the recovery key was used: two trustees stated it
 	FoundRecovering  FindingKind = "recovery_stated"   // one trustee states that it was used, and no second one yet
+	FoundClock       FindingKind = "clock"             // a signer states a time long before one that an earlier entry states
+	FoundUncompared  FindingKind = "not_compared"      // nobody said for longer than a month that the file is as it was deposited
 	FoundRelease     FindingKind = "release"           // a sampled opening or share, with the ground it stood on
 )
 
 // Finding is one thing to look at. Each follows from events that were verified here.
 type Finding struct {
 	Kind  FindingKind      `json:"kind"`
-	Item  evidence.ItemID  `json:"item"`
+	Item  evidence.ItemID  `json:"item,omitempty"` // "" where it is about a signer
 	Case  evidence.CaseID  `json:"case,omitempty"`
 	Actor evidence.ActorID `json:"actor,omitempty"` // who opened, refused, placed
 	Since evidence.Time    `json:"since,omitempty"`
@@ -44,18 +46,41 @@ type Finding struct {
 	Late  bool             `json:"late,omitempty"` // overdue now, or done after it was due
 	Entry int64            `json:"entry,omitempty"`
 	Why   string           `json:"why,omitempty"`
+
+	// Of a clock: the event, by how much it is behind, in nanoseconds, and the entry that states the later time.
+	Event   evidence.Hash `json:"event,omitzero"`
+	Behind  time.Duration `json:"behind,omitempty"`
+	Against int64         `json:"against,omitempty"`
 }
+
+// Comparison counts the items of which there is a file, by when the record last said that it is as it was deposited: the deposit says so, and
+// every comparison by the vault (RULES §1, I6). Each is counted once.
+type Comparison struct {
+	Right     int `json:"right"`     // within the last 31 days
+	Late      int `json:"late"`      // longer ago
+	Missing   int `json:"missing"`   // the last comparison found none, or an empty one
+	Different int `json:"different"` // the last comparison found another one
+}
+
+// How long ago the record may say that a file is whole, and from when it is a finding that nothing newer is said.
+const (
+	comparedWithin = 31 * 24 * time.Hour
+	comparedLate   = 35 * 24 * time.Hour
+)
 
 // Audit is what an auditor's reading of the whole vault came to.
 type Audit struct {
 	Items     int           `json:"items"`
+	Compared  Comparison    `json:"compared"`
 	Findings  []Finding     `json:"findings"`
+	Acts      []Act         `json:"acts"`      // on the vault and its people, in the order of entry
 	Backwards time.Duration `json:"backwards"` // by how much times run against the order of entry at most, in nanoseconds
 	AsOf      evidence.Time `json:"as_of"`
 }
 
-// Audit reads every item of the vault that it admits to, verifies its history to the proved end, and says what stands out; sample is how
-// many openings and shares are picked at random beside. Which items there are is the vault's claim (RULES §11, 3).
+// Audit reads every item and every actor of the vault that it admits to, verifies their histories to the proved end, and says what stands
+// out; sample is how many openings and shares are picked at random beside. Which items and actors there are is the vault's claim
+// (RULES §11, 3); but who signed anything is among the actors, or it fails with an Alarm.
 func (c *Client) Audit(ctx context.Context, sample int) (Audit, error) {
 	var audit Audit
 	releases, seen := []Finding{}, 0
@@ -67,12 +92,19 @@ func (c *Client) Audit(ctx context.Context, sample int) (Audit, error) {
 	if err != nil {
 		return audit, err
 	}
-	v, err := c.Look(ctx, evidence.PolicyOf(c.trust.Vault()))
+	policy := evidence.PolicyOf(c.trust.Vault())
+	v, err := c.Look(ctx, policy)
 	if err != nil {
 		return audit, err
 	}
-	audit.AsOf = v.Time
 	if audit.Findings, err = v.recoveries(); err != nil {
+		return audit, err
+	}
+	if audit.Acts, err = v.acts(policy); err != nil {
+		return audit, err
+	}
+	var times clocks
+	if err := times.read(v); err != nil {
 		return audit, err
 	}
 	for batch := range slices.Chunk(items, itemsOfLook) {
@@ -80,17 +112,18 @@ func (c *Client) Audit(ctx context.Context, sample int) (Audit, error) {
 		for i, item := range batch {
 			streams[i] = evidence.ItemOf(evidence.ItemID(item.ID))
 		}
-		v, err := c.Look(ctx, streams...)
-		if err != nil {
+		if v, err = c.lookOnce(ctx, streams); err != nil {
 			return audit, err
 		}
-		audit.AsOf, audit.Backwards = v.Time, max(audit.Backwards, v.Backwards())
+		if err := times.read(v); err != nil {
+			return audit, err
+		}
 		for _, s := range streams {
 			own, err := state[*evidence.ItemState](v, s)
 			if err != nil {
 				return audit, err
 			}
-			found, err := v.findings(own)
+			found, err := v.findings(own, &audit.Compared)
 			if err != nil {
 				return audit, err
 			}
@@ -116,13 +149,44 @@ func (c *Client) Audit(ctx context.Context, sample int) (Audit, error) {
 			}
 		}
 	}
-	slices.SortFunc(releases, func(a, b Finding) int { return int(a.Entry - b.Entry) })
+	// The directory comes last: whoever signed anything so far is in it.
+	actors, err := c.actors(ctx, &times)
+	if err != nil {
+		return audit, err
+	}
+	for batch := range slices.Chunk(actors, itemsOfLook) {
+		if v, err = c.Look(ctx, batch...); err != nil {
+			return audit, err
+		}
+		if err := times.read(v); err != nil {
+			return audit, err
+		}
+		for _, s := range batch {
+			acts, err := v.acts(s)
+			if err != nil {
+				return audit, err
+			}
+			audit.Acts = append(audit.Acts, acts...)
+		}
+	}
+	audit.AsOf = v.Time
+	slices.SortFunc(audit.Acts, func(a, b Act) int { return cmp.Compare(a.Entry, b.Entry) })
+	slow, backwards := times.findings()
+	audit.Findings, audit.Backwards = append(audit.Findings, slow...), backwards
+	slices.SortFunc(releases, func(a, b Finding) int { return cmp.Compare(a.Entry, b.Entry) })
 	audit.Findings = append(audit.Findings, releases...)
 	return audit, nil
 }
 
-// findings are what stands out of one item.
-func (v *View) findings(own *evidence.ItemState) ([]Finding, error) {
+// lookOnce looks at items that are not looked at again soon: what was fetched of them is not kept.
+func (c *Client) lookOnce(ctx context.Context, items []evidence.Stream) (*View, error) {
+	v, err := c.Look(ctx, items...)
+	c.known.forget(items)
+	return v, err
+}
+
+// findings are what stands out of one item, which is counted among those compared.
+func (v *View) findings(own *evidence.ItemState, compared *Comparison) ([]Finding, error) {
 	var list []Finding
 	now := v.Time
 	note := func(kind FindingKind, set func(f *Finding)) {
@@ -135,6 +199,7 @@ func (v *View) findings(own *evidence.ItemState) ([]Finding, error) {
 		return nil, err
 	}
 	reviewed := make(map[evidence.Hash]evidence.Time)
+	var differed Finding // the last comparison that found the file missing or different
 	s := evidence.ItemOf(own.ID)
 	for seq := range v.Len(s) {
 		if v.Withheld(s, seq) != 0 {
@@ -150,6 +215,13 @@ func (v *View) findings(own *evidence.ItemState) ([]Finding, error) {
 			reviewed[d.Event] = e.Time
 		case *evidence.GrantRefusedDetails:
 			note(FoundRefusal, func(f *Finding) { f.Actor, f.Since, f.Entry = e.Actor.ID, e.Time, entry })
+		case *evidence.ItemVerifiedDetails:
+			if e.Result.Outcome == evidence.Failure {
+				differed = Finding{Actor: e.Actor.ID, Since: e.Time, Entry: entry, Why: "different"}
+				if d.Evidence == evidence.SHA256(nil) {
+					differed.Why = "missing"
+				}
+			}
 		}
 	}
 	for _, m := range own.Emergencies {
@@ -184,7 +256,24 @@ func (v *View) findings(own *evidence.ItemState) ([]Finding, error) {
 		}
 	}
 	if own.Damaged {
-		note(FoundDamaged, func(*Finding) {})
+		note(FoundDamaged, func(f *Finding) {
+			f.Actor, f.Since, f.Entry, f.Why = differed.Actor, differed.Since, differed.Entry, differed.Why
+		})
+	}
+	said := max(own.Deposited, own.Compared)
+	switch filed := own.Shredded == 0 && own.Class != evidence.DescriptionOnly; {
+	case !filed:
+	case own.Damaged && differed.Why == "missing":
+		compared.Missing++
+	case own.Damaged:
+		compared.Different++
+	case now.Sub(said) <= comparedWithin:
+		compared.Right++
+	default:
+		compared.Late++
+		if now.Sub(said) > comparedLate {
+			note(FoundUncompared, func(f *Finding) { f.Since, f.Due, f.Late = said, said.Add(comparedLate), true })
+		}
 	}
 	if own.SealBroken {
 		note(FoundSealBroken, func(*Finding) {})
@@ -197,18 +286,27 @@ func (v *View) findings(own *evidence.ItemState) ([]Finding, error) {
 	return list, nil
 }
 
-// Custody reports on items; with an actor only on what that one signed (RULES §10).
-func (c *Client) Custody(ctx context.Context, actor evidence.ActorID, items ...evidence.ItemID) (dossier.Custody, error) {
-	if len(items) == 0 || len(items) > itemsOfLook {
-		return dossier.Custody{}, evidence.Fail(evidence.TooLarge, "items", fmt.Errorf("%d items", len(items)))
+// Custody reports on items, so many at a time, each part to add; with an actor only on what that one signed (RULES §10).
+func (c *Client) Custody(ctx context.Context, actor evidence.ActorID, items []evidence.ItemID, add func(dossier.Custody) error) error {
+	if len(items) == 0 {
+		return evidence.Refuse(evidence.NotFound, dossier.ReasonItemUnknown)
 	}
-	streams := make([]evidence.Stream, len(items))
-	for i, id := range items {
-		streams[i] = evidence.ItemOf(id)
+	for batch := range slices.Chunk(items, itemsOfLook) {
+		streams := make([]evidence.Stream, len(batch))
+		for i, id := range batch {
+			streams[i] = evidence.ItemOf(id)
+		}
+		v, err := c.lookOnce(ctx, streams)
+		if err != nil {
+			return err
+		}
+		part, err := v.CustodyOf(actor, v.Time, batch...)
+		if err != nil {
+			return err
+		}
+		if err := add(part); err != nil {
+			return err
+		}
 	}
-	v, err := c.Look(ctx, streams...)
-	if err != nil {
-		return dossier.Custody{}, err
-	}
-	return v.CustodyOf(actor, v.Time, items...)
+	return nil
 }

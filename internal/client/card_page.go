@@ -1,23 +1,57 @@
 package client
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"rsc.io/qr"
+
+	"strongroom.example/strongroom/internal/evidence"
 )
+
+// maxPrinted bounds the address on a page, in characters: what is longer would be cut off in print.
+const maxPrinted = 120
 
 // WritePage writes a card as a page to print: self-contained, without a network, the size of a bank card. Whoever finds it learns nothing
 // of what it is for: no name, no role, no word of what the vault keeps. The address is on it, so a vault's host name should be as neutral.
+// An address of more than 120 characters does not fit: TooLarge "card_address", and nothing is written.
 func (c Card) WritePage(w io.Writer) error {
+	address := c.Address.String()
+	if len(address) > maxPrinted {
+		return evidence.Refuse(evidence.TooLarge, "card_address")
+	}
 	square, err := c.square()
 	if err != nil {
 		return err
 	}
-	address := c.Address.String()
 	return cardPage.Execute(w, cardText{square, c.rows(), address, len(address) > 54, halves(c.Trust.Groups())})
+}
+
+// SavePage writes the page to a new file, durably: fs.ErrExist if there is one. The code is never in another file, not even while it is
+// written: what a kill leaves is under this name, where the person looks.
+func (c Card) SavePage(name string) error {
+	var page bytes.Buffer
+	if err := c.WritePage(&page); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(page.Bytes())
+	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+		err = syncFolder(filepath.Dir(name))
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	return nil
 }
 
 type cardText struct {

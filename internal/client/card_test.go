@@ -2,11 +2,14 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -107,6 +110,129 @@ func TestCardPage(t *testing.T) {
 					t.Fatalf("the square differs at %d, %d", x, y)
 				}
 			}
+		}
+	}
+}
+
+// An address that print would cut off is refused, and nothing is written.
+func TestCardPageOfALongAddress(t *testing.T) {
+	fits := "https://" + strings.Repeat("a", maxPrinted-len("https://.example")) + ".example"
+	var page bytes.Buffer
+	check(t, someCard(t, fits).WritePage(&page))
+	if !strings.Contains(page.String(), ">"+fits+"<") {
+		t.Error("the address is missing")
+	}
+	page.Reset()
+	name := filepath.Join(t.TempDir(), "card.html")
+	long := someCard(t, fits+"s")
+	for _, err := range []error{long.WritePage(&page), long.SavePage(name)} {
+		if wantReason(t, err, "card_address"); evidence.KindOf(err) != evidence.TooLarge {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Lstat(name); page.Len() > 0 || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%d bytes of it are written, %v", page.Len(), err)
+	}
+	if must(ParseCardLine(long.Line()))(t) != long { // written by hand it counts
+		t.Error("it reads as another card")
+	}
+}
+
+// The page is in its own file only, from the first byte on, and replaces nothing.
+func TestSavePage(t *testing.T) {
+	dir := t.TempDir()
+	name, card := filepath.Join(dir, "card.html"), someCard(t, "https://lime.example")
+	check(t, card.SavePage(name))
+	var page bytes.Buffer
+	check(t, card.WritePage(&page))
+	info, list := must(os.Stat(name))(t), must(os.ReadDir(dir))(t)
+	if !bytes.Equal(must(os.ReadFile(name))(t), page.Bytes()) || info.Mode().Perm() != 0o600 || len(list) != 1 {
+		t.Errorf("%v, and %d files", info.Mode(), len(list))
+	}
+	if err := someCard(t, "https://lime.example").SavePage(name); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a page was replaced: %v", err)
+	}
+	link := filepath.Join(dir, "link.html")
+	check(t, os.Symlink(filepath.Join(dir, "elsewhere.html"), link))
+	if err := card.SavePage(link); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("it went through a link: %v", err)
+	}
+	if !bytes.Equal(must(os.ReadFile(name))(t), page.Bytes()) {
+		t.Error("the page has changed")
+	}
+}
+
+// An answer to an invitation whose own answer gets lost is given again, byte for byte; what is not known in the end says so.
+func TestLostAnswer(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	var lost, broken int // how many answers get lost, and how many requests a proxy then refuses
+	var sent []string
+	way := meddler(func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
+		if req.URL.Path != "/v1/invitations/answer" {
+			return next.RoundTrip(req)
+		}
+		body := must(io.ReadAll(req.Body))(t)
+		sent, req.Body = append(sent, string(body)), io.NopCloser(bytes.NewReader(body))
+		if broken > 0 && lost == 0 {
+			broken--
+			return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{}, Body: http.NoBody}, nil
+		}
+		resp, err := next.RoundTrip(req)
+		if err == nil && lost > 0 {
+			lost--
+			resp.Body.Close()
+			return nil, io.ErrUnexpectedEOF
+		}
+		return resp, err
+	})
+	card := NewCard(w.secured(way), w.trust)
+	invite := func() (string, evidence.Hash) {
+		secret, digest, err := w.custodian.Invite(ctx, Offer{Role: evidence.Survivor, Organization: w.org})
+		check(t, err)
+		return secret, digest
+	}
+	holder := func() *Client {
+		c := must(w.byCard(card))(t)
+		c.pause = func(context.Context, time.Duration) error { return nil }
+		return c
+	}
+
+	secret, digest := invite()
+	lost = 2
+	c := holder()
+	number := must(c.AnswerInvitation(ctx, secret))(t)
+	if len(sent) != 3 || sent[0] != sent[1] || sent[1] != sent[2] {
+		t.Errorf("%d answers were sent, or others", len(sent))
+	}
+	_, err := w.custodian.Admit(ctx, digest, "")
+	check(t, err)
+	_, err = w.second.Confirm(ctx, Confirmation{Actor: c.Actor(), Typed: tlog.SixGroups(number), Method: evidence.InPerson})
+	check(t, err)
+	check(t, holder().Recognize(ctx))
+
+	// It never comes back: the number is told with the error, and the same device can go on.
+	for _, after := range []int{0, 1} { // the way stays broken, or somebody between answers
+		card = NewCard(card.Address, w.trust)
+		secret, _ = invite()
+		c := holder()
+		if lost, broken = 100, after; after > 0 {
+			lost = 1
+		}
+		number, err := c.AnswerInvitation(ctx, secret)
+		if err == nil || number.IsZero() {
+			t.Errorf("unknown is told as %v, %v", number, err)
+		}
+		lost, broken = 0, 0
+		if again := must(c.AnswerInvitation(ctx, secret))(t); again != number {
+			t.Error("another number")
+		}
+		// The vault refuses what comes second.
+		card = NewCard(card.Address, w.trust)
+		number, err = holder().AnswerInvitation(ctx, secret)
+		wantReason(t, err, "invitation_answered")
+		if !number.IsZero() {
+			t.Error("refused keys have a number")
 		}
 	}
 }

@@ -18,7 +18,8 @@ type NewCase struct {
 	Keyholders []evidence.ActorID // members; at least two
 }
 
-// OpenCase signs case.opened with a fresh label key for all members (RULES §3.4).
+// OpenCase signs case.opened with a fresh label key for all members (RULES §3.4). A complaint that no auditor may manage could never be
+// closed, nor follow when an auditor changes keys: it is not opened, "no_manager".
 func (c *Client) OpenCase(ctx context.Context, p NewCase) (evidence.CaseID, *Receipt, error) {
 	id := evidence.NewID[evidence.CaseID]()
 	var streams []evidence.Stream
@@ -34,11 +35,13 @@ func (c *Client) OpenCase(ctx context.Context, p NewCase) (evidence.CaseID, *Rec
 		a := act{stream: evidence.CaseOf(id), event: &evidence.Event{Kind: evidence.CaseOpened, Details: d}}
 		slices.SortFunc(d.Members, func(a, b evidence.Member) int { return cmp.Compare(a.Actor, b.Actor) })
 		readers := map[evidence.Hash]string{d.Recovery: to}
+		managed := p.Type != "complaint" // of a case the law asks it
 		for _, m := range d.Members {
 			who, err := state[*evidence.ActorState](v, evidence.ActorOf(m.Actor))
 			if err != nil {
 				return a, err
 			}
+			managed = managed || who.Role == evidence.Auditor && slices.Contains(m.Rights, evidence.MayManage)
 			readers[who.Fingerprint()] = who.Recipient
 			if slices.Contains(p.Keyholders, m.Actor) {
 				d.Keyring = append(d.Keyring, evidence.Keyholder{Actor: m.Actor, Fingerprint: who.Fingerprint()})
@@ -46,6 +49,9 @@ func (c *Client) OpenCase(ctx context.Context, p NewCase) (evidence.CaseID, *Rec
 		}
 		if len(d.Keyring) != len(p.Keyholders) {
 			return a, evidence.Refuse(evidence.Invalid, evidence.ReasonKeyring)
+		}
+		if !managed {
+			return a, evidence.Refuse(evidence.Invalid, evidence.ReasonNoManager)
 		}
 		d.LabelKey, err = a.newLabelKey(readers)
 		return a, err
@@ -127,8 +133,8 @@ func (c *Client) RemoveMember(ctx context.Context, in evidence.CaseID, gone evid
 	})
 }
 
-// ChangeKeyring signs case.keyring_changed ‡ (RULES §3.4). An actor both removed and added changes keys. The case's items follow by
-// Rewrap.
+// ChangeKeyring signs case.keyring_changed ‡ (RULES §3.4). An actor both removed and added changes keys. Recovery follows the vault's, which
+// may be all that changes. The case's items follow by Rewrap.
 func (c *Client) ChangeKeyring(ctx context.Context, in evidence.CaseID, added, removed []evidence.ActorID) (*Receipt, error) {
 	stream := evidence.CaseOf(in)
 	streams := []evidence.Stream{stream}

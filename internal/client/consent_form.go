@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/forms"
@@ -25,7 +26,11 @@ const (
 
 // formSaid is what of a consent form can contradict answers.
 type formSaid struct {
-	By       string `json:"by"`
+	By     string `json:"by"`
+	Period struct {
+		From  string `json:"from"` // days; "" in what this device kept before it compared them
+		Until string `json:"until"`
+	} `json:"period"`
 	Refusals []struct {
 		Answer string `json:"answer"`
 	} `json:"refusals"`
@@ -78,7 +83,8 @@ func (p *Consent) form() Deposit {
 	return f
 }
 
-// contradicts refuses a consent form that says no, or names another who decided, where the answers to be signed say otherwise.
+// contradicts refuses a consent form that says no, holds for a shorter time, or names another who decided, where the answers to be signed
+// say otherwise.
 func contradicts(form json.RawMessage, p Consent) error {
 	var said formSaid
 	if err := json.Unmarshal(form, &said); err != nil {
@@ -103,10 +109,39 @@ func contradicts(form json.RawMessage, p Consent) error {
 	if said.By != p.By {
 		differs = append(differs, forms.Problem{Kind: forms.Wrong, Path: "by", Reason: reasonAnswers, Text: "The form says that another person decided than is said here."})
 	}
-	if len(differs) > 0 {
+	longer, err := outlasts(said, p)
+	if err != nil {
+		return err
+	}
+	if differs = append(differs, longer...); len(differs) > 0 {
 		return evidence.Fail(evidence.Conflict, reasonAnswers, &DocumentError{differs})
 	}
 	return nil
+}
+
+// outlasts says where a consent begins before its form does, or ends after it. A form names days and no zone: a day more on both sides is
+// that day somewhere.
+func outlasts(said formSaid, p Consent) (differs []forms.Problem, _ error) {
+	const day = 24 * time.Hour
+	for _, end := range []struct {
+		path, said, text string
+		beyond           func(day evidence.Time) bool
+	}{
+		{"period.from", said.Period.From, "The form holds from a later day than is said here.", func(first evidence.Time) bool { return p.From < first.Add(-day) }},
+		{"period.until", said.Period.Until, "The form ends on an earlier day than is said here.", func(last evidence.Time) bool { return p.Until > last.Add(2*day) }},
+	} {
+		if end.said == "" {
+			continue
+		}
+		at, err := time.Parse(time.DateOnly, end.said)
+		if err != nil {
+			return nil, evidence.Refuse(evidence.Invalid, reasonDocument)
+		}
+		if end.beyond(evidence.At(at)) {
+			differs = append(differs, forms.Problem{Kind: forms.Wrong, Path: end.path, Reason: reasonAnswers, Text: end.text})
+		}
+	}
+	return differs, nil
 }
 
 func formDoc(item evidence.ItemID) string { return path.Join(formsDir, string(item)+".age") }

@@ -51,6 +51,11 @@ func TestFormDepositedBefore(t *testing.T) {
 	}
 	compares(w.clinician, consent(item, nil, refusing), FormRead, reasonAnswers)
 	compares(w.clinician, consent(item, nil, fine), FormRead, "")
+	longer := consent(item, nil, fine)
+	longer.Until = evidence.At(now.AddDate(30, 0, 0))
+	if _, err := w.clinician.CompareForm(ctx, longer); evidence.ReasonOf(err) != reasonAnswers {
+		t.Errorf("what this device kept of the form does not say when it ends: %v", err)
+	}
 	// Another person has the file, or nothing.
 	compares(w.investigator, consent(item, nil, refusing), FormUnread, "")
 	compares(w.investigator, consent(item, form, refusing), FormRead, reasonAnswers)

@@ -227,10 +227,19 @@ func (c *Client) Describe(ctx context.Context, p Open) ([]Version, *Receipt, err
 	if err != nil {
 		return nil, nil, err
 	}
-	stream := evidence.ItemOf(p.Item)
-	v, err := c.Look(ctx, stream)
+	list, err := c.versions(ctx, a)
 	if err != nil {
 		return nil, a.receipt, err
+	}
+	return list, a.receipt, nil
+}
+
+// versions reads all descriptions of an item by an access to it.
+func (c *Client) versions(ctx context.Context, a *access) ([]Version, error) {
+	stream := evidence.ItemOf(a.item.ID)
+	v, err := c.Look(ctx, stream)
+	if err != nil {
+		return nil, err
 	}
 	var list []Version
 	for seq := range v.Len(stream) {
@@ -239,7 +248,7 @@ func (c *Client) Describe(ctx context.Context, p Open) ([]Version, *Receipt, err
 		}
 		e, err := v.Event(stream, seq)
 		if err != nil {
-			return nil, a.receipt, err
+			return nil, err
 		}
 		file := evidence.File{}
 		switch d := e.Details.(type) {
@@ -253,7 +262,7 @@ func (c *Client) Describe(ctx context.Context, p Open) ([]Version, *Receipt, err
 		leaf, index := v.Leaf(stream, seq)
 		body, err := c.attachment(ctx, leaf, file.SHA256, &a.receipt.Leaf, evidence.MaxDescription)
 		if err != nil {
-			return nil, a.receipt, err
+			return nil, err
 		}
 		version := Version{Entry: Entry{e, leaf, index}, Number: len(list) + 1}
 		object, err := sealing.OpenDescription(body, a.key)
@@ -261,9 +270,9 @@ func (c *Client) Describe(ctx context.Context, p Open) ([]Version, *Receipt, err
 			version.Description, err = dossier.ParseDescription(object)
 		}
 		if err != nil {
-			return nil, a.receipt, evidence.Fail(evidence.Invalid, "description", err)
+			return nil, evidence.Fail(evidence.Invalid, "description", err)
 		}
 		list = append(list, version)
 	}
-	return list, a.receipt, nil
+	return list, nil
 }

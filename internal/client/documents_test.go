@@ -257,9 +257,10 @@ func TestConsentForm(t *testing.T) {
 	w := newWorld(t)
 	in := w.openCase()
 	yes, now := evidence.Yes, time.Now()
+	from, until := now.Add(-time.Hour), now.Add(24*time.Hour)
 	give := func(form json.RawMessage, a evidence.Answers) (evidence.ItemID, error) {
 		_, item, _, err := w.clinician.GiveConsent(t.Context(), Consent{
-			Case: in, By: "self", From: evidence.At(now.Add(-time.Hour)), Until: evidence.At(now.Add(24 * time.Hour)), Answers: a,
+			Case: in, By: "self", From: evidence.At(from), Until: evidence.At(until), Answers: a,
 			Form: Deposit{Label: "Consent form", Description: Description{Name: "form.json", MediaType: "application/json", Form: form}, Body: bytes.NewReader(form)},
 		})
 		return item, err
@@ -286,6 +287,33 @@ func TestConsentForm(t *testing.T) {
 			t.Errorf("%s: %v, %q", name, err, item)
 		}
 	}
+	// The form's days, and not a minute beyond what is that day anywhere.
+	day, minute := 24*time.Hour, time.Minute
+	within := filled(t, "consent-form-1", map[string]any{"period": map[string]string{"from": now.UTC().Format(time.DateOnly), "until": now.UTC().Add(10 * day).Format(time.DateOnly)}})
+	first := now.UTC().Truncate(day)
+	last := first.Add(10 * day)
+	for name, c := range map[string]struct {
+		from, until time.Time
+		path        string
+	}{
+		"thirty years":      {first, last.Add(30 * 365 * day), "period.until"},
+		"the day after":     {first, last.Add(2*day + minute), "period.until"},
+		"a day too early":   {first.Add(-day - minute), last, "period.from"},
+		"that day anywhere": {first.Add(-day), last.Add(2 * day), ""},
+		"narrower":          {first.Add(day), first.Add(2 * day), ""},
+	} {
+		_, err := w.clinician.CompareForm(t.Context(), Consent{Case: in, By: "self", From: evidence.At(c.from), Until: evidence.At(c.until), Answers: evidence.Answers{Storage: yes},
+			Form: Deposit{Description: Description{Form: within}}})
+		var d *DocumentError
+		if differs := errors.As(err, &d); differs != (c.path != "") || err != nil && (evidence.ReasonOf(err) != reasonAnswers || len(d.Problems) != 1 || d.Problems[0].Path != c.path) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	until = last.Add(30 * 365 * day)
+	if item, err := give(within, evidence.Answers{Storage: yes}); evidence.ReasonOf(err) != reasonAnswers || item != "" {
+		t.Errorf("thirty years: %v, %q", err, item)
+	}
+	until = now.Add(24 * time.Hour)
 	item, err := give(form, evidence.Answers{Storage: yes, Examination: yes})
 	check(t, err)
 	if w.formNamed(item) != string(forms.ConsentForm) {
@@ -317,7 +345,7 @@ func TestCheckBeforeLeaving(t *testing.T) {
 	now := evidence.At(time.Now())
 	proposal := Proposal{
 		Item: item, Recipient: w.court.Actor(), Actions: []evidence.Action{evidence.Download, evidence.View}, Purpose: evidence.ForAdjudication,
-		Jurisdiction: "DE", LegalBasis: "court_order", NotBefore: now, Expires: now.Add(24 * time.Hour), Check: refuse,
+		Jurisdiction: "DE", LegalBasis: "court_order", NotBefore: now, Expires: now.Add(24 * time.Hour), Check: refuse, Through: true,
 	}
 	if _, _, err = w.custodian.Propose(ctx, proposal); !errors.Is(err, no) {
 		t.Errorf("propose: %v", err)
@@ -370,7 +398,7 @@ func TestCheckBeforeLeaving(t *testing.T) {
 		check(t, err)
 		opened, err := w.custodian.enter(ctx, Open{Item: id, Purpose: evidence.ForDocumentation})
 		check(t, err)
-		if err := w.custodian.leave(ctx, opened, &Check{}, nil); (evidence.ReasonOf(err) == reasonFound) != found || err != nil && !found {
+		if err := w.custodian.leave(ctx, opened, &Check{}, nil, leaving{}); (evidence.ReasonOf(err) == reasonFound) != found || err != nil && !found {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

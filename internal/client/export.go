@@ -62,7 +62,7 @@ func (c *Client) Export(ctx context.Context, p Export, dst io.Writer) (*Exported
 		}
 	}
 	if err == nil {
-		err = c.leave(ctx, a, p.Check, &file)
+		err = c.leave(ctx, a, p.Check, &file, leaving{grant: p.Grant})
 	}
 	if err == nil {
 		err = c.export(ctx, a, p, name, dst, done)

@@ -23,21 +23,16 @@ type Proposal struct {
 	CoolingOff   evidence.Time   // or 0
 	Hold         evidence.HoldID // a confirmed one on which the grant stands where consent has ended, or ""
 	Reason       string          // note to the recipient and the keyholders: request number, conditions
-	Check        *Check          // or nil; it opens the item, which is an access and logged as one
+	Check        *Check          // of the reason, or nil
+	Through      bool            // Check looks through the item too: that opens it, which is an access and logged as one
 }
 
 // Propose signs grant.proposed. The pseudonyms of the persons concerned go with it, sealed to the recipient and the keyholders (RULES §7.7).
 func (c *Client) Propose(ctx context.Context, p Proposal) (evidence.GrantID, *Receipt, error) {
 	id := evidence.NewID[evidence.GrantID]()
 	stream, to := evidence.ItemOf(p.Item), evidence.ActorOf(p.Recipient)
-	if p.Check != nil {
-		opened, err := c.enter(ctx, Open{Item: p.Item, Purpose: p.Purpose, Hold: p.Hold})
-		if err == nil {
-			err = c.leave(ctx, opened, p.Check, nil)
-		}
-		if err != nil {
-			return "", nil, err
-		}
+	if err := c.leaveProposal(ctx, p); err != nil {
+		return "", nil, err
 	}
 	streams := []evidence.Stream{stream, to}
 	propose := func() (*Receipt, error) {
@@ -77,6 +72,31 @@ func (c *Client) Propose(ctx context.Context, p Proposal) (evidence.GrantID, *Re
 	}
 	receipt, err = propose()
 	return id, receipt, err
+}
+
+// leaveProposal checks what a share would tell its recipient, and the item if that is wanted.
+func (c *Client) leaveProposal(ctx context.Context, p Proposal) error {
+	switch {
+	case p.Check == nil:
+		return nil
+	case p.Through:
+		opened, err := c.enter(ctx, Open{Item: p.Item, Purpose: p.Purpose, Hold: p.Hold})
+		if err != nil {
+			return err
+		}
+		return c.leave(ctx, opened, p.Check, nil, leaving{reason: p.Reason})
+	case p.Reason == "":
+		return nil
+	}
+	v, err := c.Look(ctx, evidence.ItemOf(p.Item))
+	if err != nil {
+		return err
+	}
+	item, err := state[*evidence.ItemState](v, evidence.ItemOf(p.Item))
+	if err != nil {
+		return err
+	}
+	return c.leaveReason(ctx, p.Check, item, p.Reason)
 }
 
 // proposal begins grant.proposed, still without its notes.
@@ -130,6 +150,14 @@ func (v *View) onGrant(item evidence.ItemID, id evidence.GrantID, kind evidence.
 	return own, g, e, nil
 }
 
+// standingHold is the hold that an opening for the sake of a grant names: that of its proposal, while it stands.
+func standingHold(item *evidence.ItemState, g *evidence.GrantState, now evidence.Time) evidence.HoldID {
+	if h := item.Hold(g.Hold); h != nil && h.Confirmed(now) {
+		return h.ID
+	}
+	return ""
+}
+
 // Approve signs grant.approved ② over the terms that were proposed; the caller has shown them (RULES §7).
 func (c *Client) Approve(ctx context.Context, item evidence.ItemID, grant evidence.GrantID) (*Receipt, error) {
 	stream := evidence.ItemOf(item)
@@ -178,18 +206,18 @@ func (c *Client) WriteEnvelope(ctx context.Context, item evidence.ItemID, grant 
 	if err != nil {
 		return nil, err
 	}
-	_, g, _, err := v.onGrant(item, grant, evidence.ItemEnvelopeAdded, nil)
+	own, g, _, err := v.onGrant(item, grant, evidence.ItemEnvelopeAdded, nil)
 	if err != nil {
 		return nil, err
 	}
 	if g.Status != evidence.GrantActive || g.Over(v.Time) {
 		return nil, evidence.Refuse(evidence.Forbidden, evidence.ReasonGrantPending) // before anything is opened for it
 	}
-	opened, err := c.enter(ctx, Open{Item: item, Purpose: g.Terms.Purpose, Hold: g.Hold})
+	opened, err := c.enter(ctx, Open{Item: item, Purpose: g.Terms.Purpose, Hold: standingHold(own, g, v.Time)})
 	if err != nil {
 		return nil, err
 	}
-	if err := c.leave(ctx, opened, check, nil); err != nil {
+	if err := c.leave(ctx, opened, check, nil, leaving{grant: grant}); err != nil {
 		return nil, err
 	}
 	if err := c.keepGrantsPseudonyms(ctx, opened, g); err != nil {
@@ -228,7 +256,7 @@ func (c *Client) CopyForSubject(ctx context.Context, item evidence.ItemID, check
 	if err != nil {
 		return nil, err
 	}
-	if err := c.leave(ctx, opened, check, nil); err != nil {
+	if err := c.leave(ctx, opened, check, nil, leaving{}); err != nil {
 		return nil, err
 	}
 	return c.addEnvelope(ctx, opened, evidence.CauseCopy, "", evidence.Keyholder{Actor: subject, Fingerprint: who.Fingerprint()})

@@ -110,7 +110,7 @@ func TestWarnings(t *testing.T) {
 	alarms := func() (list []FindingKind) {
 		t.Helper()
 		for _, f := range must(auditor.Audit(ctx, 0))(t).Findings {
-			if f.Late {
+			if f.Late && f.Kind != FoundUncompared { // nobody scrubs here
 				list = append(list, f.Kind)
 			}
 		}

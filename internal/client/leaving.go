@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"strongroom.example/strongroom/internal/evidence"
@@ -22,15 +23,24 @@ type Check struct {
 type Noticed struct {
 	Identity bool // the item says who a person is
 	Findings []scan.Finding
-	Looked   int64 // at how many bytes of the file
-	Size     int64 // of the file
+	Opened   bool     // the item was looked through, not only the reason of a share
+	Looked   int64    // at how many bytes of the file
+	Size     int64    // of the file
+	Unread   []string // notes that go too and that this person cannot read, as Finding.Where names them
 }
 
 // reasonFound says that something was found and nobody agreed to let it go.
 const reasonFound = "found"
 
-// leave checks an item that is open. file is the beginning of its file, if it was fetched already.
-func (c *Client) leave(ctx context.Context, a *access, k *Check, file *beginning) error {
+// leaving is what goes to a recipient beside the item: what a grant tells that one, and the reason of a grant that is to be proposed.
+type leaving struct {
+	grant  evidence.GrantID // "" for who gets the item without one
+	reason string
+}
+
+// leave checks an item that is open: all that whoever has its key can read, now or from a package. file is the beginning of its file, if it was
+// fetched already.
+func (c *Client) leave(ctx context.Context, a *access, k *Check, file *beginning, to leaving) error {
 	if k == nil {
 		return nil
 	}
@@ -40,32 +50,87 @@ func (c *Client) leave(ctx context.Context, a *access, k *Check, file *beginning
 			return err
 		}
 	}
-	s, d := scan.New(k.Names), a.description
+	s, f := scan.New(k.Names), Noticed{Identity: a.item.Class == evidence.Identity, Opened: true, Looked: int64(file.Len()), Size: a.description.Size}
 	label, err := c.labelOf(ctx, a.item)
 	if err != nil {
 		return err
 	}
 	s.Text("label", label)
-	s.Text("file name", d.Name)
-	if d.Form != nil {
-		s.JSON("record", d.Form)
+	describe(s, a.description, "")
+	s.File("file", a.description.MediaType, file.Bytes())
+	s.Text(whereReason, to.reason)
+	if err := c.leaveVersions(ctx, a, s); err != nil {
+		return err
 	}
-	if d.Acquisition != nil {
-		s.JSON("acquisition", d.Acquisition)
+	if f.Unread, err = c.leaveNotes(ctx, a, s, to.grant); err != nil {
+		return err
 	}
-	s.File("file", d.MediaType, file.Bytes())
-	own, err := c.ownIDs(ctx, a, s.IDs())
+	return c.agreed(ctx, k, s, a.item, f)
+}
+
+// whereReason is the part in which the reason of a share is.
+const whereReason = "reason"
+
+// leaveReason checks the reason of a share without opening its item.
+func (c *Client) leaveReason(ctx context.Context, k *Check, item *evidence.ItemState, reason string) error {
+	s := scan.New(k.Names)
+	s.Text(whereReason, reason)
+	return c.agreed(ctx, k, s, item, Noticed{})
+}
+
+// agreed asks about what was found, if anything was.
+func (c *Client) agreed(ctx context.Context, k *Check, s *scan.Scanner, item *evidence.ItemState, f Noticed) error {
+	own, err := c.ownIDs(ctx, item, s.IDs())
 	if err != nil {
 		return err
 	}
-	f := Noticed{a.item.Class == evidence.Identity, s.Findings(func(id string) bool { return slices.Contains(own, id) }), int64(file.Len()), d.Size}
+	f.Findings = s.Findings(func(id string) bool { return slices.Contains(own, id) })
 	switch {
-	case !f.Identity && len(f.Findings) == 0:
+	case !f.Identity && len(f.Findings)+len(f.Unread) == 0:
 		return nil
 	case k.Agree == nil:
 		return evidence.Refuse(evidence.Forbidden, reasonFound)
 	}
 	return k.Agree(f)
+}
+
+// describe looks through a description; version begins what its parts are called.
+func describe(s *scan.Scanner, d Description, version string) {
+	s.Text(version+"file name", d.Name)
+	s.Text(version+"kind of file", d.MediaType)
+	if d.Form != nil {
+		s.JSON(version+"record", d.Form)
+	}
+	if d.Acquisition != nil {
+		s.JSON(version+"acquisition", d.Acquisition)
+	}
+}
+
+// leaveVersions looks through the descriptions before the newest: they stay readable, and a package holds them.
+func (c *Client) leaveVersions(ctx context.Context, a *access, s *scan.Scanner) error {
+	list, err := c.versions(ctx, a)
+	for i, v := range list {
+		if i < len(list)-1 {
+			describe(s, v.Description, fmt.Sprintf("version %d, ", v.Number))
+		}
+	}
+	return err
+}
+
+// leaveNotes looks through the notes that go along: those to who opens the item, and those of a grant to its recipient but the pseudonyms.
+func (c *Client) leaveNotes(ctx context.Context, a *access, s *scan.Scanner, grant evidence.GrantID) (unread []string, _ error) {
+	list, err := c.notes(ctx, evidence.ItemOf(a.item.ID), a, func(n ReadNote) bool {
+		return n.Audience == evidence.ToItem || n.Audience == evidence.ToRecipient && grant != "" && n.Grant == grant && n.Name != notePseudonym
+	})
+	for _, n := range list {
+		where := fmt.Sprintf("note %q of step %d", n.Name, n.Seq+1)
+		if n.Unread != "" {
+			unread = append(unread, where)
+			continue
+		}
+		s.Text(where, n.Text)
+	}
+	return unread, err
 }
 
 // beginning keeps the beginning of a file.
@@ -86,15 +151,15 @@ func (h *beginning) Write(p []byte) (int, error) {
 }
 
 // ownIDs are those which whoever receives the item knows anyway (RULES §11): its own, and those of other items of its case.
-func (c *Client) ownIDs(ctx context.Context, a *access, found []string) ([]string, error) {
-	own := []string{string(a.item.ID), string(a.item.Case), string(a.item.Source)}
-	for _, id := range a.item.Consent {
+func (c *Client) ownIDs(ctx context.Context, item *evidence.ItemState, found []string) ([]string, error) {
+	own := []string{string(item.ID), string(item.Case), string(item.Source)}
+	for _, id := range item.Consent {
 		own = append(own, string(id))
 	}
 	if !slices.ContainsFunc(found, func(id string) bool { return !slices.Contains(own, id) }) {
 		return own, nil
 	}
-	items, err := c.listItems(ctx, a.item.Case)
+	items, err := c.listItems(ctx, item.Case)
 	if kind := evidence.KindOf(err); kind == evidence.NotFound || kind == evidence.Forbidden {
 		return own, nil // who is no member sees none
 	}

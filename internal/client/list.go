@@ -101,6 +101,26 @@ func (c *Client) listed(ctx context.Context, items []wire.Item, in evidence.Case
 	return list, nil
 }
 
+// Apart reports whether a deposit of this class must go into another case: who a person is shares one with nothing but consent forms (RULES
+// §3.6). It is for asking early; what is there already is the vault's claim, and the vault's to refuse.
+func (c *Client) Apart(ctx context.Context, in evidence.CaseID, class evidence.Class) (apart bool, _ error) {
+	if class == evidence.ConsentForm {
+		return false, nil
+	}
+	_, err := pages(ctx, func(ctx context.Context, cursor *string) ([]wire.Item, string, error) {
+		req, err := wire.NewListItemsRequest(c.address, string(in), &wire.ListItemsParams{Cursor: cursor})
+		page, err := ask[wire.ItemList](ctx, c, req, err, http.StatusOK)
+		for _, i := range page.Items {
+			if i.Class != wire.ClassConsentForm && i.Shredded == "" { // the first one tells what the case is for
+				apart = (i.Class == wire.ClassIdentity) != (class == evidence.Identity)
+				return nil, "", err
+			}
+		}
+		return page.Items, page.Next, err
+	})
+	return apart, err
+}
+
 func (c *Client) listItems(ctx context.Context, in evidence.CaseID) ([]wire.Item, error) {
 	return pages(ctx, func(ctx context.Context, cursor *string) ([]wire.Item, string, error) {
 		req, err := wire.NewListItemsRequest(c.address, string(in), &wire.ListItemsParams{Cursor: cursor})

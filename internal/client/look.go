@@ -58,6 +58,15 @@ func (k *known) of(s evidence.Stream) [][]byte {
 	return slices.Clip(k.receipts[s])
 }
 
+// forget drops what is kept of streams.
+func (k *known) forget(streams []evidence.Stream) {
+	k.Lock()
+	defer k.Unlock()
+	for _, s := range streams {
+		delete(k.receipts, s)
+	}
+}
+
 func (k *known) keep(fetched map[evidence.Stream][][]byte) {
 	k.Lock()
 	defer k.Unlock()
@@ -109,12 +118,52 @@ func (c *Client) Look(ctx context.Context, streams ...evidence.Stream) (*View, e
 		if history.Heads().Covers <= floor {
 			return nil, alarm(StaleHead, evidence.VaultOf(c.trust.Vault()), nil)
 		}
+		if err := c.toldAll(ctx, history); err != nil {
+			// Who has joined the case just now may have asked for the item a moment before.
+			if lie := (*Alarm)(nil); errors.As(err, &lie) && lie.Lie == Undue && attempt < 3 && c.pause(ctx, 200*time.Millisecond) == nil {
+				continue
+			}
+			return nil, err
+		}
 		if err := c.agree(ctx, before, history, excerpt); err != nil {
 			return nil, err
 		}
 		c.known.keep(fetched)
 		return &View{History: history, Time: evidence.At(c.clock.time()), facts: history.Facts(), excerpt: excerpt}, nil
 	}
+}
+
+// toldAll refuses that anything is withheld from this person from whom nothing may be: from auditors, and custodians of an item's case
+// (RULES §4.7). The own role is what was enrolled, not what the vault says.
+func (c *Client) toldAll(ctx context.Context, h *dossier.History) error {
+	for _, s := range h.Streams() {
+		if len(promises(h, s)) == 0 {
+			continue
+		}
+		self := evidence.ActorOf(c.actor)
+		v, err := c.Look(ctx, self) // people's streams hold nothing that is withheld
+		if err != nil {
+			return err
+		}
+		own, err := state[*evidence.ActorState](v, self)
+		if err != nil {
+			return err
+		}
+		told := own.Role == evidence.Auditor
+		if item, ok := h.State(s).(*evidence.ItemState); ok && own.Role == evidence.Custodian {
+			// Around the beginning and the end of a membership the vault's clock decides.
+			in, ok := h.State(evidence.CaseOf(item.Case)).(*evidence.CaseState)
+			if ok {
+				_, before := in.Member(c.actor, v.Time.Add(-evidence.Clock))
+				_, after := in.Member(c.actor, v.Time.Add(evidence.Clock))
+				told = before && after
+			}
+		}
+		if told {
+			return alarm(Undue, s, errors.New("nothing is withheld from this role"))
+		}
+	}
+	return nil
 }
 
 // whole are the receipts before the first event that was withheld: it is asked for again every time, and what follows with it.

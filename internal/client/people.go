@@ -71,6 +71,9 @@ func (c *Client) InvitationTerms(ctx context.Context, secret string) (wire.Invit
 // AnswerInvitation offers this device's keys, with the proof that their holder wants them in this vault, and keeps the actor's id. It
 // returns the fingerprint to be read out over a second channel. Repeating it changes nothing. The keys count once an enrolment is signed
 // and another person has confirmed it (RULES §3.3).
+//
+// An error comes with the fingerprint, too, unless the vault has not taken the keys for certain: when its answer did not come back, or says
+// what cannot be.
 func (c *Client) AnswerInvitation(ctx context.Context, secret string) (evidence.Hash, error) {
 	terms, err := c.InvitationTerms(ctx, secret)
 	if err != nil {
@@ -93,18 +96,34 @@ func (c *Client) AnswerInvitation(ctx context.Context, secret string) (evidence.
 	if err := c.prove(actor, fingerprint, &keys); err != nil {
 		return evidence.Hash{}, err
 	}
-	req, err := wire.NewAnswerInvitationRequest(c.address, wire.InvitationAnswer{
-		Secret: secret, Key: keys.Key, Recipient: keys.Recipient, Possession: keys.Possession,
+	answer, err := lossy(ctx, c, func() (wire.Answered, error) {
+		req, err := wire.NewAnswerInvitationRequest(c.address, wire.InvitationAnswer{
+			Secret: secret, Key: keys.Key, Recipient: keys.Recipient, Possession: keys.Possession,
+		})
+		return public[wire.Answered](ctx, c, req, err, http.StatusOK)
 	})
-	answer, err := public[wire.Answered](ctx, c, req, err, http.StatusOK)
-	if err != nil {
+	if declined(err) {
 		return evidence.Hash{}, err
 	}
+	if err != nil {
+		return fingerprint, err
+	}
 	if answer.Fingerprint != fingerprint.String() {
-		return evidence.Hash{}, alarm(OtherOffer, evidence.Stream{}, errors.New("the vault read other keys"))
+		return fingerprint, alarm(OtherOffer, evidence.Stream{}, errors.New("the vault read other keys"))
 	}
 	c.actor = actor
 	return fingerprint, WriteProfile(c.cfg.Keystore, Profile{Address: c.profile, Actor: actor})
+}
+
+// declined reports whether an error is what a vault says that has read a request and will not have it: not that it is busy or broken, and
+// nothing that anybody between said.
+func declined(err error) bool {
+	said := (*Problem)(nil)
+	if !errors.As(err, &said) || said.Reason == "http" {
+		return false
+	}
+	kind := evidence.KindOf(err)
+	return kind != evidence.Internal && kind != evidence.Pending && kind != evidence.TooMany
 }
 
 // prove fills in the proof that their holder wants these keys. It is kept, so that an answer that got lost can be given again: no two

@@ -212,7 +212,7 @@ func (c *Client) earlierPseudonyms(ctx context.Context, own *evidence.ItemState,
 			continue
 		}
 		opened++
-		a, err := c.enter(ctx, Open{Item: s.item.ID, Purpose: s.grant.Terms.Purpose, Hold: s.grant.Hold, Reason: "To share another item under the same pseudonym."})
+		a, err := c.enter(ctx, Open{Item: s.item.ID, Purpose: s.grant.Terms.Purpose, Hold: standingHold(s.item, s.grant, c.now()), Reason: "To share another item under the same pseudonym."})
 		if refused(err) {
 			continue // frozen, in the bin, or not for this person to open
 		}

@@ -179,6 +179,26 @@ func TestSecretHold(t *testing.T) {
 	})).Look(ctx, stream)
 	check(t, err)
 
+	// From custodians of the case, and from auditors, nothing is withheld, not for a moment.
+	auditor := w.enrol("auditor", evidence.Auditor, w.admin, w.custodian)
+	for _, p := range []*person{w.custodian, w.second, auditor} {
+		for _, hide := range [][]int64{secret, secret[2:]} {
+			lie := about("GET", events, func(l *wire.EventList) {
+				for _, seq := range hide {
+					if e := at(l, seq); e.Receipt != nil {
+						standIn(e, hold.Secret)
+					}
+				}
+			})
+			_, err := w.client(p, lie).Look(ctx, stream)
+			wantLie(t, err, Undue)
+			if lie.told.Load() == 0 {
+				t.Error("the lie was never told")
+			}
+			seen(w.client(p, nil))
+		}
+	}
+
 	drift.Store(int64(time.Hour))
 	for _, p := range []*person{survivor, w.clinician, w.investigator, w.court} {
 		v := seen(w.client(p, nil))

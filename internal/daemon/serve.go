@@ -134,7 +134,7 @@ func (d *Daemon) listen(l net.Listener, c Certificate) net.Listener {
 	})
 }
 
-// Serve answers on l, with TLS, and sweeps, until ctx ends; then it lets requests under way finish.
+// Serve answers on l, with TLS, logs which program does, and sweeps, until ctx ends; then it lets requests under way finish.
 func (d *Daemon) Serve(ctx context.Context, l net.Listener, c Certificate) error {
 	server := newServer(d.handler, d.parts.options.Logger)
 	l = d.listen(l, c)
@@ -142,6 +142,11 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener, c Certificate) error
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { d.parts.vault.SweepEvery(sweep, sweepInterval) })
 	sweeping.Go(func() { d.attend(sweep) })
+	sweeping.Go(func() {
+		if err := d.parts.nameVersion(sweep); err != nil && sweep.Err() == nil {
+			d.parts.options.Logger.Error("version_not_logged", "err", err)
+		}
+	})
 	defer sweeping.Wait() // the stores are closed after this
 	defer stopSweep()
 

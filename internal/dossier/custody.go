@@ -8,6 +8,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
 )
@@ -55,6 +56,11 @@ type CustodyRow struct {
 	Entry   int64 // index in the log
 	What    string
 	Why     string // why it was allowed, of what released something
+	// After is the latest time stated by what was entered in the log before, among the streams of one look; 0 if there is nothing.
+	After evidence.Time
+	// SHA256 and Size are of the item's encrypted file.
+	SHA256 evidence.Hash
+	Size   int64
 }
 
 // CustodyOf reports on items; with an actor only on what that one signed. asOf is the time of the look.
@@ -70,9 +76,12 @@ func (h *History) CustodyOf(actor evidence.ActorID, asOf evidence.Time, items ..
 		exhibit := int64(0)
 		for seq := range h.Len(s) {
 			leaf, index := h.Leaf(s, seq)
-			if until := h.Withheld(s, seq); until != 0 {
+			row := CustodyRow{Event: new(evidence.Event), Item: id, Exhibit: exhibit, Step: seq + 1, Leaf: leaf, Entry: index,
+				After: h.After(s, seq), SHA256: state.Evidence.SHA256, Size: state.Evidence.Size}
+			if row.Until = h.Withheld(s, seq); row.Until != 0 {
 				item.Withheld++
-				item.Rows = append(item.Rows, CustodyRow{new(evidence.Event), until, id, exhibit, seq + 1, leaf, index, "An event that may not be shown until " + moment(until) + ".", ""})
+				row.What = "An event that may not be shown until " + moment(row.Until) + "."
+				item.Rows = append(item.Rows, row)
 				continue
 			}
 			e, err := h.Event(s, seq)
@@ -85,7 +94,8 @@ func (h *History) CustodyOf(actor evidence.ActorID, asOf evidence.Time, items ..
 			if actor != "" && e.Actor.ID != actor {
 				continue
 			}
-			item.Rows = append(item.Rows, CustodyRow{e, 0, id, exhibit, seq + 1, leaf, index, what(e), h.Why(s, seq)})
+			row.Event, row.Exhibit, row.What, row.Why = e, exhibit, what(e), h.Why(s, seq)
+			item.Rows = append(item.Rows, row)
 		}
 		report.Items = append(report.Items, item)
 	}
@@ -148,6 +158,31 @@ func (r CustodyRow) Other() string {
 	return strings.Trim(string(r.Counterparty.Actor)+", "+string(r.Counterparty.Class), ", ")
 }
 
+// Behind is by how much the row states a time before one that was stated by what was entered earlier; 0 if it does not.
+func (r CustodyRow) Behind() time.Duration {
+	if r.Until != 0 {
+		return 0
+	}
+	return max(0, r.After.Sub(r.Time))
+}
+
+// Order says how the stated time stands to the order of entry, which is the only other thing known of when it was.
+func (r CustodyRow) Order() string {
+	switch behind := r.Behind(); {
+	case r.After == 0:
+		return ""
+	case r.Until != 0:
+		return "entered after what states " + precise(r.After)
+	case behind > 0:
+		return fmt.Sprintf("%s before %s, which an earlier entry states", behind, precise(r.After))
+	default:
+		return "not before " + precise(r.After) + ", which an earlier entry states"
+	}
+}
+
+// precise is a time as exact as it is stated: clocks differ by less than a second.
+func precise(t evidence.Time) string { return t.Std().Format("2 January 2006, 15:04:05.000 UTC") }
+
 // Proof says what was checked of the row.
 func (r CustodyRow) Proof() string {
 	if r.Until != 0 {
@@ -157,7 +192,7 @@ func (r CustodyRow) Proof() string {
 }
 
 // clocks says what the times are.
-const clocks = "Times are those of the signers' devices, at most two minutes from the vault's clock when they were accepted; no independent clock was asked."
+const clocks = "Times are those of the signers' devices, at most two minutes from the vault's clock when they were accepted; no independent clock was asked. The order of entry bounds them: what was entered later was not signed earlier, if the clocks are right."
 
 //go:embed assets/custody.en.html
 var custodyText string
@@ -165,41 +200,105 @@ var custodyText string
 var custodyPage = template.Must(template.New("custody").Funcs(template.FuncMap{"date": moment, "plain": func(code evidence.Purpose) string { return strings.ReplaceAll(string(code), "_", " ") }}).Parse(custodyText))
 
 // WriteHTML writes one page that needs no network, for the screen and for paper.
-func (c Custody) WriteHTML(w io.Writer) error {
-	return custodyPage.Execute(w, struct {
-		Custody
-		Clocks string
-		Limits []string
-	}{c, clocks, limits})
-}
-
-var custodyColumns = []string{"item", "exhibit", "step", "kind", "what", "actor", "role", "organization", "on_behalf_of", "signed_at", "purpose", "authority",
-	"consent", "result", "counterparty", "change", "entry", "event", "proof", "why_allowed"}
+func (c Custody) WriteHTML(w io.Writer) error { return c.write(NewCustodyPage(w, len(c.Items))) }
 
 // WriteCSV writes a row for each step, the first one with the names of the columns (RFC 4180).
-func (c Custody) WriteCSV(w io.Writer) error {
+func (c Custody) WriteCSV(w io.Writer) error { return c.write(NewCustodyTable(w)) }
+
+func (c Custody) write(w *CustodyWriter) error {
+	if err := w.Add(c); err != nil {
+		return err
+	}
+	return w.End()
+}
+
+// CustodyWriter writes a report part by part, so that of many items only those of one part are in memory.
+type CustodyWriter struct {
+	add   func(c Custody, first bool) error
+	end   func() error
+	begun bool
+}
+
+// Add writes the items of c after those written before. Vault and By are the same in every part; of AsOf the first one's is said, which is
+// the earliest.
+func (w *CustodyWriter) Add(c Custody) error {
+	first := !w.begun
+	w.begun = true
+	return w.add(c, first)
+}
+
+// End writes what stands at the end. Without it the report is not whole.
+func (w *CustodyWriter) End() error { return w.end() }
+
+// NewCustodyPage begins a page on so many items.
+func NewCustodyPage(w io.Writer, items int) *CustodyWriter {
+	return &CustodyWriter{
+		add: func(c Custody, first bool) error {
+			if first {
+				if err := custodyPage.ExecuteTemplate(w, "head", struct {
+					Custody
+					Of int
+				}{c, items}); err != nil {
+					return err
+				}
+			}
+			return custodyPage.ExecuteTemplate(w, "items", c)
+		},
+		end: func() error {
+			return custodyPage.ExecuteTemplate(w, "foot", struct {
+				Clocks string
+				Limits []string
+			}{clocks, limits})
+		},
+	}
+}
+
+// custodyColumns only ever grow at their end: scripts read them by position.
+var custodyColumns = []string{"item", "exhibit", "step", "kind", "what", "actor", "role", "organization", "on_behalf_of", "signed_at", "purpose", "authority",
+	"consent", "result", "counterparty", "change", "entry", "event", "proof", "why_allowed", "sha256", "size", "entered_after",
+	"milliseconds_behind_order_of_entry_no_second_clock"}
+
+// NewCustodyTable begins a table.
+func NewCustodyTable(w io.Writer) *CustodyWriter {
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
-	rows := [][]string{custodyColumns}
-	for _, i := range c.Items {
-		for _, r := range i.Rows {
-			rows = append(rows, r.cells())
-		}
+	return &CustodyWriter{
+		add: func(c Custody, first bool) error {
+			if first {
+				if err := out.Write(custodyColumns); err != nil {
+					return err
+				}
+			}
+			for _, i := range c.Items {
+				for _, r := range i.Rows {
+					if err := out.Write(r.cells()); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
+		end: func() error {
+			out.Flush()
+			return out.Error()
+		},
 	}
-	return out.WriteAll(rows)
 }
 
 // cells are in the order of custodyColumns.
 func (r CustodyRow) cells() []string {
-	exhibit := ""
+	exhibit, signed, after, behind := "", "", "", ""
 	if r.Exhibit > 0 {
 		exhibit = strconv.FormatInt(r.Exhibit, 10)
 	}
-	signed := ""
 	if r.Until == 0 {
 		signed = r.Time.String()
+		behind = strconv.FormatInt(r.Behind().Milliseconds(), 10)
+	}
+	if r.After != 0 {
+		after = r.After.String()
 	}
 	return []string{string(r.Item), exhibit, strconv.FormatInt(r.Step, 10), string(r.Kind), r.What, string(r.Actor.ID), string(r.Actor.Role),
 		string(r.Actor.Organization), string(r.Actor.OnBehalfOf), signed, string(r.Purpose), r.Ground(), r.Consents(), r.Outcome(), r.Other(),
-		string(r.Change), strconv.FormatInt(r.Entry, 10), r.Leaf.String(), r.Proof(), r.Why}
+		string(r.Change), strconv.FormatInt(r.Entry, 10), r.Leaf.String(), r.Proof(), r.Why, r.SHA256.String(), strconv.FormatInt(r.Size, 10), after, behind}
 }

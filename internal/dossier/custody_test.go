@@ -2,8 +2,11 @@ package dossier
 
 import (
 	"encoding/csv"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	ev "strongroom.example/strongroom/internal/evidence"
 )
@@ -45,6 +48,9 @@ func TestCustody(t *testing.T) {
 			}
 		}
 	}
+	if w.files[id] == nil || rows[1][20] != ev.SHA256(w.files[id].evidence).String() || rows[1][21] != strconv.Itoa(len(w.files[id].evidence)) {
+		t.Errorf("digest %s and size %s are not those of the encrypted file", rows[1][20], rows[1][21])
+	}
 	if err := all.WriteHTML(&page); err != nil {
 		t.Fatal(err)
 	}
@@ -60,5 +66,51 @@ func TestCustody(t *testing.T) {
 	}
 	if _, err := h.CustodyOf("", w.now, ev.NewID[ev.ItemID]()); ev.KindOf(err) != ev.NotFound {
 		t.Errorf("an unknown item: %v", err)
+	}
+}
+
+// A report says of each row how its time stands to the order of entry, and that there is no second clock; the columns of before keep their
+// places.
+func TestCustodyClocks(t *testing.T) {
+	w := newWorld(t)
+	id, other := w.deposit("a finding"), w.deposit("another finding")
+	w.now = w.now.Add(time.Hour)
+	ahead := w.now
+	w.seal(other, 2)
+	w.now = w.now.Add(-time.Hour)
+	w.seal(id, 1)
+	h, findings := Replay(w.trust, w.excerpt(ev.ItemOf(id), ev.ItemOf(other)))
+	if len(findings) > 0 {
+		t.Fatal(findings)
+	}
+	report := must(h.CustodyOf("", w.now, id))
+	rows := report.Items[0].Rows
+	sealed := rows[len(rows)-1]
+	if sealed.After != ahead || sealed.Behind() != ahead.Sub(sealed.Time) || sealed.Behind() < 59*time.Minute {
+		t.Errorf("sealed at %v, after %v, behind by %v", sealed.Time, sealed.After, sealed.Behind())
+	}
+	if first := rows[0]; first.After == 0 || first.After > first.Time || first.Behind() != 0 {
+		t.Errorf("deposited at %v, after %v, behind by %v", first.Time, first.After, first.Behind())
+	}
+	var table, page strings.Builder
+	if err := report.WriteCSV(&table); err != nil {
+		t.Fatal(err)
+	}
+	lines := must(csv.NewReader(strings.NewReader(table.String())).ReadAll())
+	if !slices.Equal(lines[0][:20], strings.Fields("item exhibit step kind what actor role organization on_behalf_of signed_at purpose authority "+
+		"consent result counterparty change entry event proof why_allowed")) {
+		t.Errorf("columns %q", lines[0])
+	}
+	last := lines[len(lines)-1]
+	if !strings.Contains(lines[0][23], "no_second_clock") || last[22] != ahead.String() || last[23] != strconv.FormatInt(sealed.Behind().Milliseconds(), 10) || lines[1][23] != "0" {
+		t.Errorf("%s: %q, %q", lines[0][23], lines[1], last)
+	}
+	if err := report.WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"no second clock", sealed.Behind().String() + " before " + precise(ahead), "no independent clock was asked"} {
+		if !strings.Contains(page.String(), text) {
+			t.Errorf("%q is not on the page", text)
+		}
 	}
 }

@@ -130,6 +130,7 @@ type record struct {
 	read    bool  // signature by the key in the leaf, and inclusion, are verified
 	barrier bool
 	until   evidence.Time // when a withheld event may be shown; 0 for all others
+	after   evidence.Time // latest time stated by an event that was entered earlier; 0 for the first one
 }
 
 // Replay verifies an excerpt and replays the law over it: signatures, inclusion, checkpoints, chain, completeness, rules (FORMATS §12).
@@ -365,6 +366,12 @@ func (h *History) Why(s evidence.Stream, seq int64) string {
 
 // Backwards is by how much at most an event states a time before that of one which was entered earlier.
 func (h *History) Backwards() time.Duration { return h.backwards }
+
+// After is the latest time that any event of the excerpt states which was entered in the log before event seq, 0 ≤ seq < Len: where every
+// clock is right, that event was signed no earlier. It is 0 where none was entered before.
+func (h *History) After(s evidence.Stream, seq int64) evidence.Time {
+	return h.chain(s).records[seq].after
+}
 
 // Len is the number of events handed over for a stream.
 func (h *History) Len(s evidence.Stream) int64 {

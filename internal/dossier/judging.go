@@ -70,6 +70,7 @@ func (h *History) judgeAll() {
 
 // judge applies the law to one event and moves its stream on.
 func (h *History) judge(c *chain, t turn, e *evidence.Event, err error) {
+	c.records[t.seq].after = h.latest
 	if c.records[t.seq].until != 0 {
 		h.pass(c, t)
 		return

@@ -272,3 +272,15 @@ func honest(w *world, f io.Writer) {
 	}
 	w.pack(id).pour(f)
 }
+
+// As many holds and secrets as an item may have stay far below what a verifier holds at hand, or a few such items would make a history that
+// nobody can verify.
+func TestSizeOfSecrets(t *testing.T) {
+	s := &ev.ItemState{Holds: make([]ev.HoldState, ev.MaxHolds)}
+	for range ev.MaxSecrets {
+		s.Veils = append(s.Veils, ev.Veil{Steps: make([]int64, ev.MaxHolds), Item: &ev.ItemState{Holds: make([]ev.HoldState, ev.MaxHolds)}})
+	}
+	if n := size(s); n > MaxStates/50 {
+		t.Errorf("%d KiB of %d", n>>10, MaxStates>>10)
+	}
+}

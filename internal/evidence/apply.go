@@ -16,6 +16,7 @@ type rule struct {
 
 var (
 	caseStaff  = []Role{Clinician, Investigator, Custodian}
+	managers   = []Role{Custodian, Auditor} // auditors manage complaints
 	members    = []Role{Clinician, Investigator, Custodian, Auditor, Survivor, Advocate}
 	keyholders = []Role{Clinician, Investigator, Custodian, Auditor} // auditors hold the keys of complaints
 	recipients = []Role{Court, Prosecutor, Police, Defence}
@@ -30,12 +31,12 @@ var rules = map[Kind]rule{
 	ActorRevoked:    {signers: everybody, reads: true, apply: actorRevoked}, // oneself
 
 	CaseOpened:         {signers: []Role{Clinician, Investigator, Custodian, Survivor, Advocate}, apply: caseOpened},
-	CaseMemberAdded:    {signers: []Role{Custodian}, apply: caseMemberAdded},
+	CaseMemberAdded:    {signers: managers, apply: caseMemberAdded},
 	CaseMemberRemoved:  {signers: members, apply: caseMemberRemoved}, // oneself
-	CaseKeyringChanged: {signers: []Role{Custodian}, apply: caseKeyringChanged},
+	CaseKeyringChanged: {signers: managers, apply: caseKeyringChanged},
 
-	CaseClosed:   {signers: []Role{Custodian}, apply: caseClosed},
-	CaseReopened: {signers: []Role{Custodian}, apply: caseReopened},
+	CaseClosed:   {signers: managers, apply: caseClosed},
+	CaseReopened: {signers: managers, apply: caseReopened},
 
 	ConsentGiven:           {signers: []Role{Clinician, Investigator, Survivor}, apply: consentGiven},
 	ConsentNarrowed:        {signers: members, reads: true, apply: consentNarrowed},
@@ -111,7 +112,11 @@ func Apply(f Facts, e *Event, leaf Hash) (State, error) {
 		return nil, err
 	}
 	if before, ok := f.States[e.Stream.Stream()].(*ItemState); ok {
-		veil(f, e, leaf, before, state.(*ItemState))
+		after := state.(*ItemState)
+		veil(f, e, leaf, before, after)
+		if e.Kind == ItemShredded && after.Withheld(e.Stream.Seq, 0) != 0 {
+			return nil, Refuse(Held, ReasonUnseen) // nobody is left to believe that the item is still there
+		}
 	}
 	return state, nil
 }

@@ -33,6 +33,14 @@ func (s *CaseState) OnKeyring(fingerprint Hash) bool {
 	return fingerprint == s.Recovery || slices.ContainsFunc(s.Keyring, func(k Keyholder) bool { return k.Fingerprint == fingerprint })
 }
 
+// Manager is the role that may manage the case: a complaint's keys, members and end are the auditors' as its content is.
+func (s *CaseState) Manager() Role {
+	if s.Type == "complaint" {
+		return Auditor
+	}
+	return Custodian
+}
+
 // remaining are the members at now less one.
 func (s *CaseState) remaining(gone ActorID, now Time) []Member {
 	return without(s.Members, func(m Member) bool { return m.Actor == gone || !m.holds(now) })
@@ -50,6 +58,14 @@ func (a *act) member(right Right) error {
 	return nil
 }
 
+// manages demands that the signer may manage the case.
+func (a *act) manages() error {
+	if a.Actor.Role != a.in.Manager() {
+		return Refuse(Forbidden, ReasonRole)
+	}
+	return a.member(MayManage)
+}
+
 // keyholder demands that the signer is a member, with the right unless it is "", and on the keyring.
 func (a *act) keyholder(right Right) error {
 	if err := a.member(right); err != nil {
@@ -62,7 +78,7 @@ func (a *act) keyholder(right Right) error {
 }
 
 // caseOpened: at least two keyholders, all of them members, and recovery. The keyholders of a complaint are auditors, so that it does
-// not reach those it is about; a case has a custodian who manages it.
+// not reach those it is about; a case has a custodian who manages it. That a complaint has an auditor who manages it is for who opens it.
 func caseOpened(a *act) (State, error) {
 	d := a.Details.(*CaseOpenedDetails)
 	complaint := d.Type == "complaint"
@@ -137,7 +153,7 @@ func (a *act) holding(s *CaseState, k Keyholder) error {
 // and envelope: that is how a membership is renewed and how a rotated key gets the label key.
 func caseMemberAdded(a *act) (State, error) {
 	own, d := a.in, a.Details.(*CaseMemberAddedDetails)
-	if err := a.member(MayManage); err != nil {
+	if err := a.manages(); err != nil {
 		return nil, err
 	}
 	actor, err := a.joining(d.Member)
@@ -154,15 +170,12 @@ func caseMemberAdded(a *act) (State, error) {
 	return &s, nil
 }
 
-// caseMemberRemoved: a custodian with the right, or oneself. The label key is replaced by one that only those who stay can open; who is
+// caseMemberRemoved: who may manage the case, or oneself. The label key is replaced by one that only those who stay can open; who is
 // suspended or waits for a confirmation gets it by being added again. A keyholder leaves the keyring first.
 func caseMemberRemoved(a *act) (State, error) {
 	own, d := a.in, a.Details.(*CaseMemberRemovedDetails)
 	if d.Actor != a.Actor.ID {
-		if a.Actor.Role != Custodian {
-			return nil, Refuse(Forbidden, ReasonRole)
-		}
-		if err := a.member(MayManage); err != nil {
+		if err := a.manages(); err != nil {
 			return nil, err
 		}
 	}
@@ -173,7 +186,8 @@ func caseMemberRemoved(a *act) (State, error) {
 		return nil, Refuse(Conflict, ReasonStillKeyholder)
 	}
 	readers := []Hash{own.Recovery}
-	managed := own.Type == "complaint"
+	manager := own.Manager()
+	managed := own.Type == "complaint" && a.manages() != nil // nobody who manages it leaves
 	for _, m := range own.remaining(d.Actor, a.Time) {
 		actor, err := lookup[*ActorState](a.facts, ActorOf(m.Actor))
 		if err != nil {
@@ -181,7 +195,7 @@ func caseMemberRemoved(a *act) (State, error) {
 		}
 		if actor.Active(a.Time) {
 			readers = append(readers, actor.Fingerprint())
-			managed = managed || actor.Role == Custodian && slices.Contains(m.Rights, MayManage)
+			managed = managed || actor.Role == manager && slices.Contains(m.Rights, MayManage)
 		}
 	}
 	switch {
@@ -198,11 +212,11 @@ func caseMemberRemoved(a *act) (State, error) {
 	return &s, nil
 }
 
-// caseKeyringChanged: by a managing custodian who is a keyholder. An actor both removed and added changes keys. Recovery follows the
+// caseKeyringChanged: by who may manage the case and is a keyholder. An actor both removed and added changes keys. Recovery follows the
 // vault's; the items follow by item.envelope_added.
 func caseKeyringChanged(a *act) (State, error) {
 	own, d := a.in, a.Details.(*CaseKeyringChangedDetails)
-	if err := a.keyholder(MayManage); err != nil {
+	if err := cmp.Or(a.manages(), a.keyholder("")); err != nil {
 		return nil, err
 	}
 	s := *own
@@ -231,14 +245,14 @@ func caseKeyringChanged(a *act) (State, error) {
 	return &s, nil
 }
 
-// caseClosed: by a managing custodian. Nothing more is deposited. That no grant, review or hand-over is open is the vault's to see: it
+// caseClosed: by who may manage the case. Nothing more is deposited. That no grant, review or hand-over is open is the vault's to see: it
 // spans streams (RULES §3.4).
 func caseClosed(a *act) (State, error) { return a.openOrClosed(true, ReasonCaseClosed) }
 
 func caseReopened(a *act) (State, error) { return a.openOrClosed(false, ReasonCaseOpen) }
 
 func (a *act) openOrClosed(before bool, otherwise string) (State, error) {
-	if err := a.member(MayManage); err != nil {
+	if err := a.manages(); err != nil {
 		return nil, err
 	}
 	if a.in.Open != before {

@@ -63,8 +63,26 @@ func (a *act) copied(fingerprint Hash) error {
 	return err
 }
 
+// idle reports whether the keys of a keyholder's envelope, or of a subject's own copy, are nobody's any more: the event names as its
+// counterparty who had them, and that one was revoked or has other keys that were confirmed.
+func (a *act) idle(recipient Hash) bool {
+	if a.Counterparty == nil {
+		return false
+	}
+	who, err := lookup[*ActorState](a.facts, ActorOf(a.Counterparty.Actor))
+	if err != nil || who.Status != StatusRevoked && (who.Status != StatusActive || who.Fingerprint() == recipient) {
+		return false
+	}
+	if slices.Contains(a.in.Keyring, Keyholder{Actor: who.ID, Fingerprint: recipient}) {
+		return true
+	}
+	consents, err := a.item.consents(a.facts)
+	return err == nil && slices.Contains(a.item.Copies, recipient) &&
+		slices.ContainsFunc(consents, func(c *ConsentState) bool { return c.Subject == who.ID })
+}
+
 // itemEnvelopeRemoved: what nobody needs any more. The envelopes of the keyring, of recovery, of a grant in force and of the subject's own
-// copy stay, and at least one of a present keyholder: one person alone never makes an item unreadable.
+// copy stay, unless the keys are nobody's any more, and at least one of a present keyholder: one person alone never makes an item unreadable.
 func itemEnvelopeRemoved(a *act) (State, error) {
 	own, d := a.item, a.Details.(*ItemEnvelopeRemovedDetails)
 	if a.Actor.Role == Custodian {
@@ -79,14 +97,21 @@ func itemEnvelopeRemoved(a *act) (State, error) {
 	if _, exists := own.Envelope(d.Recipient); !exists {
 		return nil, Refuse(NotFound, ReasonEnvelope)
 	}
-	if own.Needs(a.facts, d.Recipient, a.Time) || a.in.OnKeyring(d.Recipient) || slices.Contains(own.Copies, d.Recipient) {
+	kept := a.in.OnKeyring(d.Recipient) || slices.Contains(own.Copies, d.Recipient)
+	if own.Needs(a.facts, d.Recipient, a.Time) || kept && !a.idle(d.Recipient) {
 		return nil, Refuse(Conflict, ReasonEnvelopeNeeded)
 	}
-	if !slices.ContainsFunc(a.in.Keyring, func(k Keyholder) bool { _, ok := own.Envelope(k.Fingerprint); return ok }) {
+	if !slices.ContainsFunc(a.in.Keyring, func(k Keyholder) bool {
+		_, ok := own.Envelope(k.Fingerprint)
+		return ok && k.Fingerprint != d.Recipient
+	}) {
 		return nil, Refuse(Conflict, ReasonEnvelopeNeeded)
 	}
 	s := *own
 	s.Last = a.tip
 	s.Envelopes = without(own.Envelopes, func(e EnvelopeRef) bool { return e.Recipient == d.Recipient })
+	if slices.Contains(own.Copies, d.Recipient) {
+		s.Copies = without(own.Copies, func(copied Hash) bool { return copied == d.Recipient })
+	}
 	return &s, nil
 }

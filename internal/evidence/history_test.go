@@ -9,9 +9,24 @@ import (
 )
 
 // Random histories by random people, some with forged parts: Apply never panics and never changes what it is given (world.try), and
-// whatever it accepts keeps the promises of the rules. Together they must reach nearly every kind, or they show nothing.
+// whatever it accepts keeps the promises of the rules. Together they must reach every kind, or they show nothing of it: the rarest is
+// missed by one round in three, so there are more rounds while any is missing.
 func TestRandomHistories(t *testing.T) {
 	accepted := map[Kind]int{}
+	for range 16 {
+		randomHistories(t, accepted)
+		if len(accepted) == len(rules) {
+			return
+		}
+	}
+	for k := range rules {
+		if accepted[k] == 0 {
+			t.Errorf("no history reached %s", k)
+		}
+	}
+}
+
+func randomHistories(t *testing.T, accepted map[Kind]int) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w, id, g := newShared(rt)
 		h := &history{rt, w, []ItemID{id}, []GrantID{g}, accepted}
@@ -53,16 +68,6 @@ func TestRandomHistories(t *testing.T) {
 			rt.Fatal(err)
 		}
 	})
-	var missed []Kind
-	for k := range rules {
-		if accepted[k] == 0 {
-			missed = append(missed, k)
-		}
-	}
-	if len(missed) > 8 {
-		slices.Sort(missed)
-		t.Errorf("no history reached %v", missed)
-	}
 }
 
 type history struct {
@@ -164,7 +169,13 @@ func (h *history) event() *Event {
 			return w.approval(id, "custodian 2", e.Details.(*GrantProposedDetails).ID)
 		}
 		return e
-	case 17, 18:
+	case 17:
+		if e := w.proposal(id, keyholder, "court"); h.maybe(e) {
+			g = e.Details.(*GrantProposedDetails).ID
+			h.grants = append(h.grants, g)
+			return w.refusal(id, custodian, g)
+		}
+	case 18:
 		id, g = h.find(GrantPending, id, g)
 		if w.state(id).Grant(g) != nil && one(h, "approve", true, true, false) {
 			return w.approval(id, custodian, g)
@@ -181,9 +192,19 @@ func (h *history) event() *Event {
 		}
 		return w.on(id, custodian, ItemEnvelopeAdded, &ItemEnvelopeAddedDetails{EnvelopeRef{w.p(target).fingerprint(), w.unique()}, CauseRewrap, ""})
 	case 22:
+		for _, i := range h.items {
+			for _, grant := range w.state(i).Grants {
+				if _, has := w.state(i).Envelope(grant.Terms.Recipient.Fingerprint); grant.Status == GrantActive && has {
+					id, g = i, grant.Terms.ID
+				}
+			}
+		}
 		h.maybe(w.redemption(id, recipient, g))
 		return one(h, "access", w.redemption(id, recipient, g), w.receipt(id, recipient, g), w.export(id, recipient, g))
 	case 23:
+		if target != custodian && h.maybe(w.ring(custodian, nil, "investigator")) {
+			target = "investigator"
+		}
 		return w.on(id, custodian, ItemEnvelopeRemoved, &ItemEnvelopeRemovedDetails{w.p(target).fingerprint(), CauseDeparture, w.now.Add(day)})
 	case 24:
 		here := w.cas
@@ -288,7 +309,7 @@ func (h *history) keeping(id ItemID, keyholder, custodian string) *Event {
 			e.Details.(*HoldPlacedDetails).SecretUntil = w.now.Add(time.Duration(1+h.chance(20)) * day)
 		}
 		h.maybe(e)
-		if hold := holdNamed(e); w.state(id).Hold(hold) != nil && h.chance(3) > 0 {
+		if hold := holdNamed(e.Details); w.state(id).Hold(hold) != nil && h.chance(3) > 0 {
 			return w.confirming(id, other, hold)
 		}
 		return e

@@ -1,6 +1,9 @@
 package evidence
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // HoldStatus is what has been decided about a hold; lapse and expiry bind by time, without an event.
 type HoldStatus string
@@ -96,8 +99,42 @@ func (a *act) holdConcerned(id HoldID) (*HoldState, error) {
 	return h, nil
 }
 
+// named: the hold that the event gives as its ground exists. What names a secret one is kept from others, so two persons must stand behind
+// that one: nobody hides an act of their own alone.
+func (a *act) named(h *HoldState) error {
+	switch {
+	case h == nil:
+		return Refuse(NotFound, ReasonHold)
+	case h.SecretUntil != 0 && !h.Confirmed(a.Time) && holdNamed(a.Details) != h.ID:
+		return Refuse(Forbidden, ReasonUnconfirmed)
+	}
+	return nil
+}
+
+// holdNamed is the hold that an event about one is about, or "".
+func holdNamed(d Details) HoldID {
+	switch d := d.(type) {
+	case *HoldPlacedDetails:
+		return d.Hold
+	case *HoldConfirmedDetails:
+		return d.Hold
+	case *HoldLiftedDetails:
+		return d.Hold
+	}
+	return ""
+}
+
+// Limits of the holds on an item. For each secret one there is one more view of the item.
+const (
+	MaxHolds   = 256
+	MaxSecrets = 8
+	// MaxSecret is how long a hold may be secret: five years. Nothing is kept from a subject for life on a single decision; what must stay
+	// secret for longer is decided anew, by another hold.
+	MaxSecret = 1827 * 24 * time.Hour
+)
+
 // holdPlaced: by a custodian of the case, on another ground than consent. It blocks shredding at once and lapses unless a second person
-// confirms it. It is secret for no longer than it can last.
+// confirms it. It is secret for no longer than it can last, and for no more than MaxSecret.
 func holdPlaced(a *act) (State, error) {
 	d := a.Details.(*HoldPlacedDetails)
 	if err := a.member(""); err != nil {
@@ -108,8 +145,12 @@ func holdPlaced(a *act) (State, error) {
 		return nil, Refuse(Invalid, ReasonAuthority)
 	case a.item.Hold(d.Hold) != nil:
 		return nil, Refuse(Conflict, ReasonHold)
-	case d.Expires <= a.Time, d.Review > d.Expires, d.SecretUntil != 0 && d.SecretUntil <= a.Time, d.SecretUntil > d.Expires:
+	case d.Expires <= a.Time, d.Review > d.Expires, d.SecretUntil != 0 && d.SecretUntil <= a.Time, d.SecretUntil > d.Expires, d.SecretUntil > a.Time.Add(MaxSecret):
 		return nil, Refuse(Invalid, ReasonWindow)
+	case len(a.item.Holds) >= MaxHolds:
+		return nil, Refuse(Conflict, ReasonHolds)
+	case d.SecretUntil != 0 && len(open(a.item.Veils, a.Time)) >= MaxSecrets:
+		return nil, Refuse(Conflict, ReasonSecrets)
 	}
 	return a.withHold(HoldState{ID: d.Hold, Basis: d.Basis, Status: HoldUnconfirmed, PlacedBy: a.Actor.ID, Organization: a.Actor.Organization,
 		Placed: a.Time, Lapses: a.after(a.policy.Policy.HoldTime), Expires: d.Expires, Review: d.Review, SecretUntil: d.SecretUntil}), nil

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"testing"
+	"time"
 )
 
 func (w *world) placing(id ItemID, by string) *Event {
@@ -37,8 +38,6 @@ func under(h HoldID) func(*Event) {
 	return func(e *Event) { e.Authority = &Authority{Basis: CourtOrder, Hold: h} }
 }
 
-func holdNamed(e *Event) HoldID { return e.Details.(*HoldPlacedDetails).Hold }
-
 func TestHoldPlaced(t *testing.T) {
 	base := func(t testing.TB) (*world, *Event) {
 		w := newConsented(t)
@@ -54,6 +53,23 @@ func TestHoldPlaced(t *testing.T) {
 		refusal{"review after the end", Invalid, ReasonWindow, set(func(w *world, d *HoldPlacedDetails) { d.Review = d.Expires + 1 })},
 		refusal{"secret after the end", Invalid, ReasonWindow, set(func(w *world, d *HoldPlacedDetails) { d.SecretUntil = d.Expires + 1 })},
 		refusal{"secret until now", Invalid, ReasonWindow, set(func(w *world, d *HoldPlacedDetails) { d.SecretUntil = w.now })},
+		refusal{"secret for too long", Invalid, ReasonWindow, set(func(w *world, d *HoldPlacedDetails) {
+			d.Expires, d.SecretUntil = w.now.Add(2*MaxSecret), w.now.Add(MaxSecret)+1
+		})},
+		refusal{"one more than there may be", Conflict, ReasonHolds, func(w *world, e *Event) {
+			for range MaxHolds {
+				w.placed(ItemID(e.Stream.ID))
+			}
+			w.again(e)
+		}},
+		refusal{"one more secret than there may be", Conflict, ReasonSecrets, func(w *world, e *Event) {
+			for i := range MaxSecrets {
+				w.placeSecret(ItemID(e.Stream.ID), "custodian", time.Duration(1+i%3)*day)
+			}
+			w.do(w.placing(ItemID(e.Stream.ID), "custodian")) // an open one is free
+			e.Details.(*HoldPlacedDetails).SecretUntil = w.now.Add(day)
+			w.again(e)
+		}},
 		refusal{"without the order", Invalid, ReasonNoteMissing, func(w *world, e *Event) { e.Notes = nil }},
 		refusal{"order to those who hold the item", Invalid, ReasonNoteAudience, func(w *world, e *Event) { e.Notes[0].Audience = ToItem }},
 		refusal{"same id again", Conflict, ReasonHold, func(w *world, e *Event) {

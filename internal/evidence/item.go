@@ -103,8 +103,10 @@ func (a *act) checkObject(s *ItemState) error {
 		return Refuse(Invalid, ReasonObject)
 	}
 	if u := a.Authority; u != nil {
-		if u.Hold != "" && s.Hold(u.Hold) == nil {
-			return Refuse(NotFound, ReasonHold)
+		if u.Hold != "" {
+			if err := a.named(s.Hold(u.Hold)); err != nil {
+				return err
+			}
 		}
 		if u.Grant != "" && s.Grant(u.Grant) == nil {
 			return Refuse(NotFound, ReasonGrant)

@@ -20,9 +20,9 @@ func (s *PolicyState) adopt(d *VaultConfiguredDetails) {
 // RulesVersion is the newest version of the rules that this program knows.
 const RulesVersion = 1
 
-// lowers reports whether a configuration takes protection from someone, so that a custodian must confirm it: another recovery recipient,
+// Lowers reports whether a configuration takes protection from someone, so that a custodian must confirm it: another recovery recipient,
 // other log keys or witnesses, one organization instead of two, a shorter wait, or any other limit within which others may act.
-func (s *PolicyState) lowers(d *VaultConfiguredDetails) bool {
+func (s *PolicyState) Lowers(d *VaultConfiguredDetails) bool {
 	p, q := s.Policy, d.Policy
 	return d.Recovery != s.Recovery || d.Witness != s.Witness || !slices.Equal(d.LogKeys, s.LogKeys) || d.Rules != s.Rules ||
 		p.TwoOrganizations && !q.TwoOrganizations ||
@@ -47,13 +47,18 @@ func vaultConfigured(a *act) (State, error) {
 	}
 	s := *a.policy
 	s.Last = a.tip
-	switch lowered := s.lowers(d); {
+	switch lowered := s.Lowers(d); {
 	case d.Rules < s.Rules:
 		return nil, Refuse(Invalid, ReasonPolicy)
 	case a.Actor.Role == Vault && (lowered || d.Policy != s.Policy):
 		return nil, Refuse(Forbidden, ReasonPolicy)
 	case a.Actor.Role == Vault:
 		s.Version, s.Builds = d.Version, d.Builds
+		if s.Proposed != nil { // what waits brings no older program back
+			waits := *s.Proposed
+			waits.Version, waits.Builds = d.Version, d.Builds
+			s.Proposed = &waits
+		}
 	case lowered:
 		s.Proposed, s.ProposedLeaf, s.ProposedBy, s.ProposedOrg, s.Effective = d, a.tip.Leaf, a.Actor.ID, a.Actor.Organization, 0
 	default:

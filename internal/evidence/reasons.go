@@ -80,7 +80,7 @@ const (
 	ReasonMemberRole     = "member_role"     // this role may not be a member of a case
 	ReasonKeyring        = "keyring"         // who is added to the keyring is not a member or already on it, or who is removed is not on it
 	ReasonStillKeyholder = "still_keyholder" // a keyholder leaves the keyring before leaving the case
-	ReasonNoManager      = "no_manager"      // the case would have no custodian who may manage it
+	ReasonNoManager      = "no_manager"      // the case would have no custodian who may manage it, the complaint no auditor
 	ReasonRecovery       = "recovery"        // the recovery recipient is not the vault's
 	ReasonLabelEnvelopes = "label_envelopes" // the label key's envelopes are not exactly for the members and recovery
 
@@ -115,6 +115,9 @@ const (
 	ReasonDamaged        = "damaged"         // the stored file was found to differ; it is not served
 	ReasonResult         = "result"          // the result contradicts the digest found
 	ReasonHold           = "hold"            // there is no such hold, or its id is taken
+	ReasonHolds          = "holds"           // there are as many holds on the item as there may be
+	ReasonSecrets        = "secrets"         // there are as many secret holds on the item as there may be
+	ReasonUnconfirmed    = "unconfirmed"     // nobody else stands behind the secret hold that the act names
 	ReasonPurpose        = "purpose"         // the purpose is not one for which this may be done
 	ReasonDerivative     = "derivative"      // this derivative is linked already
 	ReasonNotPhysical    = "not_physical"    // the item is not a physical one
@@ -135,6 +138,7 @@ const (
 	ReasonEnvelopeList = "envelope_list" // the envelopes named are not exactly those that exist
 	ReasonStores       = "stores"        // the stores or the horizon of their backups are not those of the vault
 	ReasonShredded     = "shredded"      // the item was shredded: nobody can open it any more
+	ReasonUnseen       = "unseen"        // those from whom a hold is still secret could not be told of the shredding
 
 	// Grants (RULES §7).
 

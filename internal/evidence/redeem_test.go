@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"slices"
 	"testing"
 )
 
@@ -52,6 +53,64 @@ func TestEnvelopeAdded(t *testing.T) {
 		w.do(w.on(id, "custodian", ItemEnvelopeAdded, &ItemEnvelopeAddedDetails{EnvelopeRef{w.p("investigator").fingerprint(), w.unique()}, CauseRewrap, ""}))
 		w.do(w.adding("custodian", "investigator", MayOpen))
 		w.do(w.open(id, "investigator"))
+	})
+}
+
+// Keys that are nobody's any more lose their envelopes, though keyring or subject once needed them: the event names whose they were.
+func TestIdleKeys(t *testing.T) {
+	remove := func(w *world, id ItemID, whose string, recipient Hash) *Event {
+		e := w.on(id, "vault", ItemEnvelopeRemoved, &ItemEnvelopeRemovedDetails{recipient, CauseReplacement, w.now.Add(day)})
+		if whose != "" {
+			e.Counterparty = &Counterparty{Actor: w.p(whose).signer.ID}
+			w.finish(e)
+		}
+		return e
+	}
+	for name, begin := range map[string]func(t *testing.T) (w *world, id ItemID, whose string, end func()){
+		"a keyholder's new keys": func(t *testing.T) (*world, ItemID, string, func()) {
+			w := newConsented(t)
+			return w, w.item("investigator", Clinical), "clinician", func() { w.rotate("administrator", "custodian", "clinician") }
+		},
+		"a keyholder revoked": func(t *testing.T) (*world, ItemID, string, func()) {
+			w := newConsented(t)
+			return w, w.item("investigator", Clinical), "clinician", func() { w.revokeActor("clinician") }
+		},
+		"a subject's new keys": func(t *testing.T) (*world, ItemID, string, func()) {
+			w := newSubject(t)
+			id := w.item("clinician", Clinical)
+			w.do(w.open(id, "custodian"))
+			w.do(w.copying(id, "custodian", "survivor"))
+			return w, id, "survivor", func() { w.rotate("custodian", "custodian 2", "survivor") }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, id, whose, end := begin(t)
+			old := w.p(whose).fingerprint()
+			w.refuse(remove(w, id, whose, old), Conflict, ReasonEnvelopeNeeded)
+			end()
+			w.refuse(remove(w, id, "", old), Conflict, ReasonEnvelopeNeeded) // without saying whose
+			w.refuse(remove(w, id, "custodian", old), Conflict, ReasonEnvelopeNeeded)
+			w.refuse(remove(w, id, whose, w.p("custodian").fingerprint()), Conflict, ReasonEnvelopeNeeded)
+			w.do(remove(w, id, whose, old))
+			if _, left := w.state(id).Envelope(old); left || slices.Contains(w.state(id).Copies, old) {
+				t.Error("the envelope is left")
+			}
+		})
+	}
+	t.Run("the last one", func(t *testing.T) {
+		w := newConsented(t)
+		id := w.item("investigator", Clinical)
+		for _, name := range []string{"clinician", "custodian", "custodian 2", "custodian 3"} {
+			left := len(w.state(id).Envelopes)
+			w.revokeActor(name)
+			e := remove(w, id, name, w.p(name).fingerprint())
+			if left == 2 { // its own and recovery's
+				w.refuse(e, Conflict, ReasonEnvelopeNeeded)
+				return
+			}
+			w.do(e)
+		}
+		t.Error("the item has no keyholder left")
 	})
 }
 

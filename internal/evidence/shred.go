@@ -164,7 +164,7 @@ func itemShredCancelled(a *act) (State, error) {
 }
 
 // itemShredded ②: another custodian of the case, after the wait, while the cause is still true. It names every envelope that exists; with
-// them go label, description and notes. Grants that could still give something end. Nothing brings an item back.
+// them go label, description and notes. Who does not know of every event cannot compare that list, and is told of the shredding all the same. Grants that could still give something end. Nothing brings an item back.
 func itemShredded(a *act) (State, error) {
 	own, d := a.item, a.Details.(*ItemShreddedDetails)
 	if err := a.member(""); err != nil {
@@ -182,7 +182,7 @@ func itemShredded(a *act) (State, error) {
 	switch {
 	case a.Time < own.Bin.Ready:
 		return nil, Refuse(Held, ReasonWaiting)
-	case !slices.EqualFunc(own.Envelopes, d.Envelopes, func(e EnvelopeRef, h Hash) bool { return e.Recipient == h }):
+	case !own.Passed && !slices.EqualFunc(own.Envelopes, d.Envelopes, func(e EnvelopeRef, h Hash) bool { return e.Recipient == h }):
 		return nil, Refuse(Conflict, ReasonEnvelopeList)
 	case !slices.Contains(d.Stores, "records"), !slices.Contains(d.Stores, "backups"), d.Horizon < a.after(a.policy.Policy.BackupHorizon):
 		return nil, Refuse(Invalid, ReasonStores)

@@ -134,7 +134,8 @@ type ItemState struct {
 	Shredded  Time             `json:"shredded,omitempty"`
 	ShredSeq  int64            `json:"shred_seq,omitempty"` // of item.shredded: what earlier events brought is erased
 
-	Veils []Veil `json:"veils,omitempty"` // while holds are secret; sorted by Until
+	Veils  []Veil `json:"veils,omitempty"`  // one for each hold that is secret; sorted by Until, of the same date by their placing
+	Passed bool   `json:"passed,omitempty"` // of some event nothing but its place is known
 }
 
 // GrantStatus is what has been decided; expiry binds by time, without an event.

@@ -131,6 +131,20 @@ func TestVaultConfigured(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+	t.Run("upgrade while something waits", func(t *testing.T) {
+		w := newCase(t)
+		lower, upgraded := w.configuration(), w.configuration()
+		lower.Policy.BinWait--
+		w.do(w.event("administrator", policy, VaultConfigured, lower))
+		leaf := w.facts.States[policy].Tip().Leaf
+		upgraded.Version = "1.1.0"
+		w.do(w.event("vault", policy, VaultConfigured, upgraded))
+		confirm := w.event("custodian", policy, VaultConfirmed, &VaultConfirmedDetails{leaf})
+		s := w.do(confirm).(*PolicyState).At(confirm.Time.Add(7 * day))
+		if s.Version != "1.1.0" || s.Policy != lower.Policy || lower.Version != "1.0.0" {
+			t.Errorf("%+v", s)
+		}
+	})
 	now := func(w *world, at Time) *PolicyState { return w.facts.States[policy].(*PolicyState).At(at) }
 	for name, lower := range map[string]func(*VaultConfiguredDetails){
 		"confirm wait":    func(d *VaultConfiguredDetails) { d.Policy.ConfirmWait-- },

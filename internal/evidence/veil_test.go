@@ -15,7 +15,7 @@ func (w *world) placeSecret(id ItemID, by string, d time.Duration) HoldID {
 	e := w.placing(id, by)
 	e.Details.(*HoldPlacedDetails).SecretUntil = w.now.Add(d)
 	w.do(e)
-	return holdNamed(e)
+	return holdNamed(e.Details)
 }
 
 // steps is how many events an item has.
@@ -106,10 +106,6 @@ func TestVeil(t *testing.T) {
 			w.do(w.confirming(id, "custodian 2", h))
 			w.do(w.lifting(id, "custodian 3", h))
 		}, []int64{1, 2}},
-		{"lifted by the vault", func(w *world, id ItemID, h HoldID) {
-			w.now = w.state(id).Hold(h).Lapses
-			w.do(w.lifting(id, "vault", h))
-		}, []int64{1}},
 		{"opened as ever", func(w *world, id ItemID, h HoldID) { w.do(w.open(id, "clinician")) }, nil},
 		{"opened under the hold", func(w *world, id ItemID, h HoldID) {
 			w.do(w.confirming(id, "custodian 2", h))
@@ -237,6 +233,7 @@ func TestMadeFromUnderVeil(t *testing.T) {
 	w := newConsented(t)
 	id := w.item("investigator", Clinical)
 	h := w.placeSecret(id, "custodian", 5*day)
+	w.do(w.confirming(id, "custodian 2", h))
 	e := w.open(id, "clinician")
 	under(h)(e)
 	w.do(e)
@@ -262,6 +259,180 @@ func TestMadeFromUnderVeil(t *testing.T) {
 	if err := w.checkVeils(); err != nil {
 		t.Error(err)
 	}
+}
+
+// One person alone hides nothing: neither an own act behind an own hold, nor that hold for longer than it stands unconfirmed.
+func TestSecretAlone(t *testing.T) {
+	alone := func(t *testing.T) (*world, ItemID, HoldID) {
+		w := newConsented(t)
+		id := w.item("clinician", Digital)
+		w.seal(id)
+		e := w.placing(id, "custodian")
+		d := e.Details.(*HoldPlacedDetails)
+		d.SecretUntil = w.now.Add(MaxSecret)
+		d.Expires = d.SecretUntil
+		w.do(e)
+		return w, id, d.Hold
+	}
+	acts := func(w *world, id ItemID, h HoldID) (list []*Event) {
+		for _, e := range []*Event{w.open(id, "custodian"), w.export(id, "custodian", ""), w.amending(id, "custodian"), w.retaining(id, "custodian", "case_file", w.now.Add(day)),
+			w.revoke(id, "custodian", made[GrantID](w)), w.placing(id, "custodian")} {
+			under(h)(e)
+			w.finish(e)
+			list = append(list, e)
+		}
+		return list
+	}
+	t.Run("acts", func(t *testing.T) {
+		w, id, h := alone(t)
+		refuseAll := func() {
+			t.Helper()
+			for _, e := range acts(w, id, h) {
+				w.refuse(e, Forbidden, ReasonUnconfirmed)
+			}
+		}
+		refuseAll()
+		w.now = w.state(id).Hold(h).Lapses
+		refuseAll()
+		w.do(w.lifting(id, "vault", h))
+		refuseAll()
+		plain := w.placed(id) // nothing is kept secret by naming this one
+		e := w.open(id, "custodian")
+		under(plain)(e)
+		w.do(e)
+		if n := len(hidden(w.state(id), w.now.Add(Clock))); n != 0 {
+			t.Errorf("%d events are withheld", n)
+		}
+	})
+	t.Run("lifted by another", func(t *testing.T) {
+		w, id, h := alone(t)
+		w.do(w.lifting(id, "custodian 2", h))
+		for _, e := range acts(w, id, h) {
+			w.refuse(e, Forbidden, ReasonUnconfirmed)
+		}
+	})
+	t.Run("expired", func(t *testing.T) {
+		w, id, h := alone(t)
+		w.do(w.confirming(id, "custodian 2", h))
+		w.do(acts(w, id, h)[0])
+		w.now = w.state(id).Hold(h).Expires
+		w.refuse(acts(w, id, h)[0], Forbidden, ReasonUnconfirmed)
+	})
+	for _, confirmed := range []bool{false, true} {
+		w, id, h := alone(t)
+		s := w.state(id).Hold(h)
+		if confirmed {
+			w.now = s.Lapses - 1
+			w.do(w.confirming(id, "custodian 2", h))
+		}
+		for _, at := range []Time{s.Placed, s.Lapses, s.Lapses.Add(Clock) - 1, s.Lapses.Add(Clock), s.SecretUntil - 1, s.SecretUntil} {
+			want := at < s.SecretUntil && (confirmed || at < s.Lapses.Add(Clock))
+			until := w.state(id).Withheld(2, at)
+			if got := until != 0; got != want || got && until != s.SecretUntil || got != (len(w.state(id).Seen(at).Holds) == 0) {
+				t.Errorf("confirmed %v: at %s withheld until %s", confirmed, at, until)
+			}
+		}
+		if err := w.checkVeils(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// What a lapsed hold hid stays hidden as long as an earlier secret goes on, for there is no view without the one and with the other.
+func TestLapsedBehindVeil(t *testing.T) {
+	w := newConsented(t)
+	id := w.item("clinician", Clinical)
+	lapsing := w.placeSecret(id, "custodian", 50*day)
+	short := w.placeSecret(id, "custodian", 20*day)
+	w.do(w.confirming(id, "custodian 2", short))
+	lapses, soon := w.state(id).Hold(lapsing).Lapses, w.state(id).Hold(short).SecretUntil
+	for _, at := range []struct{ now, until Time }{{w.now, w.state(id).Hold(lapsing).SecretUntil}, {lapses.Add(Clock), soon}, {soon - 1, soon}, {soon, 0}} {
+		if got := w.state(id).Withheld(1, at.now); got != at.until {
+			t.Errorf("at %s until %s, want %s", at.now, got, at.until)
+		}
+	}
+	w.now = lapses
+	w.do(w.lifting(id, "vault", lapsing))
+	if got := w.state(id); len(got.Veils) != 1 || got.Withheld(1, w.now) != soon || got.Withheld(4, w.now) != soon {
+		t.Errorf("%d veils, the placing is withheld until %s, the lifting until %s", len(got.Veils), got.Withheld(1, w.now), got.Withheld(4, w.now))
+	}
+	if err := w.checkVeils(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Holds of the same date have a view each: who is shown the first is not shown the second.
+func TestVeilEach(t *testing.T) {
+	w := newConsented(t)
+	id := w.item("clinician", Clinical)
+	one := w.placeSecret(id, "custodian", 20*day)
+	other := w.placeSecret(id, "custodian", w.state(id).Hold(one).SecretUntil.Std().Sub(w.now.Std()))
+	if w.state(id).Hold(one).SecretUntil != w.state(id).Hold(other).SecretUntil {
+		t.Fatal("two dates")
+	}
+	s := w.state(id)
+	seen := s.SeenWith(w.now, func(s *ItemState) bool { return s.Hold(one) != nil })
+	if seen.Hold(other) != nil || s.WithheldFrom(seen, 1, w.now) != 0 || s.WithheldFrom(seen, 2, w.now) == 0 || s.WithheldFrom(s, 2, w.now) != 0 {
+		t.Error("the second hold shows with the first")
+	}
+}
+
+// Nobody goes on believing in an item that was shredded: the shredding is shown to those, too, who do not know all that led to it.
+func TestShredUnderVeil(t *testing.T) {
+	begin := func(t *testing.T) (*world, ItemID, HoldID) {
+		w := newConsented(t)
+		id := w.item("clinician", Digital)
+		w.seal(id)
+		h := w.placeSecret(id, "custodian", 50*day)
+		w.do(w.confirming(id, "custodian 2", h))
+		return w, id, h
+	}
+	t.Run("an envelope nobody knows", func(t *testing.T) {
+		w, id, h := begin(t)
+		w.do(w.open(id, "custodian"))
+		e := w.proposal(id, "clinician", "court")
+		e.Details.(*GrantProposedDetails).LegalBasis = "court_order"
+		under(h)(e)
+		w.finish(e)
+		w.do(e)
+		g := e.Details.(*GrantProposedDetails).ID
+		w.do(w.approval(id, "custodian", g))
+		w.do(w.wrap(id, "custodian", g))
+		w.do(w.lifting(id, "custodian 3", h))
+		w.withdraw()
+		w.do(w.shredProposal(id, "custodian", CauseWithdrawal))
+		w.now = w.state(id).Bin.Ready
+		s := w.shredding(id, "custodian 2")
+		less := w.shredding(id, "custodian 2")
+		less.Details.(*ItemShreddedDetails).Envelopes = less.Details.(*ItemShreddedDetails).Envelopes[1:]
+		w.refuse(less, Conflict, ReasonEnvelopeList)
+		w.do(s)
+		if seen := w.state(id).Seen(w.now); seen == w.state(id) || seen.Shredded != s.Time || len(seen.Envelopes) != 0 || w.state(id).Withheld(s.Stream.Seq, w.now) != 0 {
+			t.Error("the shredding is not shown")
+		}
+		if err := w.checkVeils(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("another bin", func(t *testing.T) {
+		w, id, h := begin(t)
+		w.do(w.lifting(id, "custodian 3", h))
+		w.withdraw()
+		w.do(w.shredProposal(id, "custodian", CauseWithdrawal))
+		again := w.placeSecret(id, "custodian 2", 50*day)
+		w.do(w.cancelling(id, "custodian 3")) // which cannot be shown
+		w.do(w.lifting(id, "custodian 3", again))
+		w.do(w.shredProposal(id, "custodian 2", CauseWithdrawal))
+		w.now = w.state(id).Bin.Ready
+		if w.state(id).Seen(w.now) == w.state(id) {
+			t.Fatal("nothing is withheld any more")
+		}
+		w.refuse(w.shredding(id, "custodian"), Held, ReasonUnseen) // as it is shown, by who proposed it
+		w.do(w.shredding(id, "custodian 3"))
+		if w.state(id).Seen(w.now).Shredded == 0 {
+			t.Error("the shredding is not shown")
+		}
+	})
 }
 
 // Veils survive their form, and nothing of what they hide is in what is seen.

@@ -281,6 +281,11 @@ func (w *world) rotate(by, then, name string) {
 	w.do(w.confirmation(then, name))
 }
 
+func (w *world) revokeActor(name string) {
+	w.t.Helper()
+	w.do(w.event("administrator", ActorOf(w.p(name).signer.ID), ActorRevoked, &ActorRevokedDetails{CauseDeparture}))
+}
+
 func (w *world) suspend(name string, d time.Duration) {
 	w.t.Helper()
 	w.do(w.event("custodian", ActorOf(w.p(name).signer.ID), ActorSuspended, &ActorSuspendedDetails{CauseMisconduct, w.now.Add(d)}))

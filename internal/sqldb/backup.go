@@ -15,7 +15,7 @@ import (
 // stay erasable, so they go into a file of their own.
 var copied = []string{
 	"events", "pending", "inclusions", "checkpoints", "heads_entries", "heads_buckets",
-	"states", "actor_keys", "actor_recipients", "members", "consents", "items", "exhibits", "grants", "moments", "forms", "speakers", "keepers", "invitations", "meta",
+	"states", "actor_keys", "actor_recipients", "members", "consents", "items", "exhibits", "grants", "moments", "forms", "speakers", "keepers", "sides", "invitations", "meta",
 }
 
 // leftOut are the tables that no backup holds: what they say is over when it is restored.

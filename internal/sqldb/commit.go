@@ -17,7 +17,7 @@ import (
 
 // Commit implements ledger.Records. Beside what is said there it refuses as Conflict "upload_gone" if the upload is not in the records
 // any more, "heads_stale" if a heads entry is there already, and what is taken: "key_reused", "recipient_reused", "item_recipient_reused",
-// "exhibit_taken", "form_taken". A gap in the stream is "position" too.
+// "exhibit_taken", "form_taken"; and "identity_case". A gap in the stream is "position" too.
 func (d *DB) Commit(ctx context.Context, c ledger.Commit, judge ledger.Judge) (ledger.Entry, error) {
 	entry := newEntry(c)
 	pae := c.Signed.PAEDigest()
@@ -82,6 +82,9 @@ func (t *tx) accept(ctx context.Context, c ledger.Commit, judge ledger.Judge, en
 		return entry, evidence.Refuse(evidence.Internal, "state_tip")
 	}
 	if err := t.untaken(ctx, before, after); err != nil {
+		return entry, err
+	}
+	if err := t.apart(ctx, before, after); err != nil {
 		return entry, err
 	}
 	if err := t.insertEvent(ctx, pae, &entry); err != nil {

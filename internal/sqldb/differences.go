@@ -34,6 +34,7 @@ var projections = []projection{
 	{"moments", "stream_type, stream_id, at", "at", "stream_type, stream_id", ""},
 	{"forms", "item, consent", "item", "'consent', consent", ""},
 	{"keepers", "actor, case_id, item", "actor", "'item', item", ""},
+	{"sides", "case_id, identity, item", "cast(identity as text)", "'item', item", ""},
 	{"speakers", "actor, consent, case_id", "actor", "'consent', consent", ""},
 	{"grants", "id, item, case_id, recipient, status, activated, expires", "id", "'item', item", "state"},
 }

@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"testing"
@@ -94,6 +95,76 @@ func testForms(t *testing.T, e engine) {
 	w.put(evidence.ConsentOf(other.ID), other) // what it has it keeps
 }
 
+// A case is for who a person is or for evidence, whichever comes first, and consent forms stand beside both; with the last item of one kind
+// shredded it is open to the other. What was accepted before that was asked can be written again, and has its steps.
+func testSides(t *testing.T, e engine) {
+	w := newWorld(t, e.create(t))
+	in := evidence.NewID[evidence.CaseID]()
+	item := func(class evidence.Class) *evidence.ItemState {
+		i := newItem(evidence.NewID[evidence.ItemID](), in)
+		i.Class = class
+		return i
+	}
+	put := func(i *evidence.ItemState) { t.Helper(); w.put(evidence.ItemOf(i.ID), i) }
+	apart := func(class evidence.Class) {
+		t.Helper()
+		i := item(class)
+		_, err := w.try(evidence.ItemOf(i.ID), i)
+		refused(t, err, evidence.Conflict, "identity_case")
+	}
+	var kept []*evidence.ItemState
+	for _, class := range []evidence.Class{evidence.ConsentForm, evidence.Original, evidence.DescriptionOnly, evidence.ConsentForm} {
+		i := item(class)
+		if put(i); class != evidence.ConsentForm {
+			kept = append(kept, i)
+		}
+	}
+	for _, i := range kept {
+		apart(evidence.Identity)
+		i.Shredded = evidence.At(noon)
+		put(i)
+	}
+	who := item(evidence.Identity)
+	put(who)
+	put(item(evidence.Identity))
+	put(item(evidence.ConsentForm))
+	for _, class := range []evidence.Class{evidence.Original, evidence.Derived, evidence.DescriptionOnly} {
+		apart(class)
+	}
+	before := item(evidence.Original)
+	before.Last.Time = evidence.At(noon)
+	ok(t, w.db.submit(ctx, func(ctx context.Context, t *tx) error {
+		return t.reproject(ctx, Replayed{Entry: entryOf(evidence.ItemOf(before.ID)), After: before})
+	}))
+	w.tips[evidence.ItemOf(before.ID)] = before.Last
+	put(before)
+	put(who)
+	in = evidence.NewID[evidence.CaseID]() // another case is another
+	put(item(evidence.Original))
+}
+
+// Of an identity and evidence that come at the same moment into an empty case one stays out.
+func testSidesRace(t *testing.T, e engine) {
+	w := newWorld(t, e.create(t))
+	for range 10 {
+		in := evidence.NewID[evidence.CaseID]()
+		done := make(chan error)
+		for _, class := range []evidence.Class{evidence.Identity, evidence.Original} {
+			i := newItem(evidence.NewID[evidence.ItemID](), in)
+			i.Class = class
+			signed := w.sign(evidence.ItemOf(i.ID))
+			go func() {
+				_, err := w.db.Commit(ctx, ledger.Commit{Signed: signed}, rule(signed, i))
+				done <- err
+			}()
+		}
+		one, other := <-done, <-done
+		if (one == nil) == (other == nil) || evidence.ReasonOf(cmp.Or(one, other)) != "identity_case" {
+			t.Fatalf("%v, %v", one, other)
+		}
+	}
+}
+
 // A physical item is in the hands of its keeper, and of who is to receive it.
 func testInHands(t *testing.T, e engine) {
 	w := newWorld(t, e.create(t))
@@ -140,7 +211,7 @@ func testLease(t *testing.T, e engine) {
 	}
 }
 
-// A vault from before moments, speakers, forms and hands were projected gets what events would make of them, also where one form was taken
+// A vault from before moments, speakers, forms, hands and sides were projected gets what events would make of them, also where one form was taken
 // for two consents, which was accepted then.
 func TestMigration(t *testing.T) {
 	e := sqliteEngine()
@@ -157,9 +228,17 @@ func TestMigration(t *testing.T) {
 		c.Forms, c.Subject = []evidence.ItemID{form}, evidence.NewID[evidence.ActorID]()
 		project(evidence.ConsentOf(c.ID), c)
 	}
-	for i := range 3 {
+	for i := range 6 {
 		item := newItem(evidence.NewID[evidence.ItemID](), in)
 		item.Last.Time = evidence.At(noon)
+		switch i {
+		case 3:
+			item.Class = evidence.Identity
+		case 4:
+			item.Class = evidence.ConsentForm
+		case 5:
+			item.Shredded = evidence.At(noon)
+		}
 		if i > 0 {
 			item.Keeper = evidence.NewID[evidence.ActorID]()
 		}
@@ -168,7 +247,7 @@ func TestMigration(t *testing.T) {
 		}
 		project(evidence.ItemOf(item.ID), item)
 	}
-	anew := []string{"moments", "speakers", "forms", "keepers"}
+	anew := []string{"moments", "speakers", "forms", "keepers", "sides"}
 	rows := func(db *DB) (all [][]string) {
 		for _, p := range projections {
 			if slices.Contains(anew, p.table) {
@@ -190,7 +269,7 @@ func TestMigration(t *testing.T) {
 	}))
 	db = e.reopen(t, db)
 	same(t, rows(db), want)
-	if len(want[0]) == 0 || len(want[1]) != 2 || len(want) != 4 {
+	if len(want[0]) == 0 || len(want[1]) != 2 || len(want) != 5 {
 		t.Errorf("nothing was compared: %v", want)
 	}
 }

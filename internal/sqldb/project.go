@@ -127,6 +127,27 @@ func (t *tx) untaken(ctx context.Context, before, after evidence.State) error {
 	return nil
 }
 
+// apart: who a person is shares a case with nothing but consent forms (RULES §3.6). It is asked of deposits alone: what was accepted stays.
+func (t *tx) apart(ctx context.Context, before, after evidence.State) error {
+	item, ok := after.(*evidence.ItemState)
+	if !ok || before != nil || !hasSide(item) {
+		return nil
+	}
+	others, err := list(ctx, t, scanTo[int64], `select 1 from sides where case_id = $1 and identity = $2 limit 1`, item.Case, 1-side(item))
+	if err == nil && len(others) > 0 {
+		err = evidence.Refuse(evidence.Conflict, "identity_case")
+	}
+	return err
+}
+
+// hasSide reports whether an item says what its case is for.
+func hasSide(item *evidence.ItemState) bool {
+	return item.ID != "" && item.Class != evidence.ConsentForm && item.Shredded == 0
+}
+
+// side is how it is stored what an item is: who a person is, or evidence.
+func side(item *evidence.ItemState) int64 { return flag(item.Class == evidence.Identity) }
+
 // projectActor adds new keys to the directory. A key or recipient is enrolled once in a vault's life, whoever holds it (RULES §3.3).
 func (t *tx) projectActor(ctx context.Context, before, after *evidence.ActorState) error {
 	if after.Key != before.Key {
@@ -188,6 +209,15 @@ func (t *tx) projectItem(ctx context.Context, order int64, before, after *eviden
 			if err != nil {
 				return err
 			}
+		}
+	}
+	if was, is := hasSide(before), hasSide(after); was != is {
+		change := `delete from sides where case_id = $1 and identity = $2 and item = $3`
+		if is {
+			change = `insert into sides (case_id, identity, item) values ($1, $2, $3) on conflict do nothing`
+		}
+		if _, err := t.exec(ctx, change, after.Case, side(after), after.ID); err != nil {
+			return err
 		}
 	}
 	for i, g := range after.Grants {

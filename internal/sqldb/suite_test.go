@@ -23,7 +23,8 @@ func suite(t *testing.T, e engine) {
 		"Log": testLog, "Checkpoints": testCheckpoints, "Attachments": testAttachments, "Directory": testDirectory, "Grants": testGrants,
 		"Heads": testHeads, "Uploads": testUploads, "Invitations": testInvitations, "Releases": testReleases, "Sessions": testSessions,
 		"Meta": testMeta, "Restart": testRestart, "AppendOnly": testAppendOnly, "Savepoints": testSavepoints, "Together": testTogether, "Cancelled": testCancelled,
-		"Closed": testClosed, "Moments": testMoments, "Speakers": testSpeakers, "Forms": testForms, "InHands": testInHands, "Lease": testLease,
+		"Closed": testClosed, "Moments": testMoments, "Speakers": testSpeakers, "Forms": testForms, "Sides": testSides, "SidesRace": testSidesRace,
+		"InHands": testInHands, "Lease": testLease,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, e) })
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
@@ -30,6 +29,12 @@ func takesPermission(k evidence.Kind) bool {
 	return k == evidence.ConsentWithdrawn || k == evidence.ConsentNarrowed
 }
 
+// An event that takes keys from somebody leaves item envelopes for these keys, until the sweep has taken them away: who left a keyring, was
+// revoked, or has other keys now.
+func takesKeys(k evidence.Kind) bool {
+	return k == evidence.CaseKeyringChanged || k == evidence.ActorRevoked || k == evidence.ActorConfirmed
+}
+
 func bringsEnvelopes(k evidence.Kind) bool {
 	switch k {
 	case evidence.ItemDeposited, evidence.ItemEnvelopeAdded, evidence.CaseOpened, evidence.CaseMemberAdded, evidence.CaseMemberRemoved:
@@ -52,7 +57,7 @@ func (v *Vault) commit(ctx context.Context, c ledger.Commit, judge ledger.Judge)
 			v.cfg.Logger.Warn("envelopes_left", "reason", evidence.ReasonOf(err), "err", err)
 			v.remember(stream)
 		}
-	case takesPermission(e.Kind):
+	case takesPermission(e.Kind), takesKeys(e.Kind):
 		v.remember(stream) // the law refuses every release from now on; the sweep ends what is stored
 	}
 	return entry, nil
@@ -173,10 +178,16 @@ func (v *Vault) sweepEnvelopes(ctx context.Context) error {
 }
 
 func (v *Vault) finish(ctx context.Context, s evidence.Stream) (done bool, err error) {
-	if s.Type == evidence.ConsentStream {
+	switch s.Type {
+	case evidence.ConsentStream:
 		return v.endSharing(ctx, s)
+	case evidence.ActorStream:
+		return v.endKeys(ctx, evidence.ActorID(s.ID))
 	}
 	err = v.clean(ctx, s)
+	if err == nil && s.Type == evidence.CaseStream {
+		return v.endHolding(ctx, evidence.CaseID(s.ID))
+	}
 	return err == nil, err
 }
 
@@ -190,7 +201,7 @@ func (v *Vault) lookBack(ctx context.Context) error {
 	}
 	note := func(entries []ledger.Entry) {
 		for _, e := range entries {
-			if TakesEnvelopes(e.Kind) || takesPermission(e.Kind) {
+			if TakesEnvelopes(e.Kind) || takesPermission(e.Kind) || takesKeys(e.Kind) {
 				v.remember(e.Stream)
 			}
 		}
@@ -217,8 +228,7 @@ func (v *Vault) lookBack(ctx context.Context) error {
 // endSharing takes away, in the vault's own name, the envelopes by which recipients could open what a consent governs and does not let
 // them have any more: it was withdrawn, narrowed or has ended (RULES §4.6). It reports whether nothing is left of them.
 func (v *Vault) endSharing(ctx context.Context, s evidence.Stream) (done bool, err error) {
-	policy := evidence.PolicyOf(v.cfg.Origin)
-	states, err := v.cfg.Records.States(ctx, s, policy)
+	states, err := v.cfg.Records.States(ctx, s)
 	if err != nil {
 		return false, err
 	}
@@ -226,10 +236,9 @@ func (v *Vault) endSharing(ctx context.Context, s evidence.Stream) (done bool, e
 	if !ok {
 		return true, nil
 	}
-	now := v.now()
-	horizon := now
-	if p, ok := states[policy].(*evidence.PolicyState); ok {
-		horizon = horizon.Add(time.Duration(p.At(horizon).Policy.BackupHorizon) * time.Second)
+	horizon, err := v.backupsEnd(ctx)
+	if err != nil {
+		return false, err
 	}
 	in, err := state[*evidence.CaseState](ctx, v, evidence.CaseOf(consent.Case))
 	if err != nil {
@@ -246,7 +255,7 @@ func (v *Vault) endSharing(ctx context.Context, s evidence.Stream) (done bool, e
 			if !slices.Contains(item.Consent, consent.ID) {
 				continue
 			}
-			ended, failed := v.endSharingOf(ctx, item, in, now, horizon)
+			ended, failed := v.endSharingOf(ctx, item, in, horizon)
 			done, err = done && ended, errors.Join(err, failed)
 		}
 		if len(items) < MaxPage {
@@ -256,18 +265,14 @@ func (v *Vault) endSharing(ctx context.Context, s evidence.Stream) (done bool, e
 }
 
 // endSharingOf is endSharing of one item.
-func (v *Vault) endSharingOf(ctx context.Context, item *evidence.ItemState, in *evidence.CaseState, now, horizon evidence.Time) (done bool, err error) {
-	var governing []evidence.Stream
-	for _, id := range item.Consent {
-		governing = append(governing, evidence.ConsentOf(id))
-	}
-	consents, err := v.cfg.Records.States(ctx, governing...)
+func (v *Vault) endSharingOf(ctx context.Context, item *evidence.ItemState, in *evidence.CaseState, horizon evidence.Time) (done bool, err error) {
+	consents, err := v.governing(ctx, item)
 	if err != nil {
 		return false, err
 	}
 	done = true
 	for _, recipient := range shared(item, in) {
-		if item.Needs(v.facts(consents), recipient, now) {
+		if item.Needs(v.facts(consents), recipient, v.now()) {
 			continue
 		}
 		e := &evidence.Event{Kind: evidence.ItemEnvelopeRemoved, Case: item.Case, Details: &evidence.ItemEnvelopeRemovedDetails{

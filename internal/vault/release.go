@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"slices"
@@ -120,7 +121,12 @@ func (v *Vault) allowed(ctx context.Context, e *evidence.Event) (*evidence.ItemS
 		}
 		more := slices.DeleteFunc(evidence.StandsOn(item, e), func(s evidence.Stream) bool { return slices.Contains(streams, s) })
 		if len(more) == 0 {
-			return item, actor, item.Release(v.facts(states), e, v.now())
+			now := v.now()
+			err := item.Release(v.facts(states), e, now)
+			if seen := asSeen(states, e, now); seen != nil {
+				err = cmp.Or(seen[stream].(*evidence.ItemState).Release(v.facts(seen), e, now), unsaid(err))
+			}
+			return item, actor, err
 		}
 		streams = append(streams, more...)
 	}

@@ -23,24 +23,44 @@ type Withheld struct {
 	Until      evidence.Time
 }
 
-// initiated reports whether secret holds on an item are no secret to somebody: custodians of the case place, confirm and lift them, and
-// must know why nothing is shredded; nobody's lines are hidden from auditors; and who was given something under such a hold acts on it.
-func initiated(by evidence.ActorID, role evidence.Role, item *evidence.ItemState, in *evidence.CaseState, now evidence.Time) bool {
+// seenBy is an item as somebody may see it now. Secret holds are no secret to custodians of the case, who place, confirm and lift them, and
+// must know why nothing is shredded, nor to auditors, from whom nobody's lines are hidden. Who was given something under such a hold acts on
+// it and sees that one, with those that are shown no later; of the others no more than anybody.
+func seenBy(by evidence.ActorID, role evidence.Role, item *evidence.ItemState, in *evidence.CaseState, now evidence.Time) *evidence.ItemState {
 	switch role {
 	case evidence.Auditor, evidence.Vault:
-		return true
+		return item
 	case evidence.Custodian:
-		_, member := in.Member(by, now)
-		return member
-	}
-	seen := item.Seen(now)
-	for _, g := range item.Grants {
-		if g.Terms.Recipient.Actor == by && seen.Grant(g.Terms.ID) == nil {
-			return true
+		if _, member := in.Member(by, now); member {
+			return item
 		}
 	}
-	handed := item.Transit != nil && item.Transit.To == by && (seen.Transit == nil || seen.Transit.To != by)
-	return handed || item.Keeper == by && seen.Keeper != by
+	return item.SeenWith(now, func(seen *evidence.ItemState) bool {
+		for i := range item.Grants {
+			g := &item.Grants[i]
+			if g.Terms.Recipient.Actor == by && given(g) && !isGiven(item, seen, g) {
+				return false
+			}
+		}
+		handed := item.Transit != nil && item.Transit.To == by
+		return (!handed || seen.Transit != nil && seen.Transit.To == by) && (item.Keeper != by || seen.Keeper == by)
+	})
+}
+
+// given reports whether a grant gives its recipient something, or did. What was only proposed, refused, or ended unused never has.
+func given(g *evidence.GrantState) bool {
+	return g.Status == evidence.GrantActive || len(g.Redeemed) > 0
+}
+
+// isGiven reports whether a grant that gives something also does in what is seen of the item, with its envelope.
+func isGiven(item, seen *evidence.ItemState, g *evidence.GrantState) bool {
+	as := seen.Grant(g.Terms.ID)
+	if as == nil || !given(as) {
+		return false
+	}
+	_, there := item.Envelope(g.Terms.Recipient.Fingerprint)
+	_, shown := seen.Envelope(g.Terms.Recipient.Fingerprint)
+	return shown || !there
 }
 
 // seen is an item as the caller may see it now.
@@ -53,14 +73,11 @@ func (v *Vault) seen(ctx context.Context, by Caller, item *evidence.ItemState) (
 	if err != nil {
 		return nil, err
 	}
-	if initiated(by.Actor, by.Role, item, in, now) {
-		return item, nil
-	}
-	return item.Seen(now), nil
+	return seenBy(by.Actor, by.Role, item, in, now), nil
 }
 
-// secrets returns the item if some of its events must not be shown to the caller now, else nil.
-func (v *Vault) secrets(ctx context.Context, by Caller, s evidence.Stream) (*evidence.ItemState, error) {
+// withheld tells of which events of a stream something must be withheld from the caller now, and until when; nil if of none.
+func (v *Vault) withheld(ctx context.Context, by Caller, s evidence.Stream) (func(seq int64) evidence.Time, error) {
 	if s.Type != evidence.ItemStream {
 		return nil, nil
 	}
@@ -68,23 +85,25 @@ func (v *Vault) secrets(ctx context.Context, by Caller, s evidence.Stream) (*evi
 	if err != nil {
 		return nil, err
 	}
-	if seen, err := v.seen(ctx, by, item); seen == item || err != nil {
+	seen, err := v.seen(ctx, by, item)
+	if seen == item || err != nil {
 		return nil, err
 	}
-	return item, nil
+	now := v.now()
+	return func(seq int64) evidence.Time { return item.WithheldFrom(seen, seq, now) }, nil
 }
 
 // show is how the caller may see entries of a stream. A withheld one that is not in the log yet ends the list: nothing can be said of it.
 func (v *Vault) show(ctx context.Context, by Caller, s evidence.Stream, entries []ledger.Entry) ([]Shown, error) {
-	item, err := v.secrets(ctx, by, s) // as it is after the entries
+	withheld, err := v.withheld(ctx, by, s) // as the item is after the entries
 	if err != nil {
 		return nil, err
 	}
 	list := make([]Shown, 0, len(entries))
 	for _, entry := range entries {
 		shown := Shown{Entry: entry}
-		if item != nil {
-			if until := item.Withheld(entry.Seq, v.now()); until != 0 {
+		if withheld != nil {
+			if until := withheld(entry.Seq); until != 0 {
 				if !entry.Included() {
 					break
 				}
@@ -112,8 +131,8 @@ func withhold(entry ledger.Entry, until evidence.Time) (Shown, error) {
 
 // isSecret reports whether an event must not be shown to the caller now, and nothing that it brought.
 func (v *Vault) isSecret(ctx context.Context, by Caller, entry ledger.Entry) (bool, error) {
-	item, err := v.secrets(ctx, by, entry.Stream)
-	return item != nil && item.Withheld(entry.Seq, v.now()) != 0, err
+	withheld, err := v.withheld(ctx, by, entry.Stream)
+	return withheld != nil && withheld(entry.Seq) != 0, err
 }
 
 // asSeen replaces the item that an event is about by what its signer may see of it, so that a refusal tells them nothing else; nil if there
@@ -125,10 +144,22 @@ func asSeen(states map[evidence.Stream]evidence.State, e *evidence.Event, now ev
 		return nil
 	}
 	in, ok := states[evidence.CaseOf(item.Case)].(*evidence.CaseState)
-	if !ok || initiated(e.Actor.ID, e.Actor.Role, item, in, now) {
+	if !ok {
+		return nil
+	}
+	seen := seenBy(e.Actor.ID, e.Actor.Role, item, in, now)
+	if seen == item {
 		return nil
 	}
 	states = maps.Clone(states)
-	states[own] = item.Seen(now)
+	states[own] = seen
 	return states
+}
+
+// unsaid replaces the refusal of what all that is shown to its signer permits: the reason would tell what is withheld.
+func unsaid(refused error) error {
+	if refused == nil || evidence.KindOf(refused) == evidence.Internal || evidence.ReasonOf(refused) == evidence.ReasonPosition {
+		return refused
+	}
+	return evidence.Refuse(evidence.Held, "withheld")
 }

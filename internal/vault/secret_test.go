@@ -53,13 +53,7 @@ func (w *world) peopled() consented {
 // share grants the item as far as the envelope; under the hold, if there is one.
 func (w *world) share(c consented, to, basis string, under *ev.Authority) ev.GrantID {
 	w.t.Helper()
-	p, stream := w.people[to], ev.ItemOf(c.item.id)
-	version := w.state(ev.ConsentOf(c.consent)).(*ev.ConsentState).Version
-	terms := ev.Terms{
-		ID: ev.NewID[ev.GrantID](), Item: c.item.id, Recipient: ev.Keyholder{Actor: p.id, Fingerprint: p.fingerprint()}, RecipientClass: p.role,
-		Actions: []ev.Action{ev.Download, ev.View}, Purpose: ev.ForAdjudication, Jurisdiction: "FR", LegalBasis: basis,
-		NotBefore: ev.At(w.now().Add(-time.Second)), Expires: ev.At(w.now().Add(50 * time.Hour)), Consent: []ev.ConsentRef{{ID: c.consent, Version: version}},
-	}
+	p, stream, terms := w.people[to], ev.ItemOf(c.item.id), w.terms(c, to, basis)
 	w.do("custodian", stream, ev.GrantProposed, &ev.GrantProposedDetails{Terms: terms}, func(e *ev.Event) { e.Authority = under })
 	w.do("second", stream, ev.GrantApproved, &ev.GrantApprovedDetails{Grant: terms.ID, Terms: w.itemState(c.item.id).Grant(terms.ID).Terms.Digest()})
 	opened := w.signOpen("custodian", c.item.id)

@@ -218,12 +218,16 @@ func (v *Vault) present(ctx context.Context, e *evidence.Event) (map[evidence.St
 func (v *Vault) judge(signed *custody.Signed) ledger.Judge {
 	law := v.cfg.Ledger.Judge(signed)
 	return func(states map[evidence.Stream]evidence.State) (evidence.State, error) {
-		if seen := asSeen(states, signed.Event(), v.now()); seen != nil {
+		seen := asSeen(states, signed.Event(), v.now())
+		if seen != nil {
 			if _, err := law(seen); err != nil {
 				return nil, err
 			}
 		}
 		after, err := law(states)
+		if seen != nil {
+			err = unsaid(err)
+		}
 		if err != nil {
 			return nil, err
 		}

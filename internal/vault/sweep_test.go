@@ -161,3 +161,45 @@ func TestSweepLease(t *testing.T) {
 		t.Error("nobody sweeps once the other process is gone")
 	}
 }
+
+// Who leaves the keyring, is revoked or gets other keys loses the envelopes of the case's items: the sweep takes them away, also after a
+// restart, and leaves everybody else's.
+func TestKeysEnd(t *testing.T) {
+	w := newWorld(t)
+	c := w.consented()
+	item, in := ev.ItemOf(c.item.id), ev.CaseOf(c.in)
+	wrap := func(p *person) {
+		t.Helper()
+		w.do("custodian", in, ev.CaseKeyringChanged, &ev.CaseKeyringChangedDetails{Added: []ev.Keyholder{{Actor: p.id, Fingerprint: p.fingerprint()}}})
+		w.open("custodian", c.item.id)
+		body := must(sealing.WriteEnvelope(c.item.key, p.recipient()))
+		ref := ev.EnvelopeRef{Recipient: p.fingerprint(), SHA256: ev.SHA256(body)}
+		w.submit("custodian", w.sign("custodian", item, ev.ItemEnvelopeAdded, &ev.ItemEnvelopeAddedDetails{Envelope: ref, Cause: ev.CauseRewrap}), "",
+			ledger.Attachment{Kind: ledger.Envelope, Recipient: ref.Recipient, Body: body})
+	}
+	left := func(who string, p *person, want bool) {
+		t.Helper()
+		_, named := w.itemState(c.item.id).Envelope(p.fingerprint())
+		if stored := w.envelope(item, p.fingerprint()); stored != want || named != want {
+			t.Errorf("%s: stored %t, named %t, want %t", who, stored, named, want)
+		}
+	}
+	second, clinician, custodian := w.people["second"], w.people["clinician"], w.people["custodian"]
+	wrap(second)
+	w.sweep()
+	left("a present keyholder", second, true)
+	w.do("custodian", in, ev.CaseKeyringChanged, &ev.CaseKeyringChangedDetails{Removed: []ev.ActorID{second.id}})
+	w.sweep()
+	left("who left the keyring", second, false)
+	w.do("administrator", ev.ActorOf(clinician.id), ev.ActorRevoked, &ev.ActorRevokedDetails{Cause: ev.CauseCompromise})
+	w.restart() // what a crash left undone
+	w.sweep()
+	left("who was revoked", clinician, false)
+	left("the last keyholder", custodian, true)
+	if !w.envelope(item, ev.Fingerprint(nil, w.recovery.Recipient())) {
+		t.Error("recovery lost its envelope")
+	}
+	w.do("administrator", ev.ActorOf(custodian.id), ev.ActorRevoked, &ev.ActorRevokedDetails{Cause: ev.CauseCompromise})
+	w.sweep()
+	left("the last keyholder, revoked", custodian, true) // until somebody else has one
+}

@@ -26,6 +26,17 @@ insert into keepers (actor, case_id, item)
 	where stream_type = 'item' and json_extract(state, '$.transit.to') is not null
 	on conflict do nothing;
 
+-- What a case is for: who a person is, or evidence. Each item says it but consent forms, until it is shredded.
+create table sides (
+	case_id  text   not null,
+	identity bigint not null,
+	item     text   not null,
+	primary key (case_id, identity, item)
+) without rowid;
+insert into sides (case_id, identity, item)
+	select json_extract(state, '$.case'), json_extract(state, '$.class') = 'identity', stream_id from states
+	where stream_type = 'item' and json_extract(state, '$.class') <> 'consent_form' and json_extract(state, '$.shredded') is null;
+
 -- Which process does work that only one may do at a time, and until when.
 create table leases (
 	work   text   not null primary key,

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// limit is one length of time of the vault's policy.
+type limit struct {
+	flag, text string
+	of         func(*evidence.VaultPolicy) *int64
+}
+
+var limits = []limit{
+	{"confirm-wait", "from a custodian's confirmation until a change counts", func(p *evidence.VaultPolicy) *int64 { return &p.ConfirmWait }},
+	{"decision-time", "to decide what becomes of items after a withdrawal", func(p *evidence.VaultPolicy) *int64 { return &p.DecisionTime }},
+	{"bin-wait", "in the bin before an item is made unreadable", func(p *evidence.VaultPolicy) *int64 { return &p.BinWait }},
+	{"withdrawal-wait", "the same, after a withdrawal", func(p *evidence.VaultPolicy) *int64 { return &p.WithdrawalWait }},
+	{"review-time", "to review an emergency opening", func(p *evidence.VaultPolicy) *int64 { return &p.ReviewTime }},
+	{"hold-time", "until a legal duty that nobody confirmed lapses", func(p *evidence.VaultPolicy) *int64 { return &p.HoldTime }},
+	{"backup-horizon", "until the last backup of a destroyed key has expired", func(p *evidence.VaultPolicy) *int64 { return &p.BackupHorizon }},
+}
+
+const day = 24 * 60 * 60 // seconds
+
+// length reads a length of time with its unit, in seconds.
+func length(s string) (int64, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil && n <= evidence.MaxWait/day {
+			return int64(n) * day, nil
+		}
+	} else if d, err := time.ParseDuration(s); err == nil && d >= 0 && d <= evidence.MaxWait*time.Second && d%time.Second == 0 {
+		return int64(d / time.Second), nil
+	}
+	return 0, usage("a length of time has a unit, and is ten years at most: 14d, 72h, 30m, 90s")
+}
+
+func lengthOf(seconds int64) string {
+	for _, unit := range []struct {
+		seconds   int64
+		one, many string
+	}{{day, "day", "days"}, {60 * 60, "hour", "hours"}, {60, "minute", "minutes"}} {
+		if seconds != 0 && seconds%unit.seconds == 0 {
+			return plural(int(seconds/unit.seconds), unit.one, unit.many)
+		}
+	}
+	return plural(int(seconds), "second", "seconds")
+}
+
+func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
+
+func recoveryNumber(recipient string) string {
+	return tlog.SixGroups(evidence.Fingerprint(nil, recipient))
+}
+
+func organizations(two bool) string {
+	if two {
+		return "of another organization"
+	}
+	return "another person, of whatever organization"
+}
+
+// changesOf says what another configuration changes. Its version and builds are the vault's to name.
+func changesOf(from, to evidence.VaultConfiguredDetails) (list []string) {
+	for _, l := range limits {
+		if a, b := *l.of(&from.Policy), *l.of(&to.Policy); a != b {
+			list = append(list, fmt.Sprintf("%s from %s to %s: %s", l.flag, lengthOf(a), lengthOf(b), l.text))
+		}
+	}
+	if from.Policy.TwoOrganizations != to.Policy.TwoOrganizations {
+		list = append(list, "second persons are "+organizations(to.Policy.TwoOrganizations))
+	}
+	if from.Recovery != to.Recovery {
+		list = append(list, "recovery key from "+recoveryNumber(from.Recovery)+"\nto "+recoveryNumber(to.Recovery))
+	}
+	for _, other := range []struct {
+		same bool
+		what string
+	}{{from.Rules == to.Rules, "the version of the rules"}, {slices.Equal(from.LogKeys, to.LogKeys), "the keys of the record book"},
+		{from.Witness == to.Witness, "the witnesses of the record book"}} {
+		if !other.same {
+			list = append(list, other.what)
+		}
+	}
+	return list
+}
+
+// changeRows are changes, a row each.
+func changeRows(label string, from, to evidence.VaultConfiguredDetails) (rows []row) {
+	for _, text := range changesOf(from, to) {
+		rows = append(rows, row{label, text})
+	}
+	if from.Recovery != to.Recovery {
+		rows = append(rows, row{"Keyrings", "Once the new recovery key counts, each case must follow: deposits wait until who manages it has run " +
+			"strongroom case keyring CASE --recovery; then a keyholder runs strongroom case rewrap CASE, which gives every item to the new recovery key."})
+	}
+	return orNone(rows, "Nothing changes.")
+}
+
+func policyCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "policy",
+		Short: "Show the vault's limits, and what is to change",
+		Long: `Shows the limits that are in force, the number of the recovery key, and what
+waits: what it changes, and from when it counts. All of it from the checked
+history of the vault, proved to be complete.
+
+Signs:     nothing.`,
+		Example: `  strongroom vault policy`,
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.session(c.Context())
+			if err != nil {
+				return err
+			}
+			p, err := cl.Policy(c.Context())
+			if err != nil {
+				return err
+			}
+			return a.showPolicy(p)
+		},
+	}
+}
+
+func (a *app) showPolicy(p client.Policy) error {
+	now := p.Configuration()
+	var rows []row
+	for _, l := range limits {
+		rows = append(rows, row{"Limit", fmt.Sprintf("%s: %s %s", l.flag, lengthOf(*l.of(&now.Policy)), l.text)})
+	}
+	rows = append(rows, row{"Second", "A second person is " + organizations(now.Policy.TwoOrganizations) + "."},
+		row{"Recovery", recoveryNumber(now.Recovery)}, row{"Program", now.Version})
+	if !p.Now.Restored.IsZero() {
+		rows = append(rows, row{"Restored", "The vault waits for a custodian: strongroom vault confirm"})
+	}
+	var waiting fields
+	if w := p.Waiting; w != nil {
+		waiting = fields{"event": w.Event, "by": w.By, "configuration": w.Details, "effective": w.Effective}
+		rows = append(append(rows, changeRows("Waits", now, w.Details)...), row{"From", whenCounts(p)})
+	} else {
+		rows = append(rows, row{"Waits", "nothing"})
+	}
+	return a.show(fields{"in_force": now, "waiting": waiting, "complete_to": p.Time}, append(rows, row{"Complete", "to " + dateOf(p.Time)})...)
+}
+
+// whenCounts says from when what waits counts.
+func whenCounts(p client.Policy) string {
+	if p.Waiting.Effective != 0 {
+		return dateOf(p.Waiting.Effective)
+	}
+	return lengthOf(p.Now.Policy.ConfirmWait) + " after a custodian confirms it: strongroom vault confirm"
+}
+
+func configureCommand(a *app) *cobra.Command {
+	given := make(map[string]*string)
+	var recovery string
+	var two, keep, yes bool
+	c := &cobra.Command{
+		Use:   "configure",
+		Short: "Change the vault's limits or its recovery key",
+		Long: `Changes what you name, and nothing else; shows all of it before you sign. You
+type "configure".
+
+What protects more counts at once: a longer wait, two organizations. What lowers
+protection or moves a time within which others act waits for a custodian
+(strongroom vault confirm), and then for the time of confirm-wait that was in
+force: a shorter wait, one organization, another recovery key, any other limit.
+
+A change takes the place of one that waits. --keep takes back what waits.
+
+Lengths of time have a unit: 14d, 72h, 30m.
+
+After another recovery key counts, each case follows: who manages it runs
+  strongroom case keyring CASE --recovery
+and a keyholder strongroom case rewrap CASE.
+
+Signs:     vault.configured, as an administrator.
+For good:  the entry stays, for everybody of the vault to see.`,
+		Example: `  strongroom vault configure --bin-wait 30d
+  strongroom vault configure --review-time 48h --two-organizations
+  strongroom vault configure --keep`,
+		Args: cobra.NoArgs,
+	}
+	f := c.Flags()
+	names := []string{"two-organizations", "recovery", "keep"}
+	for _, l := range limits {
+		given[l.flag] = f.String(l.flag, "", "a `LENGTH` "+l.text)
+		names = append(names, l.flag)
+	}
+	f.BoolVar(&two, "two-organizations", false, "second persons are of another organization (=false: of any)")
+	f.StringVar(&recovery, "recovery", "", "the `RECIPIENT` (age1pq1…) of another recovery key, kept offline")
+	f.BoolVar(&keep, "keep", false, "take back what waits: everything stays as it is")
+	f.BoolVar(&yes, "yes", false, "do not ask; for scripts")
+	c.MarkFlagsOneRequired(names...)
+	for _, name := range names {
+		if name != "keep" {
+			c.MarkFlagsMutuallyExclusive("keep", name)
+		}
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		lengths := make(map[string]int64)
+		for _, l := range limits {
+			if !f.Changed(l.flag) {
+				continue
+			}
+			n, err := length(*given[l.flag])
+			if err != nil {
+				return err
+			}
+			lengths[l.flag] = n
+		}
+		cl, err := a.session(c.Context())
+		if err != nil {
+			return err
+		}
+		p, err := cl.Policy(c.Context())
+		if err != nil {
+			return err
+		}
+		if keep && p.Waiting == nil {
+			return evidence.Refuse(evidence.NotFound, evidence.ReasonProposal)
+		}
+		d := p.Configuration()
+		for _, l := range limits {
+			if n, ok := lengths[l.flag]; ok {
+				*l.of(&d.Policy) = n
+			}
+		}
+		if f.Changed("two-organizations") {
+			d.Policy.TwoOrganizations = two
+		}
+		if recovery != "" {
+			d.Recovery = recovery
+		}
+		lowers := p.Now.Lowers(&d)
+		if err := a.consent(yes, "configure", configureRows(p, d, lowers)...); err != nil {
+			return err
+		}
+		r, err := cl.Configure(c.Context(), p, d.Policy, d.Recovery)
+		if err != nil {
+			return err
+		}
+		next := row{"Counts", "at once"}
+		if lowers {
+			next = row{"Waits", "for a custodian: strongroom vault confirm. It counts " + lengthOf(p.Now.Policy.ConfirmWait) + " after that."}
+		}
+		return a.recorded(r, fields{"waits": lowers, "configuration": d}, next)
+	}
+	return c
+}
+
+// configureRows are what an administrator is shown before signing.
+func configureRows(p client.Policy, d evidence.VaultConfiguredDetails, lowers bool) []row {
+	now := p.Configuration()
+	rows := append([]row{{"If you go on", ""}}, changeRows("Changes", now, d)...)
+	if lowers {
+		rows = append(rows, row{"Protection", "It drops, or a time within which others act changes. So nothing changes until a custodian has confirmed it, and then " +
+			lengthOf(p.Now.Policy.ConfirmWait) + " pass: until " + dateOf(p.Time.Add(seconds(p.Now.Policy.ConfirmWait))) + " at least."})
+	} else {
+		rows = append(rows, row{"Protection", "It does not drop: this counts at once, without a second person."})
+	}
+	if w := p.Waiting; w != nil {
+		rows = append(rows, row{"Ends", "What waits will not come into force:"})
+		rows = append(rows, changeRows("", now, w.Details)...)
+	}
+	return append(rows, row{"For good", "The entry stays, for everybody of the vault to see."})
+}

@@ -1,0 +1,118 @@
+package client
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/sealing"
+)
+
+// Policy is what the vault lives by, as its verified history says (RULES §3.7).
+type Policy struct {
+	Time    evidence.Time // of the look, by the vault's clock
+	Now     *evidence.PolicyState
+	Waiting *Waiting // nil if no configuration waits
+}
+
+// Waiting is a configuration that lowers protection and is not in force yet.
+type Waiting struct {
+	Event     evidence.Hash // leaf hash of vault.configured
+	By        evidence.ActorID
+	Details   evidence.VaultConfiguredDetails
+	Effective evidence.Time // 0 until a custodian has confirmed it
+}
+
+// Reasons of this package about configurations.
+const (
+	reasonPolicyMoved = "policy_moved" // what was looked at is not what is there now
+	reasonUnchanged   = "policy_unchanged"
+)
+
+// Policy returns what is in force and what waits.
+func (c *Client) Policy(ctx context.Context) (Policy, error) {
+	v, err := c.Look(ctx, evidence.PolicyOf(c.trust.Vault()))
+	if err != nil {
+		return Policy{}, err
+	}
+	return policyOf(v)
+}
+
+func policyOf(v *View) (Policy, error) {
+	s, err := v.policy()
+	if err != nil {
+		return Policy{}, err
+	}
+	p := Policy{Time: v.Time, Now: s}
+	if s.Proposed != nil {
+		p.Waiting = &Waiting{s.ProposedLeaf, s.ProposedBy, *s.Proposed, s.Effective}
+	}
+	return p, nil
+}
+
+// Configuration is what is in force, as vault.configured states it: what an administrator changes is changed in it.
+func (p Policy) Configuration() evidence.VaultConfiguredDetails {
+	s := p.Now
+	return evidence.VaultConfiguredDetails{Rules: s.Rules, Recovery: s.Recovery, Policy: s.Policy, LogKeys: s.LogKeys, Witness: s.Witness,
+		Version: s.Version, Builds: s.Builds}
+}
+
+// same reports whether people would be shown the same: versions and builds are the vault's to name.
+func (p Policy) same(q Policy) bool {
+	a, b := p.Configuration(), q.Configuration()
+	if a.Rules != b.Rules || a.Recovery != b.Recovery || a.Policy != b.Policy || a.Witness != b.Witness || !slices.Equal(a.LogKeys, b.LogKeys) {
+		return false
+	}
+	if p.Waiting == nil || q.Waiting == nil {
+		return p.Waiting == q.Waiting
+	}
+	return p.Waiting.Event == q.Waiting.Event && p.Waiting.Effective == q.Waiting.Effective
+}
+
+// Configure signs vault.configured: the vault's limits, and its recovery recipient. What lowers protection (PolicyState.Lowers) waits for a
+// custodian; everything else is in force at once. Either takes the place of what waits. seen is what the change was decided on: if something
+// else is there by now nothing is signed and the refusal is Conflict "policy_moved".
+func (c *Client) Configure(ctx context.Context, seen Policy, limits evidence.VaultPolicy, recovery string) (*Receipt, error) {
+	if err := sealing.CheckRecipient(recovery); err != nil {
+		return nil, evidence.Fail(evidence.Invalid, evidence.ReasonKeys, err)
+	}
+	policy := evidence.PolicyOf(c.trust.Vault())
+	return c.perform(ctx, []evidence.Stream{policy}, func(v *View) (act, error) {
+		now, err := policyOf(v)
+		if err != nil {
+			return act{}, err
+		}
+		if !now.same(seen) {
+			return act{}, evidence.Refuse(evidence.Conflict, reasonPolicyMoved)
+		}
+		d := now.Configuration()
+		if d.Policy == limits && d.Recovery == recovery && now.Waiting == nil {
+			return act{}, evidence.Refuse(evidence.Invalid, reasonUnchanged)
+		}
+		d.Policy, d.Recovery = limits, recovery
+		return act{stream: policy, event: &evidence.Event{Kind: evidence.VaultConfigured, Details: &d}}, nil
+	})
+}
+
+// ConfirmConfiguration signs, as a custodian, that exactly this configuration is to take effect after the wait now in force; the moment is
+// returned. It fails with a refusal of kind NotFound if that one is not the one that waits.
+func (c *Client) ConfirmConfiguration(ctx context.Context, event evidence.Hash) (*Receipt, evidence.Time, error) {
+	policy := evidence.PolicyOf(c.trust.Vault())
+	var wait time.Duration
+	r, err := c.perform(ctx, []evidence.Stream{policy}, func(v *View) (act, error) {
+		now, err := policyOf(v)
+		if err == nil && (now.Waiting == nil || now.Waiting.Event != event) {
+			err = evidence.Refuse(evidence.NotFound, evidence.ReasonProposal)
+		}
+		if err != nil {
+			return act{}, err
+		}
+		wait = time.Duration(now.Now.Policy.ConfirmWait) * time.Second
+		return act{stream: policy, event: &evidence.Event{Kind: evidence.VaultConfirmed, Details: &evidence.VaultConfirmedDetails{Event: event}}}, nil
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return r, r.Event.Time.Add(wait), nil
+}

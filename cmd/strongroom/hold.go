@@ -39,6 +39,8 @@ but the custodians of the case and the auditors is shown the hold, nor anything
 that names it, before that date. Everybody else sees that there is an event that
 may not be shown until then, the person concerned too; afterwards they see it as
 any other. That something is withheld, and when it was entered, is not hidden.
+Five years are the most, eight such holds of an item at a time; one that nobody
+confirms is shown once it lapses.
 
 Signs:     hold.placed, for each item. It counts at once.
 For good:  the entry stays, and the person concerned may see it.

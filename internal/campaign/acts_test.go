@@ -75,16 +75,16 @@ const (
 	over
 )
 
-// pick draws one of those that fit.
-func pick[T any](w *worker, list []T, fit func(T) bool) (T, error) {
+// pick draws one of those on a list of the desk that fit. Others may be adding to it.
+func pick[T any](w *worker, list *[]T, fit func(T) bool) (T, error) {
 	w.desk.Lock()
 	defer w.desk.Unlock()
-	list = slices.DeleteFunc(slices.Clone(list), func(t T) bool { return !fit(t) })
-	if len(list) == 0 {
+	fitting := slices.DeleteFunc(slices.Clone(*list), func(t T) bool { return !fit(t) })
+	if len(fitting) == 0 {
 		var none T
 		return none, errNothing
 	}
-	return list[w.dice.IntN(len(list))], nil
+	return fitting[w.dice.IntN(len(fitting))], nil
 }
 
 func (d *desk) change(f func()) {
@@ -117,9 +117,9 @@ func (w *worker) openCase(ctx context.Context) error {
 }
 
 func (w *worker) giveConsent(ctx context.Context) error {
-	c, err := pick(w, w.desk.consents, func(c *consent) bool { return !c.over })
+	c, err := pick(w, &w.desk.consents, func(c *consent) bool { return !c.over })
 	if err != nil || w.dice.IntN(2) == 0 {
-		in, err := pick(w, w.desk.cases, anyOf)
+		in, err := pick(w, &w.desk.cases, anyOf)
 		if err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func (w *worker) withdraw(ctx context.Context) error {
 	if left < 3 {
 		return errNothing
 	}
-	c, err := pick(w, w.desk.consents, func(c *consent) bool { return !c.over })
+	c, err := pick(w, &w.desk.consents, func(c *consent) bool { return !c.over })
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (w *worker) size() int {
 }
 
 func (w *worker) photograph(ctx context.Context) error {
-	c, err := pick(w, w.desk.consents, func(c *consent) bool { return !c.over })
+	c, err := pick(w, &w.desk.consents, func(c *consent) bool { return !c.over })
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (w *worker) photograph(ctx context.Context) error {
 }
 
 func (w *worker) image(ctx context.Context) error {
-	in, err := pick(w, w.desk.cases, anyOf)
+	in, err := pick(w, &w.desk.cases, anyOf)
 	if err != nil {
 		return err
 	}
@@ -235,7 +235,7 @@ func (w *worker) resume(ctx context.Context) error {
 }
 
 func (w *worker) seal(ctx context.Context) error {
-	i, err := pick(w, w.desk.items, func(i *item) bool { return !i.sealed && (i.consent == nil) == (w.person == w.investigator) })
+	i, err := pick(w, &w.desk.items, func(i *item) bool { return !i.sealed && (i.consent == nil) == (w.person == w.investigator) })
 	if err != nil {
 		return err
 	}
@@ -247,7 +247,7 @@ func (w *worker) seal(ctx context.Context) error {
 }
 
 func (w *worker) look(ctx context.Context) error {
-	i, err := pick(w, w.desk.items, anyOf)
+	i, err := pick(w, &w.desk.items, anyOf)
 	if err != nil {
 		return err
 	}
@@ -273,7 +273,7 @@ func (w *worker) compare(id ev.ItemID, got ev.Hash) {
 }
 
 func (w *worker) verify(ctx context.Context) error {
-	i, err := pick(w, w.desk.items, func(i *item) bool { return i.sealed })
+	i, err := pick(w, &w.desk.items, func(i *item) bool { return i.sealed })
 	if err != nil {
 		return err
 	}
@@ -282,7 +282,7 @@ func (w *worker) verify(ctx context.Context) error {
 }
 
 func (w *worker) list(ctx context.Context) error {
-	in, err := pick(w, w.desk.cases, anyOf)
+	in, err := pick(w, &w.desk.cases, anyOf)
 	if err != nil {
 		return err
 	}
@@ -291,7 +291,7 @@ func (w *worker) list(ctx context.Context) error {
 }
 
 func (w *worker) history(ctx context.Context) error {
-	i, err := pick(w, w.desk.items, anyOf)
+	i, err := pick(w, &w.desk.items, anyOf)
 	if err != nil {
 		return err
 	}

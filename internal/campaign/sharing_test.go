@@ -17,7 +17,7 @@ import (
 )
 
 func (w *worker) propose(ctx context.Context) error {
-	i, err := pick(w, w.desk.items, func(i *item) bool { return i.sealed })
+	i, err := pick(w, &w.desk.items, func(i *item) bool { return i.sealed })
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (w *worker) proposes(ctx context.Context, i *item) (*grant, error) {
 
 // step takes a grant from one stage to the next.
 func (w *worker) step(from, to grantStage, do func(g *grant) error) error {
-	g, err := pick(w, w.desk.grants, func(g *grant) bool { return g.stage == from && (from != proposed || g.by != w.person) })
+	g, err := pick(w, &w.desk.grants, func(g *grant) bool { return g.stage == from && (from != proposed || g.by != w.person) })
 	if err != nil {
 		return err
 	}
@@ -89,14 +89,18 @@ func (w *worker) redeem(ctx context.Context) error {
 		opened, err := w.Redeem(ctx, client.Redemption{Item: g.item.id, Grant: g.id, Action: ev.View}, digest)
 		if err == nil {
 			w.compare(g.item.id, ev.Hash(digest.Sum(nil)))
-			w.desk.change(func() { g.found = opened.Ciphertext })
+			w.desk.change(func() {
+				if g.found.IsZero() { // written once: who picked the grant reads it without the lock
+					g.found = opened.Ciphertext
+				}
+			})
 		}
 		return err
 	})
 }
 
 func (w *worker) acknowledge(ctx context.Context) error {
-	g, err := pick(w, w.desk.grants, func(g *grant) bool { return g.stage == redeemed && !g.found.IsZero() })
+	g, err := pick(w, &w.desk.grants, func(g *grant) bool { return g.stage == redeemed && !g.found.IsZero() })
 	if err != nil {
 		return err
 	}
@@ -105,7 +109,7 @@ func (w *worker) acknowledge(ctx context.Context) error {
 }
 
 func (w *worker) export(ctx context.Context) error {
-	g, err := pick(w, w.desk.grants, func(g *grant) bool { return g.stage == redeemed || g.stage == addressed })
+	g, err := pick(w, &w.desk.grants, func(g *grant) bool { return g.stage == redeemed || g.stage == addressed })
 	if err != nil {
 		return err
 	}
@@ -241,7 +245,7 @@ func (w *worker) suspend(ctx context.Context) error {
 }
 
 func (w *worker) member(ctx context.Context) error {
-	in, err := pick(w, w.desk.cases, anyOf)
+	in, err := pick(w, &w.desk.cases, anyOf)
 	w.desk.Lock()
 	colleague := w.desk.colleague
 	w.desk.Unlock()

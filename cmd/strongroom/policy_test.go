@@ -8,7 +8,7 @@ import (
 	"strongroom.example/strongroom/internal/sealing"
 )
 
-// The vault's limits are changed by two people and after a wait, or at once where they protect more, through the real programs.
+// The vault's limits are changed by two people and after a wait, through the real programs.
 func TestPolicy(t *testing.T) {
 	const wait = 2 * time.Second
 	w := foundTown(t, "--waits", wait.String())
@@ -31,22 +31,25 @@ func TestPolicy(t *testing.T) {
 	w.second.types("configure\n", "vault", "configure", "--bin-wait", "3d").refused(exitRefused, "role")
 	w.second.types("confirm\n", "vault", "confirm").refused(exitRefused, "proposal")
 
-	w.admin.as().types("configure\n", "vault", "configure", "--bin-wait", "3d", "--two-organizations").ends(0).
-		has("bin-wait from 2 seconds to 3 days", "second persons are of another organization", "It does not drop", "Counts at once")
-	w.admin.as().types("configure\n", "vault", "configure", "--bin-wait", "1d", "--two-organizations=false").ends(0).
-		has("bin-wait from 3 days to 1 day", "nothing changes until a custodian has confirmed it", "Waits for a custodian")
+	w.admin.as().types("configure\n", "vault", "configure", "--bin-wait", "3d", "--newest-rules").ends(0).
+		has("bin-wait from 2 seconds to 3 days", "Nothing changes until a custodian has confirmed it", "Waits for a custodian")
 	w.admin.types("confirm\n", "vault", "confirm").refused(exitRefused, "role")
-	w.clinician.as().types("", "vault", "policy").ends(0).has("bin-wait: 3 days", "Waits bin-wait from 3 days to 1 day", "2 seconds after a custodian confirms it")
-	w.admin.as().types("configure\n", "vault", "configure", "--keep").ends(0).has("What waits will not come into force: bin-wait from 3 days to 1 day")
+	w.clinician.as().types("", "vault", "policy").ends(0).has("bin-wait: 2 seconds", "Rules version 2", "Waits bin-wait from 2 seconds to 3 days", "2 seconds after a custodian confirms it")
+	w.second.as().types("confirm\n", "vault", "confirm").ends(0).has("Changes bin-wait from 2 seconds to 3 days", "Proposed by the administrator "+w.admin.id)
+	time.Sleep(wait)
+	w.clinician.as().types("", "vault", "policy").ends(0).has("bin-wait: 3 days", "Waits nothing")
+	w.admin.as().types("configure\n", "vault", "configure", "--bin-wait", "1d", "--two-organizations").ends(0).
+		has("bin-wait from 3 days to 24 hours", "second persons are of another organization", "Waits for a custodian")
+	w.admin.as().types("configure\n", "vault", "configure", "--keep").ends(0).has("Counts at once", "What waits will not come into force: bin-wait from 3 days to 24 hours")
 
 	// Another recovery key: cases follow, and then items.
 	recovery := must(sealing.NewIdentity()).Recipient()
 	item := decodeLines[deposited](t, w.clinician.types("", "deposit", w.write("report.txt", "what was found"), "--case", in, "--content", "clinical", "--consent", consent).ends(0).out)[0].Item
-	w.admin.as().types("configure\n", "vault", "configure", "--recovery", recovery, "--two-organizations=false").ends(0).
+	w.admin.as().types("configure\n", "vault", "configure", "--recovery", recovery).ends(0).
 		has("recovery key from", "strongroom case keyring CASE --recovery", "strongroom case rewrap CASE")
 	w.second.types("no\n", "vault", "confirm").refused(exitRefused, "declined")
 	w.second.as().types("confirm\n", "vault", "confirm").ends(0).
-		has("Changes second persons are another person", "recovery key from", "Proposed by the administrator "+w.admin.id, "it counts from")
+		has("recovery key from", "Proposed by the administrator "+w.admin.id, "it counts from")
 	time.Sleep(wait)
 	w.admin.as().types("", "vault", "policy").ends(0).has("Recovery "+recoveryNumber(recovery), "Waits nothing")
 	w.clinician.types("", "deposit", w.write("late.txt", "late"), "--case", in, "--content", "clinical", "--consent", consent).ends(exitRefused)

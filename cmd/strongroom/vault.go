@@ -11,8 +11,8 @@ import (
 )
 
 func vaultCommand(a *app) *cobra.Command {
-	return group("vault", "The vault as a whole", `The vault's limits are changed by an administrator; what lowers protection, only
-with a custodian and after a wait.
+	return group("vault", "The vault as a whole", `The vault's limits are changed by an administrator with a custodian, and after
+a wait.
 
 After the vault was restored from a backup it lets read, withdraw and end, and
 nothing else, until a custodian confirms the restore.
@@ -140,7 +140,7 @@ func (a *app) confirmConfiguration(ctx context.Context, cl *client.Client, p cli
 	wait := p.Now.Policy.ConfirmWait
 	rows := append([]row{{"If you go on", ""}}, changeRows("Changes", p.Configuration(), w.Details)...)
 	rows = append(rows, row{"Proposed", "by the administrator " + string(w.By)},
-		row{"Counts", "from " + dateOf(p.Time.Add(seconds(wait))) + ", " + lengthOf(wait) + " from now"})
+		row{"Counts", "from " + dateOf(p.Time.Add(seconds(wait))) + ", " + shortly(wait) + " from now"})
 	if err := a.consent(yes, "confirm", rows...); err != nil {
 		return err
 	}

@@ -44,18 +44,6 @@ func length(s string) (int64, error) {
 	return 0, usage("a length of time has a unit, and is ten years at most: 14d, 72h, 30m, 90s")
 }
 
-func lengthOf(seconds int64) string {
-	for _, unit := range []struct {
-		seconds   int64
-		one, many string
-	}{{day, "day", "days"}, {60 * 60, "hour", "hours"}, {60, "minute", "minutes"}} {
-		if seconds != 0 && seconds%unit.seconds == 0 {
-			return plural(int(seconds/unit.seconds), unit.one, unit.many)
-		}
-	}
-	return plural(int(seconds), "second", "seconds")
-}
-
 func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
 
 func recoveryNumber(recipient string) string {
@@ -73,7 +61,7 @@ func organizations(two bool) string {
 func changesOf(from, to evidence.VaultConfiguredDetails) (list []string) {
 	for _, l := range limits {
 		if a, b := *l.of(&from.Policy), *l.of(&to.Policy); a != b {
-			list = append(list, fmt.Sprintf("%s from %s to %s: %s", l.flag, lengthOf(a), lengthOf(b), l.text))
+			list = append(list, fmt.Sprintf("%s from %s to %s: %s", l.flag, shortly(a), shortly(b), l.text))
 		}
 	}
 	if from.Policy.TwoOrganizations != to.Policy.TwoOrganizations {
@@ -85,7 +73,7 @@ func changesOf(from, to evidence.VaultConfiguredDetails) (list []string) {
 	for _, other := range []struct {
 		same bool
 		what string
-	}{{from.Rules == to.Rules, "the version of the rules"}, {slices.Equal(from.LogKeys, to.LogKeys), "the keys of the record book"},
+	}{{from.Rules == to.Rules, fmt.Sprintf("the version of the rules, from %d to %d", from.Rules, to.Rules)}, {slices.Equal(from.LogKeys, to.LogKeys), "the keys of the record book"},
 		{from.Witness == to.Witness, "the witnesses of the record book"}} {
 		if !other.same {
 			list = append(list, other.what)
@@ -135,10 +123,10 @@ func (a *app) showPolicy(p client.Policy) error {
 	now := p.Configuration()
 	var rows []row
 	for _, l := range limits {
-		rows = append(rows, row{"Limit", fmt.Sprintf("%s: %s %s", l.flag, lengthOf(*l.of(&now.Policy)), l.text)})
+		rows = append(rows, row{"Limit", fmt.Sprintf("%s: %s %s", l.flag, shortly(*l.of(&now.Policy)), l.text)})
 	}
 	rows = append(rows, row{"Second", "A second person is " + organizations(now.Policy.TwoOrganizations) + "."},
-		row{"Recovery", recoveryNumber(now.Recovery)}, row{"Program", now.Version})
+		row{"Recovery", recoveryNumber(now.Recovery)}, row{"Program", now.Version}, row{"Rules", fmt.Sprintf("version %d%s", now.Rules, newerRules(now.Rules))})
 	if !p.Now.Restored.IsZero() {
 		rows = append(rows, row{"Restored", "The vault waits for a custodian: strongroom vault confirm"})
 	}
@@ -152,30 +140,39 @@ func (a *app) showPolicy(p client.Policy) error {
 	return a.show(fields{"in_force": now, "waiting": waiting, "complete_to": p.Time}, append(rows, row{"Complete", "to " + dateOf(p.Time)})...)
 }
 
+// newerRules says that there is a newer version than the vault's.
+func newerRules(version int64) string {
+	if version < evidence.RulesVersion {
+		return fmt.Sprintf("; this program knows version %d: strongroom vault configure --newest-rules", evidence.RulesVersion)
+	}
+	return ""
+}
+
 // whenCounts says from when what waits counts.
 func whenCounts(p client.Policy) string {
 	if p.Waiting.Effective != 0 {
 		return dateOf(p.Waiting.Effective)
 	}
-	return lengthOf(p.Now.Policy.ConfirmWait) + " after a custodian confirms it: strongroom vault confirm"
+	return shortly(p.Now.Policy.ConfirmWait) + " after a custodian confirms it: strongroom vault confirm"
 }
 
 func configureCommand(a *app) *cobra.Command {
 	given := make(map[string]*string)
 	var recovery string
-	var two, keep, yes bool
+	var two, newest, keep, yes bool
 	c := &cobra.Command{
 		Use:   "configure",
 		Short: "Change the vault's limits or its recovery key",
 		Long: `Changes what you name, and nothing else; shows all of it before you sign. You
 type "configure".
 
-What protects more counts at once: a longer wait, two organizations. What lowers
-protection or moves a time within which others act waits for a custodian
+Nobody changes them alone, in whatever direction: a change waits for a custodian
 (strongroom vault confirm), and then for the time of confirm-wait that was in
-force: a shorter wait, one organization, another recovery key, any other limit.
+force. It takes the place of one that waits. --keep takes back what waits.
 
-A change takes the place of one that waits. --keep takes back what waits.
+A vault goes on by the version of the rules that it was founded with until
+--newest-rules. That second persons are of two organizations is confirmed by a
+custodian of another organization than yours.
 
 Lengths of time have a unit: 14d, 72h, 30m.
 
@@ -191,13 +188,14 @@ For good:  the entry stays, for everybody of the vault to see.`,
 		Args: cobra.NoArgs,
 	}
 	f := c.Flags()
-	names := []string{"two-organizations", "recovery", "keep"}
+	names := []string{"two-organizations", "recovery", "newest-rules", "keep"}
 	for _, l := range limits {
 		given[l.flag] = f.String(l.flag, "", "a `LENGTH` "+l.text)
 		names = append(names, l.flag)
 	}
 	f.BoolVar(&two, "two-organizations", false, "second persons are of another organization (=false: of any)")
 	f.StringVar(&recovery, "recovery", "", "the `RECIPIENT` (age1pq1…) of another recovery key, kept offline")
+	f.BoolVar(&newest, "newest-rules", false, "go on by the newest version of the rules")
 	f.BoolVar(&keep, "keep", false, "take back what waits: everything stays as it is")
 	f.BoolVar(&yes, "yes", false, "do not ask; for scripts")
 	c.MarkFlagsOneRequired(names...)
@@ -241,33 +239,36 @@ For good:  the entry stays, for everybody of the vault to see.`,
 		if recovery != "" {
 			d.Recovery = recovery
 		}
-		lowers := p.Now.Lowers(&d)
-		if err := a.consent(yes, "configure", configureRows(p, d, lowers)...); err != nil {
+		if newest {
+			d.Rules = evidence.RulesVersion
+		}
+		waits := p.Now.Waits(&d)
+		if err := a.consent(yes, "configure", configureRows(p, d, waits)...); err != nil {
 			return err
 		}
-		r, err := cl.Configure(c.Context(), p, d.Policy, d.Recovery)
+		r, err := cl.Configure(c.Context(), p, d)
 		if err != nil {
 			return err
 		}
 		next := row{"Counts", "at once"}
-		if lowers {
-			next = row{"Waits", "for a custodian: strongroom vault confirm. It counts " + lengthOf(p.Now.Policy.ConfirmWait) + " after that."}
+		if waits {
+			next = row{"Waits", "for a custodian: strongroom vault confirm. It counts " + shortly(p.Now.Policy.ConfirmWait) + " after that."}
 		}
-		return a.recorded(r, fields{"waits": lowers, "configuration": d}, next)
+		return a.recorded(r, fields{"waits": waits, "configuration": d}, next)
 	}
 	return c
 }
 
 // configureRows are what an administrator is shown before signing.
-func configureRows(p client.Policy, d evidence.VaultConfiguredDetails, lowers bool) []row {
+func configureRows(p client.Policy, d evidence.VaultConfiguredDetails, waits bool) []row {
 	now := p.Configuration()
 	rows := append([]row{{"If you go on", ""}}, changeRows("Changes", now, d)...)
-	if lowers {
-		rows = append(rows, row{"Protection", "It drops, or a time within which others act changes. So nothing changes until a custodian has confirmed it, and then " +
-			lengthOf(p.Now.Policy.ConfirmWait) + " pass: until " + dateOf(p.Time.Add(seconds(p.Now.Policy.ConfirmWait))) + " at least."})
-	} else {
-		rows = append(rows, row{"Protection", "It does not drop: this counts at once, without a second person."})
+	counts := "at once"
+	if waits {
+		counts = "Nothing changes until a custodian has confirmed it, and then " + shortly(p.Now.Policy.ConfirmWait) + " pass: until " +
+			dateOf(p.Time.Add(seconds(p.Now.Policy.ConfirmWait))) + " at least."
 	}
+	rows = append(rows, row{"Counts", counts})
 	if w := p.Waiting; w != nil {
 		rows = append(rows, row{"Ends", "What waits will not come into force:"})
 		rows = append(rows, changeRows("", now, w.Details)...)

@@ -16,7 +16,7 @@ type Policy struct {
 	Waiting *Waiting // nil if no configuration waits
 }
 
-// Waiting is a configuration that lowers protection and is not in force yet.
+// Waiting is a configuration that is not in force yet.
 type Waiting struct {
 	Event     evidence.Hash // leaf hash of vault.configured
 	By        evidence.ActorID
@@ -70,11 +70,11 @@ func (p Policy) same(q Policy) bool {
 	return p.Waiting.Event == q.Waiting.Event && p.Waiting.Effective == q.Waiting.Effective
 }
 
-// Configure signs vault.configured: the vault's limits, and its recovery recipient. What lowers protection (PolicyState.Lowers) waits for a
-// custodian; everything else is in force at once. Either takes the place of what waits. seen is what the change was decided on: if something
-// else is there by now nothing is signed and the refusal is Conflict "policy_moved".
-func (c *Client) Configure(ctx context.Context, seen Policy, limits evidence.VaultPolicy, recovery string) (*Receipt, error) {
-	if err := sealing.CheckRecipient(recovery); err != nil {
+// Configure signs vault.configured: limits, recovery recipient and version of the rules as to says, the rest as it is. A change waits for a
+// custodian (PolicyState.Waits) and takes the place of what waits; what changes nothing takes that back. seen is what was decided on: if
+// something else is there by now nothing is signed and the refusal is Conflict "policy_moved".
+func (c *Client) Configure(ctx context.Context, seen Policy, to evidence.VaultConfiguredDetails) (*Receipt, error) {
+	if err := sealing.CheckRecipient(to.Recovery); err != nil {
 		return nil, evidence.Fail(evidence.Invalid, evidence.ReasonKeys, err)
 	}
 	policy := evidence.PolicyOf(c.trust.Vault())
@@ -87,10 +87,10 @@ func (c *Client) Configure(ctx context.Context, seen Policy, limits evidence.Vau
 			return act{}, evidence.Refuse(evidence.Conflict, reasonPolicyMoved)
 		}
 		d := now.Configuration()
-		if d.Policy == limits && d.Recovery == recovery && now.Waiting == nil {
+		if d.Policy == to.Policy && d.Recovery == to.Recovery && d.Rules == to.Rules && now.Waiting == nil {
 			return act{}, evidence.Refuse(evidence.Invalid, reasonUnchanged)
 		}
-		d.Policy, d.Recovery = limits, recovery
+		d.Policy, d.Recovery, d.Rules = to.Policy, to.Recovery, to.Rules
 		return act{stream: policy, event: &evidence.Event{Kind: evidence.VaultConfigured, Details: &d}}, nil
 	})
 }

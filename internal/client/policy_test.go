@@ -10,7 +10,7 @@ import (
 	"strongroom.example/strongroom/internal/sealing"
 )
 
-// The vault's limits (RULES §3.7): what protects more counts at once, what protects less only by a custodian and after the wait.
+// The vault's limits (RULES §3.7): nobody changes them alone, in whatever direction.
 func TestConfigure(t *testing.T) {
 	w, clock := newLaterWorld(t)
 	ctx := t.Context()
@@ -18,9 +18,9 @@ func TestConfigure(t *testing.T) {
 	configure := func(p *person, change func(*evidence.VaultPolicy)) error {
 		t.Helper()
 		seen := now()
-		limits := seen.Now.Policy
-		change(&limits)
-		_, err := p.Configure(ctx, seen, limits, seen.Now.Recovery)
+		to := seen.Configuration()
+		change(&to.Policy)
+		_, err := p.Configure(ctx, seen, to)
 		return err
 	}
 	bin := func(d time.Duration) func(*evidence.VaultPolicy) {
@@ -38,16 +38,24 @@ func TestConfigure(t *testing.T) {
 	wantReason(t, configure(w.admin, bin(14*day)), reasonUnchanged)
 	wantReason(t, configure(w.admin, bin(-day)), evidence.ReasonSize)
 	seen := now()
-	_, err := w.admin.Configure(ctx, seen, seen.Now.Policy, "age1pq1nobody")
+	to := seen.Configuration()
+	to.Recovery = "age1pq1nobody"
+	_, err := w.admin.Configure(ctx, seen, to)
 	wantReason(t, err, evidence.ReasonKeys)
 
-	// Longer, at once. What somebody decided on before is not signed any more.
+	// Longer, by two and after the wait. What somebody decided on before is not signed any more.
 	check(t, configure(w.admin, bin(30*day)))
-	if now().Waiting != nil || limit() != 30*day {
-		t.Errorf("a longer wait is %s, %+v waits", limit(), now().Waiting)
+	if now().Waiting == nil || limit() != 14*day {
+		t.Errorf("one administrator made the wait %s", limit())
 	}
-	_, err = w.admin.Configure(ctx, seen, seen.Now.Policy, seen.Now.Recovery)
+	_, err = w.admin.Configure(ctx, seen, seen.Configuration())
 	wantReason(t, err, reasonPolicyMoved)
+	_, _, err = w.custodian.ConfirmConfiguration(ctx, now().Waiting.Event)
+	check(t, err)
+	clock.pass(7 * day)
+	if now().Waiting != nil || limit() != 30*day {
+		t.Errorf("confirmed, the wait is %s, %+v waits", limit(), now().Waiting)
+	}
 
 	// Shorter: the administrator alone changes nothing, however long he waits; nor does a custodian alone.
 	check(t, configure(w.admin, bin(7*day)))
@@ -101,7 +109,9 @@ func TestConfigureRecovery(t *testing.T) {
 	item := w.deposit(w.clinician, in, consent, strings.NewReader("a finding"))
 	seen := must(w.admin.Policy(ctx))(t)
 	recovery := must(sealing.NewIdentity())(t).Recipient()
-	must(w.admin.Configure(ctx, seen, seen.Now.Policy, recovery))(t)
+	to := seen.Configuration()
+	to.Recovery = recovery
+	must(w.admin.Configure(ctx, seen, to))(t)
 	_, _, err = w.second.ConfirmConfiguration(ctx, must(w.second.Policy(ctx))(t).Waiting.Event)
 	check(t, err)
 	_, err = w.second.ChangeKeyring(ctx, in, nil, nil)

@@ -143,9 +143,7 @@ func TestActorConfirmed(t *testing.T) {
 // With the policy's demand, the second person comes from another organization.
 func TestTwoOrganizations(t *testing.T) {
 	w := newCase(t)
-	d := w.configuration()
-	d.Policy.TwoOrganizations = true
-	w.do(w.event("administrator", PolicyOf(origin), VaultConfigured, d))
+	w.configure(func(d *VaultConfiguredDetails) { d.Policy.TwoOrganizations = true })
 	w.meet("colleague", Custodian, false).signer.Organization = w.p("custodian").signer.Organization
 	w.do(w.enrolment("administrator", "colleague"))
 	w.do(w.confirmation("custodian", "colleague"))

@@ -33,14 +33,6 @@ func (s *CaseState) OnKeyring(fingerprint Hash) bool {
 	return fingerprint == s.Recovery || slices.ContainsFunc(s.Keyring, func(k Keyholder) bool { return k.Fingerprint == fingerprint })
 }
 
-// Manager is the role that may manage the case: a complaint's keys, members and end are the auditors' as its content is.
-func (s *CaseState) Manager() Role {
-	if s.Type == "complaint" {
-		return Auditor
-	}
-	return Custodian
-}
-
 // remaining are the members at now less one.
 func (s *CaseState) remaining(gone ActorID, now Time) []Member {
 	return without(s.Members, func(m Member) bool { return m.Actor == gone || !m.holds(now) })
@@ -58,9 +50,18 @@ func (a *act) member(right Right) error {
 	return nil
 }
 
+// manager is the role that may manage the case: a complaint's keys, members and end are the auditors' as its content is. Rules 1 left a
+// complaint to custodians, who are never its keyholders.
+func (a *act) manager() Role {
+	if a.in.Type == "complaint" && a.policy.Rules >= 2 {
+		return Auditor
+	}
+	return Custodian
+}
+
 // manages demands that the signer may manage the case.
 func (a *act) manages() error {
-	if a.Actor.Role != a.in.Manager() {
+	if a.Actor.Role != a.manager() {
 		return Refuse(Forbidden, ReasonRole)
 	}
 	return a.member(MayManage)
@@ -186,8 +187,7 @@ func caseMemberRemoved(a *act) (State, error) {
 		return nil, Refuse(Conflict, ReasonStillKeyholder)
 	}
 	readers := []Hash{own.Recovery}
-	manager := own.Manager()
-	managed := own.Type == "complaint" && a.manages() != nil // nobody who manages it leaves
+	managed := own.Type == "complaint" && (a.policy.Rules < 2 || a.manages() != nil) // nobody who manages it leaves
 	for _, m := range own.remaining(d.Actor, a.Time) {
 		actor, err := lookup[*ActorState](a.facts, ActorOf(m.Actor))
 		if err != nil {
@@ -195,7 +195,7 @@ func caseMemberRemoved(a *act) (State, error) {
 		}
 		if actor.Active(a.Time) {
 			readers = append(readers, actor.Fingerprint())
-			managed = managed || actor.Role == manager && slices.Contains(m.Rights, MayManage)
+			managed = managed || actor.Role == a.manager() && slices.Contains(m.Rights, MayManage)
 		}
 	}
 	switch {

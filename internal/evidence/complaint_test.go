@@ -105,3 +105,12 @@ func TestComplaint(t *testing.T) {
 		w.refuse(w.closing("custodian"), Forbidden, ReasonRole)
 	})
 }
+
+// What was signed under rules 1 stays lawful: there a custodian among the members managed a complaint, and no auditor did.
+func TestComplaintUnderRules1(t *testing.T) {
+	w := newComplaint(t, "custodian")
+	w.underRules(1)
+	w.refuse(w.adding("auditor", "auditor 3", MayOpen), Forbidden, ReasonRole)
+	w.do(w.adding("custodian", "auditor 3", MayOpen))
+	w.do(w.closing("custodian"))
+}

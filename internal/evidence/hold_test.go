@@ -135,9 +135,7 @@ func TestHoldConfirmed(t *testing.T) {
 // twoOrganizations lets the policy ask for two, and brings in a colleague of custodian.
 func (w *world) twoOrganizations() {
 	w.t.Helper()
-	d := w.configuration()
-	d.Policy.TwoOrganizations = true
-	w.do(w.event("administrator", PolicyOf(origin), VaultConfigured, d))
+	w.configure(func(d *VaultConfiguredDetails) { d.Policy.TwoOrganizations = true })
 	w.meet("colleague", Custodian, false).signer.Organization = w.p("custodian").signer.Organization
 	w.do(w.enrolment("administrator", "colleague"))
 	w.do(w.confirmation("custodian", "colleague"))

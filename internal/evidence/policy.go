@@ -17,21 +17,26 @@ func (s *PolicyState) adopt(d *VaultConfiguredDetails) {
 	s.Proposed, s.ProposedLeaf, s.ProposedBy, s.ProposedOrg, s.Effective = nil, Hash{}, "", "", 0
 }
 
-// RulesVersion is the newest version of the rules that this program knows.
-const RulesVersion = 1
+// RulesVersion is the newest version of the rules that this program knows. A vault lives by the version that its policy names; what was
+// signed under an earlier one is judged by that. Version 2: nobody changes the policy alone, and auditors manage complaints.
+const RulesVersion = 2
 
-// Lowers reports whether a configuration takes protection from someone, so that a custodian must confirm it: another recovery recipient,
-// other log keys or witnesses, one organization instead of two, a shorter wait, or any other limit within which others may act.
-func (s *PolicyState) Lowers(d *VaultConfiguredDetails) bool {
+// Waits reports whether a configuration counts only after a custodian has confirmed it and the wait has passed: whatever changes what people
+// may rely on. A longer wait, too, takes something: ten years in the bin, and nothing that was withdrawn is shredded. Under rules 1 only what
+// takes protection from someone waits: another recovery recipient, other log keys, witnesses or rules, one organization instead of two, a
+// shorter wait, or any other limit within which others may act.
+func (s *PolicyState) Waits(d *VaultConfiguredDetails) bool {
 	p, q := s.Policy, d.Policy
 	return d.Recovery != s.Recovery || d.Witness != s.Witness || !slices.Equal(d.LogKeys, s.LogKeys) || d.Rules != s.Rules ||
+		s.Rules >= 2 && p != q ||
 		p.TwoOrganizations && !q.TwoOrganizations ||
 		q.ConfirmWait < p.ConfirmWait || q.BinWait < p.BinWait || q.WithdrawalWait < p.WithdrawalWait ||
 		q.DecisionTime != p.DecisionTime || q.ReviewTime != p.ReviewTime || q.HoldTime != p.HoldTime || q.BackupHorizon != p.BackupHorizon
 }
 
-// vaultConfigured: by the vault at init, which is the vault from then on, later by an administrator; the vault itself may only name its new version and builds. What
-// lowers protection waits for vault.confirmed; everything else is in force at once and takes the place of a waiting proposal.
+// vaultConfigured: by the vault at init, which is the vault from then on, later by an administrator; the vault itself may only name its new
+// version and builds. A change waits for vault.confirmed (Waits). What changes nothing is in force at once; either takes the place of a
+// waiting proposal.
 func vaultConfigured(a *act) (State, error) {
 	d := a.Details.(*VaultConfiguredDetails)
 	if d.Rules > RulesVersion {
@@ -47,19 +52,19 @@ func vaultConfigured(a *act) (State, error) {
 	}
 	s := *a.policy
 	s.Last = a.tip
-	switch lowered := s.Lowers(d); {
+	switch waits := s.Waits(d); {
 	case d.Rules < s.Rules:
 		return nil, Refuse(Invalid, ReasonPolicy)
-	case a.Actor.Role == Vault && (lowered || d.Policy != s.Policy):
+	case a.Actor.Role == Vault && (waits || d.Policy != s.Policy):
 		return nil, Refuse(Forbidden, ReasonPolicy)
 	case a.Actor.Role == Vault:
 		s.Version, s.Builds = d.Version, d.Builds
 		if s.Proposed != nil { // what waits brings no older program back
-			waits := *s.Proposed
-			waits.Version, waits.Builds = d.Version, d.Builds
-			s.Proposed = &waits
+			proposed := *s.Proposed
+			proposed.Version, proposed.Builds = d.Version, d.Builds
+			s.Proposed = &proposed
 		}
-	case lowered:
+	case waits:
 		s.Proposed, s.ProposedLeaf, s.ProposedBy, s.ProposedOrg, s.Effective = d, a.tip.Leaf, a.Actor.ID, a.Actor.Organization, 0
 	default:
 		s.adopt(d)
@@ -83,6 +88,9 @@ func vaultConfirmed(a *act) (State, error) {
 	}
 	if err := a.second(s.ProposedBy, s.ProposedOrg); err != nil {
 		return nil, err
+	}
+	if s.Rules >= 2 && s.Proposed.Policy.TwoOrganizations && a.Actor.Organization == s.ProposedOrg {
+		return nil, Refuse(Forbidden, ReasonTwoOrgs) // or there may be nobody who can ever confirm anything again, its end included
 	}
 	s.Last = a.tip
 	s.Effective = a.after(s.Policy.ConfirmWait)

@@ -175,7 +175,7 @@ type PolicyState struct {
 	Witness  string      `json:"witness"`
 	Version  string      `json:"version"`
 	Builds   []string    `json:"builds"`
-	// Proposed is a configuration that lowers protection and waits for its confirmation.
+	// Proposed is a configuration that waits for its confirmation.
 	Proposed     *VaultConfiguredDetails `json:"proposed,omitempty"`
 	ProposedLeaf Hash                    `json:"proposed_leaf,omitzero"`
 	ProposedBy   ActorID                 `json:"proposed_by,omitempty"`

@@ -107,7 +107,7 @@ func TestVaultConfigured(t *testing.T) {
 	check(t, base,
 		refusal{"by a custodian", Forbidden, ReasonRole, by("custodian")},
 		refusal{"policy by the vault", Forbidden, ReasonPolicy, by("vault")},
-		refusal{"rules of later", Unknown, ReasonRules, set(func(w *world, d *VaultConfiguredDetails) { d.Rules = 2 })},
+		refusal{"rules of later", Unknown, ReasonRules, set(func(w *world, d *VaultConfiguredDetails) { d.Rules = RulesVersion + 1 })},
 		refusal{"rules 0", Invalid, ReasonSize, set(func(w *world, d *VaultConfiguredDetails) { d.Rules = 0 })},
 		refusal{"no log key", Invalid, ReasonSize, set(func(w *world, d *VaultConfiguredDetails) { d.LogKeys = nil })},
 		refusal{"log key", Invalid, ReasonKeys, set(func(w *world, d *VaultConfiguredDetails) { d.LogKeys = []string{"?"} })},
@@ -184,9 +184,59 @@ func TestVaultConfigured(t *testing.T) {
 			}
 		})
 	}
-	if s := func() *PolicyState { w, e := base(t); return w.do(e).(*PolicyState) }(); s.Proposed != nil || s.Policy.BinWait != 14*86400+1 {
-		t.Error("more protection is not in force at once")
+	t.Run("under rules 1", func(t *testing.T) { // more protection is in force at once, and so is the newer version only by two
+		w := newCase(t)
+		now := func() *PolicyState { return w.facts.States[policy].(*PolicyState).At(w.now) }
+		w.underRules(1)
+		d := w.configuration()
+		d.Rules, d.Policy.BinWait = 1, d.Policy.BinWait+1
+		if w.do(w.event("administrator", policy, VaultConfigured, d)); now().Proposed != nil || now().Policy != d.Policy {
+			t.Error("more protection is not in force at once")
+		}
+		newest := *d
+		newest.Rules = RulesVersion
+		w.do(w.event("administrator", policy, VaultConfigured, &newest))
+		if now().Rules != 1 || now().Proposed == nil {
+			t.Error("one administrator has changed the rules")
+		}
+		w.do(w.event("custodian", policy, VaultConfirmed, &VaultConfirmedDetails{w.facts.States[policy].Tip().Leaf}))
+		if w.now = now().Effective; now().Rules != RulesVersion {
+			t.Errorf("rules %d after the wait", now().Rules)
+		}
+	})
+}
+
+// No administrator changes the rules alone, not even towards what sounds like more protection: a wait of ten years keeps what was withdrawn
+// from being shredded, and a vault of one organization has nobody left to take back that two are needed.
+func TestNobodyChangesTheRulesAlone(t *testing.T) {
+	policy := PolicyOf(origin)
+	for name, change := range map[string]func(*VaultPolicy){
+		"withdrawal wait":   func(p *VaultPolicy) { p.WithdrawalWait = MaxWait },
+		"bin wait":          func(p *VaultPolicy) { p.BinWait = MaxWait },
+		"confirm wait":      func(p *VaultPolicy) { p.ConfirmWait = MaxWait },
+		"two organizations": func(p *VaultPolicy) { p.TwoOrganizations = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newCase(t)
+			d := w.configuration()
+			change(&d.Policy)
+			s := w.do(w.event("administrator", policy, VaultConfigured, d)).(*PolicyState)
+			if s.At(w.now.Add(100*day)).Policy != w.configuration().Policy {
+				t.Error("one administrator has changed it")
+			}
+		})
 	}
+	t.Run("two organizations, by one", func(t *testing.T) { // where there is one only, nobody could ever confirm anything again
+		w := newCase(t)
+		w.meet("colleague", Custodian, false).signer.Organization = w.p("administrator").signer.Organization
+		w.do(w.enrolment("administrator", "colleague"))
+		w.do(w.confirmation("custodian", "colleague"))
+		d := w.configuration()
+		d.Policy.TwoOrganizations = true
+		s := w.do(w.event("administrator", policy, VaultConfigured, d)).(*PolicyState)
+		w.refuse(w.event("colleague", policy, VaultConfirmed, &VaultConfirmedDetails{s.Last.Leaf}), Forbidden, ReasonTwoOrgs)
+		w.do(w.event("custodian", policy, VaultConfirmed, &VaultConfirmedDetails{s.Last.Leaf}))
+	})
 }
 
 func TestVaultConfirmed(t *testing.T) {

@@ -294,8 +294,25 @@ func (w *world) suspend(name string, d time.Duration) {
 var day = 24 * time.Hour
 
 func (w *world) configuration() *VaultConfiguredDetails {
-	return &VaultConfiguredDetails{Rules: 1, Recovery: recoveryRecipient, LogKeys: []string{"bG9n"}, Version: "1.0.0",
+	return &VaultConfiguredDetails{Rules: RulesVersion, Recovery: recoveryRecipient, LogKeys: []string{"bG9n"}, Version: "1.0.0",
 		Policy: VaultPolicy{ConfirmWait: 7 * 86400, DecisionTime: 7 * 86400, BinWait: 14 * 86400, WithdrawalWait: 3 * 86400, ReviewTime: 3 * 86400, HoldTime: 3 * 86400, BackupHorizon: 30 * 86400}}
+}
+
+// configure changes the policy as two persons do, and waits until it counts.
+func (w *world) configure(change func(*VaultConfiguredDetails)) {
+	w.t.Helper()
+	policy, d := PolicyOf(origin), w.configuration()
+	change(d)
+	s := w.do(w.event("administrator", policy, VaultConfigured, d)).(*PolicyState)
+	w.do(w.event("custodian", policy, VaultConfirmed, &VaultConfirmedDetails{s.Last.Leaf}))
+	w.now = w.facts.States[policy].(*PolicyState).Effective
+}
+
+// underRules makes the vault one that lives by an earlier version of the rules.
+func (w *world) underRules(version int64) {
+	s := *w.facts.States[PolicyOf(origin)].(*PolicyState)
+	s.Rules = version
+	w.facts.States[PolicyOf(origin)] = &s
 }
 
 // newVault is a vault after init: the vault's key, the policy, two founders.

@@ -63,8 +63,8 @@ func (a *act) copied(fingerprint Hash) error {
 	return err
 }
 
-// idle reports whether the keys of a keyholder's envelope, or of a subject's own copy, are nobody's any more: the event names as its
-// counterparty who had them, and that one was revoked or has other keys that were confirmed.
+// idle reports whether the keys of an envelope are nobody's any more, be it a keyholder's, of a grant or a subject's own copy: the event
+// names as its counterparty who had them, and that one was revoked or has other keys that were confirmed.
 func (a *act) idle(recipient Hash) bool {
 	if a.Counterparty == nil {
 		return false
@@ -73,12 +73,21 @@ func (a *act) idle(recipient Hash) bool {
 	if err != nil || who.Status != StatusRevoked && (who.Status != StatusActive || who.Fingerprint() == recipient) {
 		return false
 	}
-	if slices.Contains(a.in.Keyring, Keyholder{Actor: who.ID, Fingerprint: recipient}) {
+	had := Keyholder{Actor: who.ID, Fingerprint: recipient}
+	if slices.Contains(a.in.Keyring, had) || slices.ContainsFunc(a.item.Grants, func(g GrantState) bool { return g.Terms.Recipient == had }) {
 		return true
 	}
 	consents, err := a.item.consents(a.facts)
 	return err == nil && slices.Contains(a.item.Copies, recipient) &&
 		slices.ContainsFunc(consents, func(c *ConsentState) bool { return c.Subject == who.ID })
+}
+
+// OpensWithout reports whether the keyring of the item's case has an envelope for another fingerprint than this one.
+func (s *ItemState) OpensWithout(in *CaseState, recipient Hash) bool {
+	return slices.ContainsFunc(in.Keyring, func(k Keyholder) bool {
+		_, ok := s.Envelope(k.Fingerprint)
+		return ok && k.Fingerprint != recipient
+	})
 }
 
 // itemEnvelopeRemoved: what nobody needs any more. The envelopes of the keyring, of recovery, of a grant in force and of the subject's own
@@ -97,14 +106,8 @@ func itemEnvelopeRemoved(a *act) (State, error) {
 	if _, exists := own.Envelope(d.Recipient); !exists {
 		return nil, Refuse(NotFound, ReasonEnvelope)
 	}
-	kept := a.in.OnKeyring(d.Recipient) || slices.Contains(own.Copies, d.Recipient)
-	if own.Needs(a.facts, d.Recipient, a.Time) || kept && !a.idle(d.Recipient) {
-		return nil, Refuse(Conflict, ReasonEnvelopeNeeded)
-	}
-	if !slices.ContainsFunc(a.in.Keyring, func(k Keyholder) bool {
-		_, ok := own.Envelope(k.Fingerprint)
-		return ok && k.Fingerprint != d.Recipient
-	}) {
+	kept := a.in.OnKeyring(d.Recipient) || slices.Contains(own.Copies, d.Recipient) || own.Needs(a.facts, d.Recipient, a.Time)
+	if kept && !a.idle(d.Recipient) || !own.OpensWithout(a.in, d.Recipient) {
 		return nil, Refuse(Conflict, ReasonEnvelopeNeeded)
 	}
 	s := *own

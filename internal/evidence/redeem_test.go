@@ -56,7 +56,7 @@ func TestEnvelopeAdded(t *testing.T) {
 	})
 }
 
-// Keys that are nobody's any more lose their envelopes, though keyring or subject once needed them: the event names whose they were.
+// Keys that are nobody's any more lose their envelopes, though keyring, recipient or subject once needed them: the event names whose they were.
 func TestIdleKeys(t *testing.T) {
 	remove := func(w *world, id ItemID, whose string, recipient Hash) *Event {
 		e := w.on(id, "vault", ItemEnvelopeRemoved, &ItemEnvelopeRemovedDetails{recipient, CauseReplacement, w.now.Add(day)})
@@ -74,6 +74,22 @@ func TestIdleKeys(t *testing.T) {
 		"a keyholder revoked": func(t *testing.T) (*world, ItemID, string, func()) {
 			w := newConsented(t)
 			return w, w.item("investigator", Clinical), "clinician", func() { w.revokeActor("clinician") }
+		},
+		"a recipient's new keys": func(t *testing.T) (*world, ItemID, string, func()) {
+			w := newConsented(t)
+			id := w.item("investigator", Clinical)
+			w.seal(id)
+			w.do(w.open(id, "custodian"))
+			w.do(w.wrap(id, "custodian", w.granted(id, "court")))
+			return w, id, "court", func() { w.rotate("custodian", "custodian 2", "court") }
+		},
+		"a recipient revoked": func(t *testing.T) (*world, ItemID, string, func()) {
+			w := newConsented(t)
+			id := w.item("investigator", Clinical)
+			w.seal(id)
+			w.do(w.open(id, "custodian"))
+			w.do(w.wrap(id, "custodian", w.granted(id, "court")))
+			return w, id, "court", func() { w.revokeActor("court") }
 		},
 		"a subject's new keys": func(t *testing.T) (*world, ItemID, string, func()) {
 			w := newSubject(t)

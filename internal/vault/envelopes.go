@@ -35,6 +35,12 @@ func takesKeys(k evidence.Kind) bool {
 	return k == evidence.CaseKeyringChanged || k == evidence.ActorRevoked || k == evidence.ActorConfirmed
 }
 
+// rewraps reports whether an event gives an item another keyholder.
+func rewraps(e *evidence.Event) bool {
+	d, ok := e.Details.(*evidence.ItemEnvelopeAddedDetails)
+	return ok && d.Cause == evidence.CauseRewrap
+}
+
 func bringsEnvelopes(k evidence.Kind) bool {
 	switch k {
 	case evidence.ItemDeposited, evidence.ItemEnvelopeAdded, evidence.CaseOpened, evidence.CaseMemberAdded, evidence.CaseMemberRemoved:
@@ -59,6 +65,8 @@ func (v *Vault) commit(ctx context.Context, c ledger.Commit, judge ledger.Judge)
 		}
 	case takesPermission(e.Kind), takesKeys(e.Kind):
 		v.remember(stream) // the law refuses every release from now on; the sweep ends what is stored
+	case rewraps(e):
+		v.remember(stream) // what had to stay as long as this one was not there may go
 	}
 	return entry, nil
 }
@@ -184,11 +192,13 @@ func (v *Vault) finish(ctx context.Context, s evidence.Stream) (done bool, err e
 	case evidence.ActorStream:
 		return v.endKeys(ctx, evidence.ActorID(s.ID))
 	}
-	err = v.clean(ctx, s)
-	if err == nil && s.Type == evidence.CaseStream {
+	if err := v.clean(ctx, s); err != nil {
+		return false, err
+	}
+	if s.Type == evidence.CaseStream {
 		return v.endHolding(ctx, evidence.CaseID(s.ID))
 	}
-	return err == nil, err
+	return v.endHoldingOf(ctx, s)
 }
 
 // lookBack finds, once, the streams in which an earlier process may have left something.
@@ -201,7 +211,7 @@ func (v *Vault) lookBack(ctx context.Context) error {
 	}
 	note := func(entries []ledger.Entry) {
 		for _, e := range entries {
-			if TakesEnvelopes(e.Kind) || takesPermission(e.Kind) || takesKeys(e.Kind) {
+			if TakesEnvelopes(e.Kind) || takesPermission(e.Kind) || takesKeys(e.Kind) || e.Kind == evidence.ItemEnvelopeAdded {
 				v.remember(e.Stream)
 			}
 		}

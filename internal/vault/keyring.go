@@ -9,8 +9,8 @@ import (
 	"strongroom.example/strongroom/internal/evidence"
 )
 
-// endKeys takes away the envelopes for keys that an actor has no more, in every case of which that one is or was a member, or in which
-// that one is the subject of a consent. It reports whether nothing is left of them.
+// endKeys takes away the envelopes for keys that an actor has no more, in every case of which that one is or was a member, in which that
+// one is the subject of a consent, or from which something was shared with that one. It reports whether nothing is left of them.
 func (v *Vault) endKeys(ctx context.Context, id evidence.ActorID) (done bool, err error) {
 	cases := make(map[evidence.CaseID]bool)
 	for after := evidence.CaseID(""); ; {
@@ -40,6 +40,19 @@ func (v *Vault) endKeys(ctx context.Context, id evidence.ActorID) (done bool, er
 			break
 		}
 	}
+	for after := evidence.GrantID(""); ; {
+		page, err := v.cfg.Records.Grants(ctx, id, after, MaxPage)
+		if err != nil {
+			return false, err
+		}
+		for _, g := range page {
+			after = g.Grant.Terms.ID
+			cases[g.Case] = true
+		}
+		if len(page) < MaxPage {
+			break
+		}
+	}
 	done = true
 	for in := range cases {
 		ended, failed := v.endHolding(ctx, in)
@@ -51,15 +64,7 @@ func (v *Vault) endKeys(ctx context.Context, id evidence.ActorID) (done bool, er
 // endHolding takes away, in the vault's own name, the envelopes of a case's items for keys that left the keyring or are nobody's any more
 // (RULES §3.3, §3.4). What stays until the items have an envelope for each present keyholder is taken away by a later sweep.
 func (v *Vault) endHolding(ctx context.Context, id evidence.CaseID) (done bool, err error) {
-	in, err := state[*evidence.CaseState](ctx, v, evidence.CaseOf(id))
-	if err != nil {
-		return false, err
-	}
-	horizon, err := v.backupsEnd(ctx)
-	if err != nil {
-		return false, err
-	}
-	gone, err := v.idle(ctx, in)
+	h, err := v.holding(ctx, id)
 	if err != nil {
 		return false, err
 	}
@@ -71,7 +76,7 @@ func (v *Vault) endHolding(ctx context.Context, id evidence.CaseID) (done bool, 
 		}
 		for _, item := range items {
 			after = item.ID
-			ended, failed := v.endHoldingOf(ctx, item, in, gone, horizon)
+			ended, failed := h.end(ctx, item)
 			done, err = done && ended, errors.Join(err, failed)
 		}
 		if len(items) < MaxPage {
@@ -80,74 +85,103 @@ func (v *Vault) endHolding(ctx context.Context, id evidence.CaseID) (done bool, 
 	}
 }
 
-// endHoldingOf is endHolding of one item. gone says of keys on the keyring whose they were.
-func (v *Vault) endHoldingOf(ctx context.Context, item *evidence.ItemState, in *evidence.CaseState, gone map[evidence.Hash]evidence.ActorID, horizon evidence.Time) (done bool, err error) {
-	consents, err := v.governing(ctx, item)
+// endHoldingOf is endHolding of one item: it has an envelope more, so one that had to stay may go now.
+func (v *Vault) endHoldingOf(ctx context.Context, s evidence.Stream) (done bool, err error) {
+	item, err := state[*evidence.ItemState](ctx, v, s)
+	if err != nil {
+		return false, err
+	}
+	h, err := v.holding(ctx, item.Case)
+	if err != nil {
+		return false, err
+	}
+	return h.end(ctx, item)
+}
+
+// holding is who holds keys to a case's items.
+type holding struct {
+	*Vault
+	in      *evidence.CaseState
+	horizon evidence.Time
+	lost    map[evidence.Keyholder]bool // whether these keys are that one's no more, of those asked for
+}
+
+func (v *Vault) holding(ctx context.Context, id evidence.CaseID) (*holding, error) {
+	in, err := state[*evidence.CaseState](ctx, v, evidence.CaseOf(id))
+	if err != nil {
+		return nil, err
+	}
+	horizon, err := v.backupsEnd(ctx)
+	return &holding{v, in, horizon, make(map[evidence.Keyholder]bool)}, err
+}
+
+// end takes away an item's envelopes for keys that left the keyring or are nobody's any more.
+func (h *holding) end(ctx context.Context, item *evidence.ItemState) (done bool, err error) {
+	consents, err := h.governing(ctx, item)
 	if err != nil {
 		return false, err
 	}
 	done = true
 	for _, ref := range item.Envelopes {
-		whose := gone[ref.Recipient]
-		switch {
-		case slices.Contains(item.Copies, ref.Recipient):
-			if whose, err = v.copyOf(ctx, consents, ref.Recipient); err != nil {
-				return false, err
-			}
-			if whose == "" {
-				continue
-			}
-		case in.OnKeyring(ref.Recipient) && whose == "", item.Needs(v.facts(consents), ref.Recipient, v.now()):
+		whose, err := h.whose(ctx, item, consents, ref.Recipient)
+		if err != nil {
+			return false, err
+		}
+		kept := h.in.OnKeyring(ref.Recipient) || slices.Contains(item.Copies, ref.Recipient) || item.Needs(h.facts(consents), ref.Recipient, h.now())
+		if kept && whose == "" || !item.OpensWithout(h.in, ref.Recipient) { // the last one goes once the item has another: endHoldingOf
 			continue
 		}
 		e := &evidence.Event{Kind: evidence.ItemEnvelopeRemoved, Case: item.Case, Details: &evidence.ItemEnvelopeRemovedDetails{
-			Recipient: ref.Recipient, Cause: evidence.CauseReplacement, Horizon: horizon,
+			Recipient: ref.Recipient, Cause: evidence.CauseReplacement, Horizon: h.horizon,
 		}}
 		if whose != "" {
 			e.Counterparty = &evidence.Counterparty{Actor: whose}
 		}
-		ended, failed := v.signOwn(ctx, e, evidence.ItemOf(item.ID))
+		ended, failed := h.signOwn(ctx, e, evidence.ItemOf(item.ID))
 		done, err = done && ended, errors.Join(err, failed)
 	}
 	return done, err
 }
 
-// idle finds the keys on a keyring that are their holders' no more.
-func (v *Vault) idle(ctx context.Context, in *evidence.CaseState) (map[evidence.Hash]evidence.ActorID, error) {
-	gone := make(map[evidence.Hash]evidence.ActorID)
-	for _, k := range in.Keyring {
-		other, err := v.otherKeys(ctx, k.Actor, k.Fingerprint)
-		if err != nil {
-			return nil, err
-		}
-		if other {
-			gone[k.Fingerprint] = k.Actor
+// whose finds the keyholder, recipient or subject who had the keys of an envelope and has them no more, or "".
+func (h *holding) whose(ctx context.Context, item *evidence.ItemState, consents map[evidence.Stream]evidence.State, recipient evidence.Hash) (evidence.ActorID, error) {
+	var had []evidence.ActorID
+	for _, k := range h.in.Keyring {
+		if k.Fingerprint == recipient {
+			had = append(had, k.Actor)
 		}
 	}
-	return gone, nil
-}
-
-// copyOf finds the subject for whom an own copy was made and who has no such keys any more, or "".
-func (v *Vault) copyOf(ctx context.Context, consents map[evidence.Stream]evidence.State, recipient evidence.Hash) (evidence.ActorID, error) {
-	for _, s := range consents {
-		c, ok := s.(*evidence.ConsentState)
-		if !ok || c.Subject == "" {
-			continue
+	for _, g := range item.Grants {
+		if g.Terms.Recipient.Fingerprint == recipient {
+			had = append(had, g.Terms.Recipient.Actor)
 		}
-		if other, err := v.otherKeys(ctx, c.Subject, recipient); other || err != nil {
-			return c.Subject, err
+	}
+	if slices.Contains(item.Copies, recipient) {
+		for _, s := range consents {
+			if c, ok := s.(*evidence.ConsentState); ok && c.Subject != "" {
+				had = append(had, c.Subject)
+			}
+		}
+	}
+	for _, id := range had {
+		if lost, err := h.otherKeys(ctx, evidence.Keyholder{Actor: id, Fingerprint: recipient}); lost || err != nil {
+			return id, err
 		}
 	}
 	return "", nil
 }
 
 // otherKeys reports whether an actor was revoked, or has confirmed keys with another fingerprint.
-func (v *Vault) otherKeys(ctx context.Context, id evidence.ActorID, fingerprint evidence.Hash) (bool, error) {
-	actor, err := state[*evidence.ActorState](ctx, v, evidence.ActorOf(id))
+func (h *holding) otherKeys(ctx context.Context, k evidence.Keyholder) (bool, error) {
+	if lost, asked := h.lost[k]; asked {
+		return lost, nil
+	}
+	actor, err := state[*evidence.ActorState](ctx, h.Vault, evidence.ActorOf(k.Actor))
 	if err != nil {
 		return false, err
 	}
-	return actor.Status == evidence.StatusRevoked || actor.Status == evidence.StatusActive && actor.Fingerprint() != fingerprint, nil
+	h.lost[k] = actor.Status == evidence.StatusRevoked || actor.Status == evidence.StatusActive && actor.Fingerprint() != k.Fingerprint
+	return h.lost[k], nil
 }
 
 // governing reads the consents of an item.

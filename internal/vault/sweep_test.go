@@ -175,10 +175,13 @@ func TestKeysEnd(t *testing.T) {
 	w := newWorld(t)
 	c := w.consented()
 	item, in := ev.ItemOf(c.item.id), ev.CaseOf(c.in)
-	wrap := func(p *person) {
+	join := func(p *person) {
 		t.Helper()
 		w.do("custodian", in, ev.CaseKeyringChanged, &ev.CaseKeyringChangedDetails{Added: []ev.Keyholder{{Actor: p.id, Fingerprint: p.fingerprint()}}})
 		w.open("custodian", c.item.id)
+	}
+	wrap := func(p *person) {
+		t.Helper()
 		body := must(sealing.WriteEnvelope(c.item.key, p.recipient()))
 		ref := ev.EnvelopeRef{Recipient: p.fingerprint(), SHA256: ev.SHA256(body)}
 		w.submit("custodian", w.sign("custodian", item, ev.ItemEnvelopeAdded, &ev.ItemEnvelopeAddedDetails{Envelope: ref, Cause: ev.CauseRewrap}), "",
@@ -192,6 +195,7 @@ func TestKeysEnd(t *testing.T) {
 		}
 	}
 	second, clinician, custodian := w.people["second"], w.people["clinician"], w.people["custodian"]
+	join(second)
 	wrap(second)
 	w.sweep()
 	left("a present keyholder", second, true)
@@ -206,7 +210,20 @@ func TestKeysEnd(t *testing.T) {
 	if !w.envelope(item, ev.Fingerprint(nil, w.recovery.Recipient())) {
 		t.Error("recovery lost its envelope")
 	}
-	w.do("administrator", ev.ActorOf(custodian.id), ev.ActorRevoked, &ev.ActorRevokedDetails{Cause: ev.CauseCompromise})
+	court := w.enrol("court", ev.Court)
+	w.grant(c, "court", time.Hour)
+	left("the recipient of a share", court, true)
+	w.do("administrator", ev.ActorOf(court.id), ev.ActorRevoked, &ev.ActorRevokedDetails{Cause: ev.CauseCompromise})
 	w.sweep()
-	left("the last keyholder, revoked", custodian, true) // until somebody else has one
+	left("the recipient, revoked", court, false)
+	join(second)
+	old := w.rotate("custodian", "administrator", "second")
+	w.sweep()
+	left("the last keyholder's earlier keys", &old, true) // until somebody else has an envelope
+	w.restart()
+	w.sweep()
+	wrap(second)
+	w.sweep()
+	left("the last keyholder's earlier keys, once there is another", &old, false)
+	left("the other", second, true)
 }

@@ -259,10 +259,16 @@ func (w *world) invite(name string, role ev.Role) ev.Keys {
 	if role.Staff() {
 		by = "administrator"
 	}
-	secret, made, err := w.Invite(ctx(), w.people[by].caller(), vault.Offer{Role: role, Organization: p.org})
+	return w.answered(name, by, vault.Offer{Role: role, Organization: p.org})
+}
+
+func (w *world) answered(name, by string, o vault.Offer) ev.Keys {
+	w.t.Helper()
+	secret, made, err := w.Invite(ctx(), w.people[by].caller(), o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	p := w.people[name]
 	p.id = made.Actor
 	keys := w.possession(name, made.Digest)
 	fingerprint, err := w.AnswerInvitation(ctx(), secret, keys)
@@ -270,6 +276,17 @@ func (w *world) invite(name string, role ev.Role) ev.Keys {
 		w.t.Fatalf("answer: %v", err)
 	}
 	return keys
+}
+
+// rotate gives somebody new keys, and returns who that one was with the old ones.
+func (w *world) rotate(name, by, then string) (old person) {
+	w.t.Helper()
+	p := w.people[name]
+	old, p.key, p.identity = *p, must(custody.GenerateKey()), must(sealing.NewIdentity())
+	keys := w.answered(name, by, vault.Offer{Rotation: p.id})
+	w.do(by, ev.ActorOf(p.id), ev.ActorKeyRotated, &ev.ActorKeyRotatedDetails{Keys: keys, Cause: ev.CauseReplacement})
+	w.do(then, ev.ActorOf(p.id), ev.ActorConfirmed, &ev.ActorConfirmedDetails{Fingerprint: p.fingerprint(), Method: ev.ByPhone})
+	return old
 }
 
 // possession proves that the person holds the keys, for this invitation.

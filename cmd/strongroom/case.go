@@ -25,17 +25,17 @@ func openCaseCommand(a *app) *cobra.Command {
 	var typ string
 	var members, keyholders []string
 	c := &cobra.Command{
-		Use:   "open --member ACTOR:RIGHTS --keyholder ACTOR",
+		Use:   "open",
 		Short: "Open a case or a complaint",
 		Long: `Opens a case with its first members and keyholders. "me" stands for yourself.
 At least two members hold keys, and one of the members is a custodian who may
 manage the case.
 
 A complaint is about how a person was treated here. A survivor or an advocate
-opens it, with a printed card too. It goes to auditors: only they hold keys, and
-at least one of them manages it. Who is no member sees and opens nothing of it;
-auditors see that it exists. Ask an auditor, or who helps you, for the ids of
-two: the program checks that they are auditors. Then tell them what happened:
+opens it, with a printed card too. It goes to all auditors, or to those that you
+name with --member and --keyholder: only they hold keys, and decide what becomes
+of it. Who is no member sees and opens nothing of it; auditors see that it
+exists. Then tell them what happened:
   strongroom consent give --case CASE --form FILE --until 365d --storage yes
   strongroom deposit FILE --case CASE --content testimony --consent CONSENT
 
@@ -44,9 +44,7 @@ For good:  the case stays in the record book. Members and keys can change.`,
 		Example: `  strongroom case open --member me:deposit,open \
       --member act-5ysd…:open,approve,manage --member act-7c2k…:open \
       --keyholder act-5ysd… --keyholder act-7c2k…
-  strongroom case open --type complaint --card --member me:deposit \
-      --member act-9d4m…:open,manage --member act-3x2p…:open,manage \
-      --keyholder act-9d4m… --keyholder act-3x2p…`,
+  strongroom case open --type complaint --card`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.session(c.Context())
@@ -54,14 +52,12 @@ For good:  the case stays in the record book. Members and keys can change.`,
 				return err
 			}
 			p := client.NewCase{Type: typ}
-			for _, m := range members {
-				member, err := parseMember(c.Context(), cl, m)
-				if err != nil {
-					return err
-				}
-				p.Members = append(p.Members, member)
+			if typ == "complaint" && len(members) == 0 {
+				p, err = cl.Complaint(c.Context())
+			} else {
+				p.Members, p.Keyholders, err = readMembers(c.Context(), cl, members, keyholders)
 			}
-			if p.Keyholders, err = findActors(c.Context(), cl, keyholders); err != nil {
+			if err != nil {
 				return err
 			}
 			id, r, err := cl.OpenCase(c.Context(), p)
@@ -75,8 +71,23 @@ For good:  the case stays in the record book. Members and keys can change.`,
 	c.Flags().StringVar(&typ, "type", "case", "case or complaint")
 	c.Flags().StringArrayVar(&members, "member", nil, "a member with rights, `ACTOR:RIGHTS`; repeat it")
 	c.Flags().StringArrayVar(&keyholders, "keyholder", nil, "an `ACTOR`, member, who holds a key; repeat it")
-	required(c, "member", "keyholder")
+	c.MarkFlagsRequiredTogether("member", "keyholder")
 	return c
+}
+
+func readMembers(ctx context.Context, cl *client.Client, members, keyholders []string) (list []evidence.Member, holders []evidence.ActorID, err error) {
+	if len(members) == 0 {
+		return nil, nil, usage("a case has members and keyholders: --member ACTOR:RIGHTS --keyholder ACTOR")
+	}
+	for _, m := range members {
+		member, err := parseMember(ctx, cl, m)
+		if err != nil {
+			return nil, nil, err
+		}
+		list = append(list, member)
+	}
+	holders, err = findActors(ctx, cl, keyholders)
+	return list, holders, err
 }
 
 // parseMember reads ACTOR:RIGHT,RIGHT.

@@ -21,6 +21,7 @@ var (
 	anyone     = append([]evidence.Role{nobody, evidence.Vault}, people...)
 	staff      = []evidence.Role{evidence.Clinician, evidence.Investigator, evidence.Custodian, evidence.Auditor, evidence.Administrator}
 	members    = []evidence.Role{evidence.Clinician, evidence.Investigator, evidence.Custodian, evidence.Auditor, evidence.Survivor, evidence.Advocate}
+	speakers   = []evidence.Role{evidence.Survivor, evidence.Advocate}
 	recipients = []evidence.Role{evidence.Court, evidence.Prosecutor, evidence.Police, evidence.Defence}
 	readers    = slices.Concat(members, recipients) // may hold an envelope or see a label
 	inviters   = []evidence.Role{evidence.Administrator, evidence.Custodian, evidence.Trustee}
@@ -56,15 +57,15 @@ var table = map[Action][]evidence.Role{
 	"getEvidence":   readers,
 	"getAttachment": readers,
 
-	"listActors":   staff, // others read the streams of the actors they have to do with
+	"listActors":   slices.Concat(staff, speakers), // speakers see the auditors; others read the streams of the actors they have to do with
 	"listCases":    members,
 	"listItems":    members,
 	"listConsents": members,
 	"getLabelKey":  members,
 	"listGrants":   recipients,
 
-	"listOwnConsents": {evidence.Survivor, evidence.Advocate},
-	"listOwnItems":    {evidence.Survivor, evidence.Advocate},
+	"listOwnConsents": speakers,
+	"listOwnItems":    speakers,
 	"listAllItems":    {evidence.Auditor},
 
 	"createUpload": members,

@@ -18,6 +18,23 @@ type NewCase struct {
 	Keyholders []evidence.ActorID // members; at least two
 }
 
+// Complaint is a complaint to all auditors of the vault, so that it depends on none of them: each manages it and holds its keys. Fewer than
+// two are ReasonNoManager. Of auditors whom the vault keeps back somebody else may know: they can be named to OpenCase.
+func (c *Client) Complaint(ctx context.Context) (NewCase, error) {
+	p := NewCase{Type: "complaint", Members: []evidence.Member{{Actor: c.Actor(), Rights: []evidence.Right{evidence.MayDeposit}}}}
+	list, err := c.Directory(ctx)
+	for _, a := range list {
+		if id := evidence.ActorID(a.ID); evidence.Role(a.Role) == evidence.Auditor && a.Status == wire.ActorStatusActive {
+			p.Members = append(p.Members, evidence.Member{Actor: id, Rights: []evidence.Right{evidence.MayApprove, evidence.MayManage, evidence.MayOpen}})
+			p.Keyholders = append(p.Keyholders, id)
+		}
+	}
+	if err == nil && len(p.Keyholders) < 2 {
+		err = evidence.Refuse(evidence.Conflict, evidence.ReasonNoManager)
+	}
+	return p, err
+}
+
 // OpenCase signs case.opened with a fresh label key for all members (RULES §3.4). A complaint that no auditor may manage could never be
 // closed, nor follow when an auditor changes keys: it is not opened, "no_manager".
 func (c *Client) OpenCase(ctx context.Context, p NewCase) (evidence.CaseID, *Receipt, error) {
@@ -210,7 +227,7 @@ func (c *Client) Cases(ctx context.Context) ([]wire.Case, error) {
 	})
 }
 
-// Directory lists the actors, for staff. It is for orientation; Person verifies one.
+// Directory lists the actors, for staff; to a survivor and an advocate, the auditors. It is for orientation; Person verifies one.
 func (c *Client) Directory(ctx context.Context) ([]wire.Actor, error) {
 	return pages(ctx, func(ctx context.Context, cursor *string) ([]wire.Actor, string, error) {
 		req, err := wire.NewListActorsRequest(c.address, &wire.ListActorsParams{Cursor: cursor})

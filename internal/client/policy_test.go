@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,10 @@ func TestComplaint(t *testing.T) {
 	}}
 	_, _, err := survivor.OpenCase(ctx, complaint)
 	wantReason(t, err, evidence.ReasonNoManager)
+	all := must(survivor.Complaint(ctx))(t)
+	if len(all.Members) != 3 || len(all.Keyholders) != 2 || !slices.Contains(all.Keyholders, two.Actor()) {
+		t.Errorf("a complaint to all auditors goes to %d members", len(all.Members))
+	}
 	complaint.Members[1].Rights = []evidence.Right{evidence.MayManage, evidence.MayOpen}
 	in, _, err := survivor.OpenCase(ctx, complaint)
 	check(t, err)

@@ -16,7 +16,7 @@ type rule struct {
 
 var (
 	caseStaff  = []Role{Clinician, Investigator, Custodian}
-	managers   = []Role{Custodian, Auditor} // auditors manage complaints
+	managers   = []Role{Custodian, Auditor} // auditors in complaints
 	members    = []Role{Clinician, Investigator, Custodian, Auditor, Survivor, Advocate}
 	keyholders = []Role{Clinician, Investigator, Custodian, Auditor} // auditors hold the keys of complaints
 	recipients = []Role{Court, Prosecutor, Police, Defence}
@@ -58,17 +58,17 @@ var rules = map[Kind]rule{
 
 	ItemBreakGlass:         {signers: keyholders, reads: true, apply: itemBreakGlass},
 	ItemBreakGlassReviewed: {signers: []Role{Custodian, Auditor}, thaw: true, final: true, apply: itemBreakGlassReviewed},
-	ItemShredProposed:      {signers: []Role{Custodian}, thaw: true, apply: itemShredProposed},
-	ItemShredCancelled:     {signers: []Role{Custodian}, thaw: true, apply: itemShredCancelled},
-	ItemShredded:           {signers: []Role{Custodian}, thaw: true, apply: itemShredded},
-	RetentionSet:           {signers: []Role{Custodian}, thaw: true, apply: retentionSet},
-	HoldPlaced:             {signers: []Role{Custodian}, thaw: true, apply: holdPlaced},
-	HoldConfirmed:          {signers: []Role{Custodian}, thaw: true, apply: holdConfirmed},
-	HoldLifted:             {signers: []Role{Custodian, Vault}, thaw: true, apply: holdLifted},
+	ItemShredProposed:      {signers: managers, thaw: true, apply: itemShredProposed},
+	ItemShredCancelled:     {signers: managers, thaw: true, apply: itemShredCancelled},
+	ItemShredded:           {signers: managers, thaw: true, apply: itemShredded},
+	RetentionSet:           {signers: managers, thaw: true, apply: retentionSet},
+	HoldPlaced:             {signers: managers, thaw: true, apply: holdPlaced},
+	HoldConfirmed:          {signers: managers, thaw: true, apply: holdConfirmed},
+	HoldLifted:             {signers: slices.Concat(managers, []Role{Vault}), thaw: true, apply: holdLifted},
 
 	GrantProposed:     {signers: keyholders, apply: grantProposed},
-	GrantApproved:     {signers: []Role{Custodian, Survivor, Advocate}, apply: grantApproved},
-	GrantRefused:      {signers: []Role{Custodian, Survivor, Advocate}, thaw: true, reads: true, apply: grantRefused},
+	GrantApproved:     {signers: slices.Concat(managers, []Role{Survivor, Advocate}), apply: grantApproved},
+	GrantRefused:      {signers: slices.Concat(managers, []Role{Survivor, Advocate}), thaw: true, reads: true, apply: grantRefused},
 	GrantRevoked:      {signers: slices.Concat(keyholders, []Role{Survivor}), thaw: true, reads: true, apply: grantRevoked},
 	GrantExpired:      {signers: []Role{Vault}, thaw: true, reads: true, apply: grantExpired},
 	GrantRedeemed:     {signers: recipients, reads: true, apply: grantRedeemed},

@@ -50,8 +50,8 @@ func (a *act) member(right Right) error {
 	return nil
 }
 
-// manager is the role that may manage the case: a complaint's keys, members and end are the auditors' as its content is. Rules 1 left a
-// complaint to custodians, who are never its keyholders.
+// manager is the role that decides in the case, over its members and keys and over what becomes of its items: a complaint is the
+// auditors', as its content is. Rules 1 left a complaint to custodians, who are never its keyholders.
 func (a *act) manager() Role {
 	if a.in.Type == "complaint" && a.policy.Rules >= 2 {
 		return Auditor
@@ -59,13 +59,16 @@ func (a *act) manager() Role {
 	return Custodian
 }
 
-// manages demands that the signer may manage the case.
-func (a *act) manages() error {
+// decides demands that the signer may decide over the items of the case: a custodian among its members, in a complaint an auditor.
+func (a *act) decides(right Right) error {
 	if a.Actor.Role != a.manager() {
 		return Refuse(Forbidden, ReasonRole)
 	}
-	return a.member(MayManage)
+	return a.member(right)
 }
+
+// manages demands that the signer may manage the case.
+func (a *act) manages() error { return a.decides(MayManage) }
 
 // keyholder demands that the signer is a member, with the right unless it is "", and on the keyring.
 func (a *act) keyholder(right Right) error {

@@ -62,11 +62,59 @@ func TestComplaint(t *testing.T) {
 			)
 		})
 	}
+	t.Run("what becomes of it", func(t *testing.T) {
+		for name, act := range map[string]func(w *world, id ItemID, by string) *Event{
+			"retention": func(w *world, id ItemID, by string) *Event {
+				return w.on(id, by, RetentionSet, &RetentionSetDetails{Category: "statute", Due: w.now.Add(900 * day)})
+			},
+			"shredding proposed": func(w *world, id ItemID, by string) *Event { return w.shredProposal(id, by, CauseOrder) },
+			"shredding cancelled": func(w *world, id ItemID, by string) *Event {
+				w.do(w.shredProposal(id, "auditor", CauseOrder))
+				return w.cancelling(id, by)
+			},
+			"shredded": func(w *world, id ItemID, by string) *Event {
+				w.do(w.shredProposal(id, "auditor", CauseOrder))
+				w.now = w.state(id).Bin.Ready
+				return w.shredding(id, by)
+			},
+			"share approved": func(w *world, id ItemID, by string) *Event {
+				w.do(w.adding("auditor", "auditor 2", MayApprove, MayOpen))
+				w.do(w.on(id, "auditor", ItemSealed, &ItemSealedDetails{1, id}))
+				e := w.proposal(id, "auditor", "court")
+				w.do(e)
+				return w.approval(id, by, e.Details.(*GrantProposedDetails).ID)
+			},
+			"hold placed": func(w *world, id ItemID, by string) *Event { return w.placing(id, by) },
+			"hold confirmed": func(w *world, id ItemID, by string) *Event {
+				e := w.placing(id, "auditor")
+				w.do(e)
+				return w.confirming(id, by, e.Details.(*HoldPlacedDetails).Hold)
+			},
+			"hold lifted": func(w *world, id ItemID, by string) *Event {
+				e := w.placing(id, "auditor")
+				w.do(e)
+				return w.lifting(id, by, e.Details.(*HoldPlacedDetails).Hold)
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				base := func(t testing.TB) (*world, *Event) {
+					w := newComplaint(t, "clinician", "custodian")
+					w.con = ""
+					return w, act(w, w.item("survivor", Testimony, onOrder), "auditor 2")
+				}
+				check(t, base, refusal{"by a custodian", Forbidden, ReasonRole, by("custodian")}, refusal{"by a clinician", Forbidden, ReasonRole, by("clinician")})
+				w, e := base(t) // under rules 1 it was the other way round
+				w.underRules(1)
+				w.refuse(e, Forbidden, ReasonRole)
+			})
+		}
+	})
 	t.Run("an auditor manages no case", func(t *testing.T) {
 		w := newCase(t)
 		w.do(w.adding("custodian", "auditor", allRights...))
 		for _, e := range []*Event{w.adding("auditor", "outsider"), w.ring("auditor", nil, "clinician"), w.closing("auditor"),
-			w.removing("auditor", "investigator", "clinician", "custodian", "custodian 2", "custodian 3", "auditor")} {
+			w.removing("auditor", "investigator", "clinician", "custodian", "custodian 2", "custodian 3", "auditor"),
+			w.placing(w.item("clinician", Digital, onOrder), "auditor")} {
 			w.refuse(e, Forbidden, ReasonRole)
 		}
 	})

@@ -89,7 +89,7 @@ func itemAmended(a *act) (State, error) {
 	if err := a.member(""); err != nil {
 		return nil, err
 	}
-	if a.Actor.ID != a.item.Depositor && a.Actor.Role != Custodian {
+	if a.Actor.ID != a.item.Depositor && a.Actor.Role != a.manager() {
 		return nil, Refuse(Forbidden, ReasonRole)
 	}
 	if err := a.opinions(); err != nil {

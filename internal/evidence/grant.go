@@ -174,7 +174,7 @@ func grantProposed(a *act) (State, error) {
 	return a.decided(g), nil
 }
 
-// grantApproved ②: a custodian of the case who did not propose it, over the same terms. Subjects who wanted to be asked first approve
+// grantApproved ②: a custodian of the case (in a complaint an auditor) who did not propose it, over the same terms. Subjects who wanted to be asked first approve
 // too, before or after; the grant is active when all have.
 func grantApproved(a *act) (State, error) {
 	d := a.Details.(*GrantApprovedDetails)
@@ -188,10 +188,10 @@ func grantApproved(a *act) (State, error) {
 		return nil, Refuse(Gone, ReasonGrantOver)
 	case d.Terms != g.Terms.Digest():
 		return nil, Refuse(Conflict, ReasonTerms)
-	case a.Actor.Role == Custodian && g.Custodian != "":
+	case a.Actor.Role == a.manager() && g.Custodian != "":
 		return nil, Refuse(Conflict, ReasonApproved)
 	}
-	if a.Actor.Role == Custodian {
+	if a.Actor.Role == a.manager() {
 		if err := a.second(g.ProposedBy, g.Organization); err != nil {
 			return nil, err
 		}
@@ -238,10 +238,10 @@ func (a *act) undecided() (*GrantState, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.Actor.Role == Custodian {
-		err = a.member(MayApprove)
-	} else {
+	if a.Actor.Role == Survivor || a.Actor.Role == Advocate {
 		err = a.speaks("approve")
+	} else {
+		err = a.decides(MayApprove)
 	}
 	if err == nil && g.Status != GrantPending {
 		err = Refuse(Conflict, ReasonNotPending)
@@ -270,13 +270,10 @@ func grantRevoked(a *act) (State, error) {
 		return nil, err
 	}
 	if old.ProposedBy != a.Actor.ID {
-		switch a.Actor.Role {
-		case Custodian:
-			err = a.member("")
-		case Survivor:
+		if a.Actor.Role == Survivor {
 			err = a.speaks("")
-		default:
-			err = Refuse(Forbidden, ReasonRole)
+		} else {
+			err = a.decides("")
 		}
 		if err != nil {
 			return nil, err

@@ -137,7 +137,7 @@ const (
 // confirms it. It is secret for no longer than it can last, and for no more than MaxSecret.
 func holdPlaced(a *act) (State, error) {
 	d := a.Details.(*HoldPlacedDetails)
-	if err := a.member(""); err != nil {
+	if err := a.decides(""); err != nil {
 		return nil, err
 	}
 	switch {
@@ -158,7 +158,7 @@ func holdPlaced(a *act) (State, error) {
 
 // holdConfirmed ②: another custodian of the case.
 func holdConfirmed(a *act) (State, error) {
-	if err := a.member(""); err != nil {
+	if err := a.decides(""); err != nil {
 		return nil, err
 	}
 	old, err := a.holdConcerned(a.Details.(*HoldConfirmedDetails).Hold)
@@ -189,7 +189,7 @@ func holdLifted(a *act) (State, error) {
 		if old.Blocks(a.Time) {
 			return nil, Refuse(Conflict, ReasonHoldRunning)
 		}
-	} else if err := a.member(""); err != nil {
+	} else if err := a.decides(""); err != nil {
 		return nil, err
 	} else if err := a.second(old.PlacedBy, old.Organization); err != nil {
 		return nil, err

@@ -190,7 +190,7 @@ func itemSealed(a *act) (State, error) {
 	if err := a.member(""); err != nil {
 		return nil, err
 	}
-	if a.Actor.ID != own.Depositor && a.Actor.Role != Custodian {
+	if a.Actor.ID != own.Depositor && a.Actor.Role != a.manager() {
 		return nil, Refuse(Forbidden, ReasonRole)
 	}
 	if own.Sealed {

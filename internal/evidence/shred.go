@@ -53,7 +53,7 @@ func (a *act) after(seconds int64) Time { return min(a.Time+Time(seconds)*1000, 
 // shorter date nor by the first one that is set.
 func retentionSet(a *act) (State, error) {
 	d := a.Details.(*RetentionSetDetails)
-	if err := a.member(""); err != nil {
+	if err := a.decides(""); err != nil {
 		return nil, err
 	}
 	byCategory := func(x, y RetentionState) int { return strings.Compare(x.Category, y.Category) }
@@ -128,7 +128,7 @@ func (s *ItemState) Shreddable(f Facts, cause Cause, now Time) error {
 // itemShredProposed: by a custodian of the case. From here on nothing of the item is released, and everything can be undone.
 func itemShredProposed(a *act) (State, error) {
 	d := a.Details.(*ItemShredProposedDetails)
-	if err := a.member(""); err != nil {
+	if err := a.decides(""); err != nil {
 		return nil, err
 	}
 	if a.item.Bin != nil {
@@ -149,7 +149,7 @@ func itemShredProposed(a *act) (State, error) {
 
 // itemShredCancelled: by any custodian of the case. What the subject withdrew stays in the bin, unless a hold says that it must be kept.
 func itemShredCancelled(a *act) (State, error) {
-	if err := a.member(""); err != nil {
+	if err := a.decides(""); err != nil {
 		return nil, err
 	}
 	if a.item.Bin == nil {
@@ -164,10 +164,11 @@ func itemShredCancelled(a *act) (State, error) {
 }
 
 // itemShredded ②: another custodian of the case, after the wait, while the cause is still true. It names every envelope that exists; with
-// them go label, description and notes. Who does not know of every event cannot compare that list, and is told of the shredding all the same. Grants that could still give something end. Nothing brings an item back.
+// them go label, description and notes. Who does not know of every event cannot compare that list, and is told of the shredding all the
+// same. Grants that could still give something end. Nothing brings an item back.
 func itemShredded(a *act) (State, error) {
 	own, d := a.item, a.Details.(*ItemShreddedDetails)
-	if err := a.member(""); err != nil {
+	if err := a.decides(""); err != nil {
 		return nil, err
 	}
 	if own.Bin == nil {

@@ -57,7 +57,7 @@ func moment(t evidence.Time) string {
 
 func (l lists) ListActors(ctx context.Context, r ListActorsRequestObject) (ListActorsResponseObject, error) {
 	n := limit(r.Params.Limit)
-	page, err := l.vault.Actors(ctx, cursor[evidence.ActorID](r.Params.Cursor), n)
+	page, err := l.vault.Actors(ctx, callerOf(ctx), cursor[evidence.ActorID](r.Params.Cursor), n)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ type ServerInterface interface {
 	// Ready The process can serve, its records included.
 	// (GET /readyz)
 	Ready(c *gin.Context)
-	// ListActors The directory.
+	// ListActors The directory; to survivors and advocates the auditors of it.
 	// (GET /v1/actors)
 	ListActors(c *gin.Context, params ListActorsParams)
 	// ListAllItems Every item of the vault, without labels, to auditors.
@@ -2407,7 +2407,7 @@ type StrictServerInterface interface {
 	// Ready The process can serve, its records included.
 	// (GET /readyz)
 	Ready(ctx context.Context, request ReadyRequestObject) (ReadyResponseObject, error)
-	// ListActors The directory.
+	// ListActors The directory; to survivors and advocates the auditors of it.
 	// (GET /v1/actors)
 	ListActors(ctx context.Context, request ListActorsRequestObject) (ListActorsResponseObject, error)
 	// ListAllItems Every item of the vault, without labels, to auditors.

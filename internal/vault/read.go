@@ -47,9 +47,8 @@ func (v *Vault) Complete(ctx context.Context, by Caller, streams []evidence.Stre
 
 // readable answers errHidden for every stream that the caller may not see or that does not exist. A recipient sees of a case, besides
 // what was granted, what a package needs: the case, its consents with their forms, and the items from which the granted ones were made. So
-// does who has a physical item, or is to receive it.
-// Who speaks for a subject sees that one's consent, the items it governs, and the case on which their events stand. Auditors see every
-// statement: nobody's lines can be hidden from them, and a statement names nobody.
+// does who has a physical item, or is to receive it. Who speaks for a subject sees that one's consent, the items it governs, and the case
+// on which their events stand. Auditors see every statement: nobody's lines can be hidden from them, and a statement names nobody.
 func (v *Vault) readable(ctx context.Context, by Caller, s evidence.Stream) error {
 	states, err := v.cfg.Records.States(ctx, s)
 	if err != nil {
@@ -292,32 +291,49 @@ func (v *Vault) mustBeMember(ctx context.Context, by Caller, in evidence.CaseID)
 	return err
 }
 
-// Actors lists the directory: pseudonyms, roles, keys. It is for staff; others read the streams of the actors they have to do with.
-func (v *Vault) Actors(ctx context.Context, after evidence.ActorID, limit int) ([]*evidence.ActorState, error) {
-	return v.cfg.Records.Actors(ctx, after, min(limit, MaxPage))
+// Actors lists the directory: pseudonyms, roles, keys. It is for staff; a survivor and an advocate see the auditors, to whom they complain.
+// Others read the streams of the actors they have to do with.
+func (v *Vault) Actors(ctx context.Context, by Caller, after evidence.ActorID, limit int) ([]*evidence.ActorState, error) {
+	all := by.Role.Staff()
+	return only(after, limit, func(a *evidence.ActorState) (evidence.ActorID, bool) {
+		return a.ID, all || a.Role == evidence.Auditor && a.Active(v.now())
+	},
+		func(after evidence.ActorID, limit int) ([]*evidence.ActorState, error) {
+			return v.cfg.Records.Actors(ctx, after, limit)
+		})
 }
 
 // Cases lists the cases in which the caller is a member now.
 func (v *Vault) Cases(ctx context.Context, by Caller, after evidence.CaseID, limit int) ([]*evidence.CaseState, error) {
+	return only(after, limit, func(c *evidence.CaseState) (evidence.CaseID, bool) {
+		_, ok := c.Member(by.Actor, v.now())
+		return c.ID, ok
+	}, func(after evidence.CaseID, limit int) ([]*evidence.CaseState, error) {
+		return v.cfg.Records.Cases(ctx, by.Actor, after, limit)
+	})
+}
+
+// only fills a page with those that fit.
+func only[S any, ID any](after ID, limit int, fits func(S) (ID, bool), read func(after ID, limit int) ([]S, error)) ([]S, error) {
 	limit = min(limit, MaxPage)
-	var present []*evidence.CaseState
-	for len(present) < limit {
-		want := limit - len(present)
-		page, err := v.cfg.Records.Cases(ctx, by.Actor, after, want)
+	var list []S
+	for len(list) < limit {
+		want := limit - len(list)
+		page, err := read(after, want)
 		if err != nil {
 			return nil, err
 		}
-		for _, c := range page {
-			after = c.ID
-			if _, ok := c.Member(by.Actor, v.now()); ok {
-				present = append(present, c)
+		for _, s := range page {
+			id, ok := fits(s)
+			if after = id; ok {
+				list = append(list, s)
 			}
 		}
 		if len(page) < want {
 			break
 		}
 	}
-	return present, nil
+	return list, nil
 }
 
 // Consents lists the consents of a case to its members.

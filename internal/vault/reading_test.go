@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -140,5 +141,34 @@ func TestSourceOfWhatWasGranted(t *testing.T) {
 	w.grant(share, "court", time.Hour)
 	if _, err := w.Stream(ctx(), w.people["court"].caller(), ev.ItemOf(c.item.id), -1, 10); err != nil {
 		t.Errorf("the source of what was granted: %v", err)
+	}
+}
+
+// Survivors and advocates see of the directory the auditors, to whom they can complain, and nobody else.
+func TestDirectory(t *testing.T) {
+	w := newWorld(t)
+	survivor, gone := w.enrol("survivor", ev.Survivor), w.enrol("auditor 1", ev.Auditor)
+	auditors := []ev.ActorID{w.enrol("auditor 2", ev.Auditor).id, w.enrol("auditor 3", ev.Auditor).id}
+	w.do("administrator", ev.ActorOf(gone.id), ev.ActorRevoked, &ev.ActorRevokedDetails{Cause: ev.CauseDeparture})
+	slices.Sort(auditors)
+	seen := func(by *person, limit int) (list []ev.ActorID) {
+		for after := ev.ActorID(""); ; {
+			page := must(w.Actors(ctx(), by.caller(), after, limit))
+			for _, a := range page {
+				after = a.ID
+				list = append(list, a.ID)
+			}
+			if len(page) < limit {
+				return list
+			}
+		}
+	}
+	for limit := 1; limit < 5; limit++ {
+		if list := seen(survivor, limit); !slices.Equal(list, auditors) {
+			t.Errorf("%d on a page: a survivor sees %d actors", limit, len(list))
+		}
+	}
+	if list := seen(w.people["custodian"], 3); !slices.Contains(list, survivor.id) || !slices.Contains(list, gone.id) {
+		t.Errorf("staff see %d actors", len(list))
 	}
 }

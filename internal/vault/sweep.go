@@ -16,9 +16,8 @@ import (
 const sweepLimit = 256
 
 // Sweep ends what time has ended: uploads that no event named, and grants and holds, in the vault's own name. It suspends who opened in an
-// emergency and was not reviewed in time. Expiry binds without it: it only
-// makes the end visible and destroys what is no longer needed. It also finishes what the end of a grant or a membership, or the
-// withdrawal of a consent, left to destroy.
+// emergency and was not reviewed in time. Expiry binds without it: it only makes the end visible and destroys what is no longer needed. It
+// also finishes what the end of a grant or a membership, or the withdrawal of a consent, left to destroy.
 func (v *Vault) Sweep(ctx context.Context) error {
 	return errors.Join(v.sweepUploads(ctx), v.sweepGrants(ctx), v.sweepMoments(ctx), v.sweepEnvelopes(ctx))
 }

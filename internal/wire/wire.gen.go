@@ -1296,7 +1296,7 @@ type ClientInterface interface {
 	// Corresponds with GET /readyz (the `Ready` operationId).
 	Ready(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListActors The directory.
+	// ListActors The directory; to survivors and advocates the auditors of it.
 	//
 	// Corresponds with GET /v1/actors (the `ListActors` operationId).
 	ListActors(ctx context.Context, params *ListActorsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1554,7 +1554,7 @@ func (c *Client) Ready(ctx context.Context, reqEditors ...RequestEditorFn) (*htt
 	return c.Client.Do(req)
 }
 
-// ListActors The directory.
+// ListActors The directory; to survivors and advocates the auditors of it.
 //
 // Corresponds with GET /v1/actors (the `ListActors` operationId).
 func (c *Client) ListActors(ctx context.Context, params *ListActorsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3642,7 +3642,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /readyz (the `Ready` operationId).
 	ReadyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReadyResponse, error)
 
-	// ListActorsWithResponse The directory.
+	// ListActorsWithResponse The directory; to survivors and advocates the auditors of it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5516,7 +5516,7 @@ func (c *ClientWithResponses) ReadyWithResponse(ctx context.Context, reqEditors 
 	return ParseReadyResponse(rsp)
 }
 
-// ListActorsWithResponse The directory.
+// ListActorsWithResponse The directory; to survivors and advocates the auditors of it.
 //
 // Returns a wrapper object for the known response body format(s).
 //

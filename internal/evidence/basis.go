@@ -21,6 +21,7 @@ import (
 //	consent.delegated                        + the advocate
 //	item.*, retention.*, hold.*, grant.*     + the case; the consents that govern the item
 //	item.deposited                           + the consents named; the source
+//	item.* of a consent form                 + the consent that the act names
 //	item.sealed                              + the source
 //	item.derived                             + the new item
 //	grant.*, item.exported, .envelope_added  + the recipient of the grant concerned
@@ -95,6 +96,11 @@ func (b *basis) item(own State, e *Event) {
 	}
 	for _, id := range item.Consent {
 		*b = append(*b, ConsentOf(id))
+	}
+	if item.Class == ConsentForm {
+		for _, c := range e.Consent {
+			*b = append(*b, ConsentOf(c.ID))
+		}
 	}
 	if e.Kind == ItemSealed && item.Source != "" {
 		*b = append(*b, ItemOf(item.Source))

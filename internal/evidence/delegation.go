@@ -43,7 +43,7 @@ func (a *act) takesBack(s *ConsentState, right string) error {
 
 // speaks demands that the signer speaks for a subject whose consent governs the item.
 func (a *act) speaks(right string) error {
-	consents, err := a.item.consents(a.facts)
+	consents, err := a.governing()
 	if err == nil && !slices.ContainsFunc(consents, func(c *ConsentState) bool { return a.speaksFor(c, right) }) {
 		return Refuse(Forbidden, ReasonNotSubject)
 	}

@@ -46,10 +46,10 @@ func itemEnvelopeAdded(a *act) (State, error) {
 	return &s, nil
 }
 
-// copied: the envelope is for the survivor whose consent governs the item, named as the counterparty, by confirmed keys. Where several
+// copied: the envelope is for the survivor whose consent governs the item, or whose consent form it is, named as the counterparty, by confirmed keys. Where several
 // subjects are concerned nobody gets a copy: each would get the other's.
 func (a *act) copied(fingerprint Hash) error {
-	consents, err := a.item.consents(a.facts)
+	consents, err := a.governing()
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (a *act) idle(recipient Hash) bool {
 	if slices.Contains(a.in.Keyring, had) || slices.ContainsFunc(a.item.Grants, func(g GrantState) bool { return g.Terms.Recipient == had }) {
 		return true
 	}
-	consents, err := a.item.consents(a.facts)
+	consents, err := a.governing()
 	return err == nil && slices.Contains(a.item.Copies, recipient) &&
 		slices.ContainsFunc(consents, func(c *ConsentState) bool { return c.Subject == who.ID })
 }
@@ -109,6 +109,9 @@ func itemEnvelopeRemoved(a *act) (State, error) {
 	kept := a.in.OnKeyring(d.Recipient) || slices.Contains(own.Copies, d.Recipient) || own.Needs(a.facts, d.Recipient, a.Time)
 	if kept && !a.idle(d.Recipient) || !own.OpensWithout(a.in, d.Recipient) {
 		return nil, Refuse(Conflict, ReasonEnvelopeNeeded)
+	}
+	if a.policy.Rules >= 2 && d.Horizon < a.after(a.policy.Policy.BackupHorizon) {
+		return nil, Refuse(Invalid, ReasonStores)
 	}
 	s := *own
 	s.Last = a.tip

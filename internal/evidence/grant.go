@@ -161,7 +161,7 @@ func grantProposed(a *act) (State, error) {
 	if err := a.reachable(t); err != nil {
 		return nil, err
 	}
-	if err := a.checkVersions(own, t.Consent); err != nil {
+	if err := a.checkVersions(t.Consent); err != nil {
 		return nil, err
 	}
 	if err := a.permitted(t); err != nil {

@@ -205,7 +205,7 @@ func (h *history) event() *Event {
 		if target != custodian && h.maybe(w.ring(custodian, nil, "investigator")) {
 			target = "investigator"
 		}
-		return w.on(id, custodian, ItemEnvelopeRemoved, &ItemEnvelopeRemovedDetails{w.p(target).fingerprint(), CauseDeparture, w.now.Add(day)})
+		return w.on(id, custodian, ItemEnvelopeRemoved, &ItemEnvelopeRemovedDetails{w.p(target).fingerprint(), CauseDeparture, w.now.Add(30 * day)})
 	case 24:
 		here := w.cas
 		defer func() { w.cas = here }()

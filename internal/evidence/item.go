@@ -38,6 +38,19 @@ func (s *ItemState) consents(f Facts) ([]*ConsentState, error) {
 	return list, nil
 }
 
+// governing are the consents that govern the item. An act on a consent form may name the one that it was the form of: so the form is the
+// subject's as what was allowed by it is.
+func (a *act) governing() ([]*ConsentState, error) {
+	if a.item.Class != ConsentForm || len(a.Consent) == 0 {
+		return a.item.consents(a.facts)
+	}
+	c, err := lookup[*ConsentState](a.facts, ConsentOf(a.Consent[0].ID))
+	if err == nil && !slices.Contains(c.Forms, a.item.ID) {
+		err = Refuse(Invalid, ReasonConsentForm)
+	}
+	return []*ConsentState{c}, err
+}
+
 // kept says why the item's consents do not permit it to be kept, or nil. Every subject must permit.
 func (s *ItemState) kept(f Facts, now Time) error {
 	consents, err := s.consents(f)
@@ -113,14 +126,14 @@ func (a *act) checkObject(s *ItemState) error {
 		}
 	}
 	if len(a.Consent) > 0 {
-		return a.checkVersions(s, a.Consent)
+		return a.checkVersions(a.Consent)
 	}
 	return nil
 }
 
 // checkVersions: the references name every consent that governs the item, in its current version.
-func (a *act) checkVersions(s *ItemState, refs []ConsentRef) error {
-	consents, err := s.consents(a.facts)
+func (a *act) checkVersions(refs []ConsentRef) error {
+	consents, err := a.governing()
 	switch {
 	case err != nil:
 		return err

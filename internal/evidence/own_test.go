@@ -32,7 +32,7 @@ func TestOwnCopy(t *testing.T) {
 		refusal{"suspended", Forbidden, ReasonActorInactive, after(func(w *world) { w.suspend("survivor", day) })},
 		refusal{"by herself", Forbidden, ReasonRole, by("survivor")},
 		refusal{"by who never opened it", Forbidden, ReasonNotOpened, by("custodian 2")},
-		refusal{"of a form", Forbidden, ReasonNotSubject, func(w *world, e *Event) {
+		refusal{"of a form that no consent is named for", Forbidden, ReasonNotSubject, func(w *world, e *Event) {
 			w.do(w.open(w.form, "custodian"))
 			*e = *w.copying(w.form, "custodian", "survivor")
 		}},
@@ -50,6 +50,60 @@ func TestOwnCopy(t *testing.T) {
 		refusal{"in the bin", Held, ReasonBinned, func(w *world, e *Event) { w.do(w.shredProposal(id(e), "custodian", CauseDraft)); w.again(e) }},
 		refusal{"shredded", Gone, ReasonShredded, func(w *world, e *Event) { w.shred(id(e), CauseDraft); w.again(e) }},
 	)
+}
+
+// The form is hers, too: the act names the consent that was given with it.
+func TestOwnForm(t *testing.T) {
+	naming := func(ref ConsentRef) func(*Event) { return func(e *Event) { e.Consent = []ConsentRef{ref} } }
+	w := newSubject(t)
+	w.do(w.open(w.form, "custodian"))
+	copying := func(whose string, ref ConsentRef) *Event {
+		e := w.copying(w.form, "custodian", whose)
+		naming(ref)(e)
+		w.finish(e)
+		return e
+	}
+	own := w.ref()
+	w.refuse(copying("stranger", own), Forbidden, ReasonNotSubject)
+	old := own
+	old.Version++
+	w.refuse(copying("survivor", old), Conflict, ReasonConsentVersion)
+	form := w.form
+	w.aboutTwo(Clinical)
+	for id := range w.facts.States {
+		if other, ok := w.facts.States[id].(*ConsentState); ok && other.ID != own.ID {
+			w.refuse(copying("survivor", ConsentRef{other.ID, other.Version}), Invalid, ReasonConsentForm)
+		}
+	}
+	w.form = form
+	w.do(copying("survivor", own))
+	opening := func(by string) *Event {
+		e := w.ownOpening(form, by)
+		naming(own)(e)
+		w.finish(e)
+		return e
+	}
+	w.refuse(w.ownOpening(form, "survivor"), Forbidden, ReasonNotSubject)
+	w.refuse(opening("stranger"), Forbidden, ReasonNotSubject)
+	e := opening("survivor")
+	w.do(e)
+	w.withdraw()
+	if err := w.state(form).Release(w.facts, e, w.now); err != nil {
+		t.Errorf("what she had agreed to is kept from her: %v", err)
+	}
+	before := w.p("survivor").fingerprint()
+	w.rotate("custodian", "custodian 2", "survivor")
+	removal := func() *Event {
+		e := w.on(form, "vault", ItemEnvelopeRemoved, &ItemEnvelopeRemovedDetails{before, CauseReplacement, w.now.Add(30 * day)})
+		e.Counterparty = &Counterparty{Actor: w.p("survivor").signer.ID}
+		naming(w.ref())(e)
+		w.finish(e)
+		return e
+	}
+	w.do(removal())
+	if _, left := w.state(form).Envelope(before); left {
+		t.Error("the keys of a lost card still open the form")
+	}
 }
 
 // aboutTwo is an item on the consent and another one; the world goes on with the first.
@@ -131,7 +185,7 @@ func TestOwnCopyStays(t *testing.T) {
 	w.do(w.open(id, "custodian"))
 	w.do(w.copying(id, "custodian", "survivor"))
 	removal := func(by string) *Event {
-		return w.on(id, by, ItemEnvelopeRemoved, &ItemEnvelopeRemovedDetails{w.p("survivor").fingerprint(), CauseError, w.now.Add(day)})
+		return w.on(id, by, ItemEnvelopeRemoved, &ItemEnvelopeRemovedDetails{w.p("survivor").fingerprint(), CauseError, w.now.Add(30 * day)})
 	}
 	for _, by := range []string{"custodian", "clinician", "vault"} {
 		w.refuse(removal(by), Conflict, ReasonEnvelopeNeeded)

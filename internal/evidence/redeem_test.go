@@ -59,7 +59,7 @@ func TestEnvelopeAdded(t *testing.T) {
 // Keys that are nobody's any more lose their envelopes, though keyring, recipient or subject once needed them: the event names whose they were.
 func TestIdleKeys(t *testing.T) {
 	remove := func(w *world, id ItemID, whose string, recipient Hash) *Event {
-		e := w.on(id, "vault", ItemEnvelopeRemoved, &ItemEnvelopeRemovedDetails{recipient, CauseReplacement, w.now.Add(day)})
+		e := w.on(id, "vault", ItemEnvelopeRemoved, &ItemEnvelopeRemovedDetails{recipient, CauseReplacement, w.now.Add(30 * day)})
 		if whose != "" {
 			e.Counterparty = &Counterparty{Actor: w.p(whose).signer.ID}
 			w.finish(e)
@@ -148,8 +148,15 @@ func TestEnvelopeRemoved(t *testing.T) {
 		refusal{"recovery's", Conflict, ReasonEnvelopeNeeded, changed(func(w *world, d *ItemEnvelopeRemovedDetails) { d.Recipient = w.theCase().Recovery })},
 		refusal{"none there", NotFound, ReasonEnvelope, changed(func(w *world, d *ItemEnvelopeRemovedDetails) { d.Recipient = w.unique() })},
 		refusal{"no horizon", Invalid, ReasonTime, changed(func(w *world, d *ItemEnvelopeRemovedDetails) { d.Horizon = 0 })},
+		refusal{"backups last longer", Invalid, ReasonStores, changed(func(w *world, d *ItemEnvelopeRemovedDetails) { d.Horizon-- })},
 		refusal{"unknown cause", Unknown, ReasonCode, changed(func(w *world, d *ItemEnvelopeRemovedDetails) { d.Cause = "" })},
 	)
+	t.Run("under rules 1 any horizon was stated", func(t *testing.T) {
+		w, e := base(t)
+		w.underRules(1)
+		e.Details.(*ItemEnvelopeRemovedDetails).Horizon = w.now
+		w.do(e)
+	})
 	t.Run("last of the keyring", func(t *testing.T) {
 		w := newConsented(t)
 		w.do(w.adding("custodian", "outsider", MayOpen, MayManage))

@@ -69,7 +69,7 @@ func TestWhoMayNot(t *testing.T) {
 		ItemEnvelopeAdded: {k, func(w *world) *Event { return w.wrap(id, "custodian", w.granted(id, "police")) }},
 		ItemEnvelopeRemoved: {append(k, Vault), func(w *world) *Event {
 			w.do(w.ring("custodian", nil, "clinician"))
-			return w.on(id, "custodian", ItemEnvelopeRemoved, &ItemEnvelopeRemovedDetails{w.p("clinician").fingerprint(), CauseDeparture, w.now.Add(day)})
+			return w.on(id, "custodian", ItemEnvelopeRemoved, &ItemEnvelopeRemovedDetails{w.p("clinician").fingerprint(), CauseDeparture, w.now.Add(30 * day)})
 		}},
 		ItemDerived: {k, func(w *world) *Event {
 			made := w.item("clinician", Clinical, func(e *Event) {

@@ -137,6 +137,12 @@ func (h *holding) end(ctx context.Context, item *evidence.ItemState) (done bool,
 		if whose != "" {
 			e.Counterparty = &evidence.Counterparty{Actor: whose}
 		}
+		if item.Class == evidence.ConsentForm {
+			for _, s := range consents {
+				c := s.(*evidence.ConsentState)
+				e.Consent = []evidence.ConsentRef{{ID: c.ID, Version: c.Version}}
+			}
+		}
 		ended, failed := h.signOwn(ctx, e, evidence.ItemOf(item.ID))
 		done, err = done && ended, errors.Join(err, failed)
 	}
@@ -184,8 +190,11 @@ func (h *holding) otherKeys(ctx context.Context, k evidence.Keyholder) (bool, er
 	return h.lost[k], nil
 }
 
-// governing reads the consents of an item.
+// governing reads the consents of an item; of a consent form, the one that was given with it.
 func (v *Vault) governing(ctx context.Context, item *evidence.ItemState) (map[evidence.Stream]evidence.State, error) {
+	if item.Class == evidence.ConsentForm {
+		return v.given(ctx, item)
+	}
 	var streams []evidence.Stream
 	for _, id := range item.Consent {
 		streams = append(streams, evidence.ConsentOf(id))
@@ -193,13 +202,31 @@ func (v *Vault) governing(ctx context.Context, item *evidence.ItemState) (map[ev
 	return v.cfg.Records.States(ctx, streams...)
 }
 
-// backupsEnd is when the last backup has expired that holds what is erased now.
+// given finds the consent that was given with a form. A form serves one.
+func (v *Vault) given(ctx context.Context, form *evidence.ItemState) (map[evidence.Stream]evidence.State, error) {
+	for after := evidence.ConsentID(""); ; {
+		page, err := v.cfg.Records.Consents(ctx, form.Case, after, MaxPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range page {
+			if after = c.ID; slices.Contains(c.Forms, form.ID) {
+				return map[evidence.Stream]evidence.State{evidence.ConsentOf(c.ID): c}, nil
+			}
+		}
+		if len(page) < MaxPage {
+			return nil, nil
+		}
+	}
+}
+
+// backupsEnd is when the last backup has expired that holds what is erased now, or by a clock that is as far ahead as one may be.
 func (v *Vault) backupsEnd(ctx context.Context) (evidence.Time, error) {
 	policy := evidence.PolicyOf(v.cfg.Origin)
 	states, err := v.cfg.Records.States(ctx, policy)
 	now := v.now()
 	if p, ok := states[policy].(*evidence.PolicyState); ok {
-		return now.Add(time.Duration(p.At(now).Policy.BackupHorizon) * time.Second), err
+		return now.Add(time.Duration(p.At(now).Policy.BackupHorizon)*time.Second + evidence.Clock), err
 	}
 	return now, err
 }

@@ -240,7 +240,7 @@ func (w *worker) suspend(ctx context.Context) error {
 	if n := w.newcomer; n == nil || !n.done {
 		return errNothing
 	}
-	_, err := w.Suspend(ctx, w.newcomer.Actor(), ev.CauseMisconduct, ev.At(time.Now().Add(20*time.Second)))
+	_, err := w.Suspend(ctx, w.newcomer.Actor(), ev.CauseMisconduct, ev.At(time.Now().Add(time.Minute)))
 	return err
 }
 

@@ -250,10 +250,14 @@ For good:  it cannot be undone; the person would have to be invited anew, as
 			if err != nil {
 				return err
 			}
+			names, err := namesOf(c.Context(), cl)
+			if err != nil {
+				return err
+			}
 			who := v.State(evidence.ActorOf(id)).(*evidence.ActorState)
 			err = a.consent(yes, "revoke",
 				row{"If you go on", "No signature of this person counts any more. Items the person could open stay closed to them."},
-				row{"Who", plain(string(who.Role)) + " for " + string(who.Organization) + ", " + statuses[who.Status]},
+				row{"Who", plain(string(who.Role)) + " for " + names.of(who.Organization) + ", " + statuses[who.Status]},
 				row{"Key", tlog.SixGroups(who.Fingerprint())},
 				row{"For good", "This cannot be undone. Copies the person made cannot be called back."})
 			if err != nil {
@@ -278,7 +282,8 @@ func listActorsCommand(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "List the people of the vault, and your open invitations",
 		Long: `Lists people as the vault names them, for orientation: whoever decides something
-checks the person's entry first, and this program does that by itself.
+checks the person's entry first, and this program does that by itself. What an
+organization is called is the word of the vault's operator.
 
 Signs:     nothing.`,
 		Example: `  strongroom actor list --json`,
@@ -296,13 +301,21 @@ Signs:     nothing.`,
 			if err != nil && evidence.KindOf(err) != evidence.Forbidden && evidence.KindOf(err) != evidence.NotFound {
 				return err
 			}
+			names, err := namesOf(c.Context(), cl)
+			if err != nil {
+				return err
+			}
 			rows := []row{}
 			for _, p := range people {
 				number := "–"
 				if f, err := evidence.ParseHash(p.Fingerprint); err == nil {
 					number = tlog.SixGroups(f)
 				}
-				rows = append(rows, row{plain(string(p.Role)), p.ID + "\n" + number + ", " + statuses[evidence.Status(p.Status)] + founder(p.Founder)})
+				text := p.ID + "\n" + number + ", " + statuses[evidence.Status(p.Status)] + founder(p.Founder)
+				if p.Organization != "" {
+					text += "\nfor " + names.of(evidence.OrgID(p.Organization))
+				}
+				rows = append(rows, row{plain(string(p.Role)), text})
 			}
 			for _, i := range open {
 				state := "not answered"

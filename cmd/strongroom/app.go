@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"strongroom.example/strongroom/internal/words"
 )
 
 // app is one run of the program: whose folder it works in and how it talks.
@@ -20,6 +23,7 @@ type app struct {
 	passphraseFile string
 	card           bool // keys from a card instead of a folder
 	json           bool
+	language       string        // asked for; the locale's otherwise
 	wait           time.Duration // for the vault; 0 is without end
 
 	in       io.Reader
@@ -27,6 +31,7 @@ type app struct {
 	stopped  <-chan struct{} // closed when the person stops the program
 
 	began      bool          // a command was typed as it must be, and runs
+	hers       bool          // one that the person concerned reads: see hers
 	lines      *bufio.Reader // of in
 	passphrase string        // once known
 }
@@ -59,6 +64,20 @@ func terminal(f any) (int, bool) {
 	return fd, term.IsTerminal(fd)
 }
 
+// words are those in which this run speaks: the person's in what she and her advocate read, otherwise English. What programs read never
+// changes with the language.
+func (a *app) words() *words.Language {
+	if a.json || !a.hers {
+		return words.English()
+	}
+	return a.chosen()
+}
+
+// chosen is the language that was asked for, or else that of the locale (POSIX).
+func (a *app) chosen() *words.Language {
+	return words.For(cmp.Or(a.language, os.Getenv("LC_ALL"), os.Getenv("LC_MESSAGES"), os.Getenv("LANG")))
+}
+
 // say writes what is not the result: questions, consequences, warnings.
 func (a *app) say(format string, args ...any) { fmt.Fprintf(a.err, format, args...) }
 
@@ -81,10 +100,11 @@ func (a *app) ask(question string) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
-// typed asks for a word that a person types on purpose. Anything else stops.
+// typed asks for a word that a person types on purpose, in her language or in English. Anything else stops.
 func (a *app) typed(word string) error {
-	answer, err := a.ask(fmt.Sprintf("Type %q to sign; anything else stops:", word))
-	if err == nil && answer != word {
+	own := a.words().Code("word", word)
+	answer, err := a.ask(a.words().Say("ask.word", "word", own))
+	if err == nil && answer != word && answer != own {
 		err = decline("declined")
 	}
 	return err
@@ -168,7 +188,7 @@ func (a *app) knownPassphrase() (string, error) {
 	}
 	p, fromFile, err := a.passphraseOfFile()
 	if err == nil && !fromFile {
-		p, err = a.secret("Passphrase of your keys:")
+		p, err = a.secret(a.words().Say("ask.passphrase"))
 	}
 	a.passphrase = p
 	return p, err

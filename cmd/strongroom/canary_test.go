@@ -278,7 +278,7 @@ func (w *town) confidentialJourney(p *places, investigator *person) (file string
 	byResult(t, w.clinician.types("", "deposit", text("identity"), "--case", apart, "--class", "identity", "--content", "identity", "--consent", own).ends(0).out,
 		map[string]int{"recorded": 1})
 	order := text("copied messages")
-	byResult(t, investigator.types("", "deposit", order, "--case", in, "--content", "digital", "--basis", "court_order", "--authority", text("authority")).ends(0).out,
+	byResult(t, investigator.types("", "deposit", order, "--case", in, "--content", "digital", "--basis", "court_order", "--authority", w.write("authority.txt", secret("authority")+"\norder 7\nact 4\nnone")).ends(0).out,
 		map[string]int{"recorded": 1})
 	p.remember()
 	item := string(first.Item)

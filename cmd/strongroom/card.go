@@ -31,8 +31,8 @@ func (a *app) cardSession(ctx context.Context) (*client.Client, error) {
 	if err := cl.Recognize(ctx); err != nil {
 		return nil, err
 	}
-	printRows(a.err, row{"Card", "Nothing is kept on this computer. Every proof is checked against the number on your card; " +
-		"what you saw on other days is not remembered, so it cannot be compared."})
+	l := a.words()
+	printRows(a.err, row{l.Say("label.card"), l.Say("card.session")})
 	return cl, nil
 }
 
@@ -45,7 +45,8 @@ func (a *app) askCard() (client.Card, error) {
 	for attempt := 1; ; attempt++ {
 		card, err := a.askCardOnce(person)
 		if person && attempt < cardAttempts && explain(err).reason == "card_code" {
-			printRows(a.err, row{"Again", words["card_code"].what}, row{"", words["card_code"].next})
+			w, _ := sentenceFor(a.words(), "card_code")
+			printRows(a.err, row{a.words().Say("label.again"), w.what}, row{"", w.next})
 			continue
 		}
 		return card, err
@@ -55,10 +56,10 @@ func (a *app) askCard() (client.Card, error) {
 func (a *app) askCardOnce(person bool) (card client.Card, err error) {
 	line := ""
 	if person {
-		line, err = a.secret("Your card: scan its square, or type the nine groups (they are not shown):")
+		line, err = a.secret(a.words().Say("ask.card"))
 		line = strings.TrimSpace(line)
 	} else {
-		line, err = a.ask("Your card: the line of its square, or its nine groups:")
+		line, err = a.ask(a.words().Say("ask.card_line"))
 	}
 	if err != nil {
 		return card, err
@@ -69,7 +70,7 @@ func (a *app) askCardOnce(person bool) (card client.Card, err error) {
 	if card.Code, err = sealing.ParseCard(line); err != nil {
 		return card, decline("card_code")
 	}
-	typed, err := a.ask("Address on the card:")
+	typed, err := a.ask(a.words().Say("ask.address"))
 	if err != nil {
 		return card, err
 	}
@@ -79,7 +80,7 @@ func (a *app) askCardOnce(person bool) (card client.Card, err error) {
 	if card.Address, err = client.ParseAddress(typed); err != nil {
 		return card, err
 	}
-	number, err := a.ask("Number on the card (six groups of five):")
+	number, err := a.ask(a.words().Say("ask.number"))
 	if err != nil {
 		return card, err
 	}
@@ -94,11 +95,7 @@ func (a *app) enrolByCard(ctx context.Context, args []string, r reach, to string
 	if err != nil {
 		return err
 	}
-	trust, err := a.connect(k, r)
-	if err != nil {
-		return err
-	}
-	profile, err := client.ReadProfile(k)
+	trust, profile, err := a.connect(k, r)
 	if err != nil {
 		return err
 	}
@@ -145,9 +142,16 @@ func (a *app) giveCard(card client.Card, to string) error {
 		return a.show(fields{"result": "made", "card": text}, row{"Code", strings.ReplaceAll(card.Code.Code(), "-", " ")},
 			row{"Number", card.Trust.Groups()}, row{"Address", card.Address.String()})
 	case "-":
-		return card.WritePage(a.out)
+		return card.WritePage(a.out, a.cardWords())
 	}
-	return saved(to, card.SavePage(to))
+	return saved(to, card.SavePage(to, a.cardWords()))
+}
+
+// cardWords are what the page says, in the language that was asked for: it is hers, whoever prints it.
+func (a *app) cardWords() client.CardWords {
+	l := a.chosen()
+	return client.CardWords{Language: l.Tag(), Direction: l.Direction(), Title: l.Say("page.title"), Square: l.Say("page.square"), Code: l.Say("page.code"),
+		Number: l.Say("page.number"), Address: l.Say("page.address"), Steps: []string{l.Say("page.print"), l.Say("page.delete"), l.Say("page.keep")}}
 }
 
 // noCard ends what the vault has not confirmed. Only the vault's refusal makes the page worthless: after anything else it may be the only

@@ -134,11 +134,14 @@ func (w *town) giveCard(helper *person, confirmer *person, trustees ...string) (
 	v = w.visitor()
 	offer := helper.types("", "actor", "invite", "--role", "survivor").object()
 	page, before := w.path("card.html"), files(t, helper.home)
-	answer := helper.types(str(t, offer, "code")+"\n", "enrol", "--card", "--to", page).object()
+	answer := helper.types(str(t, offer, "code")+"\n", "enrol", "--card", "--to", page, "--language", "ar").object()
 	if !maps.Equal(before, files(t, helper.home)) {
 		t.Error("making a card changed the folder of who helps")
 	}
-	v.card = w.cardOf(string(must(os.ReadFile(page))))
+	printed := string(must(os.ReadFile(page)))
+	if v.card = w.cardOf(printed); !strings.Contains(printed, `<html lang="ar" dir="rtl">`) {
+		t.Error("the page is not in the language that was asked for")
+	}
 	if info := must(os.Stat(page)); info.Mode().Perm() != 0o600 {
 		t.Errorf("the page is %v", info.Mode())
 	}
@@ -199,7 +202,7 @@ func TestCard(t *testing.T) {
 	she.by("", "history", item).ends(0).has("is missing")
 	she.by("", "consent", "delegate", consent, "--advocate", advocate.id, "--may", "read", "--until", "30d", "--json").object()
 	she.by("", "consent", "end-delegation", consent, "--advocate", advocate.id, "--json").object()
-	she.by("narrow\n", "consent", "narrow", consent, "--no", "court:NL").ends(0)
+	translated(t, "es", she.by("limitar\n", "consent", "narrow", consent, "--no", "court:NL", "--language", "es").ends(0).out)
 	w.mistaken(she)
 	w.lying(she)
 
@@ -225,8 +228,19 @@ func TestCard(t *testing.T) {
 	found.by("", "own").ends(exitRefused).has("it was replaced by a newer one")
 	found.by("withdraw\n", "consent", "withdraw", consent, "--json").refused(exitRefused, "card")
 	she.by("", "own").ends(0).has(consent, item)
-	she.by("withdraw\n", "consent", "withdraw", consent).ends(0).has("nobody opens or shares them any more")
-	she.by("", "own").ends(0).has("withdrawn on", "frozen")
+	she.by("retirer\n", "consent", "withdraw", consent, "--language", "uk").ends(exitRefused).has("нічого не підписано") // a word of another language
+	withdrawn := she.by("відкликати\n", "consent", "withdraw", consent, "--language", "uk").ends(0).has("більше ніхто його не відкриє і не передасть")
+	translated(t, "uk", withdrawn.out+withdrawn.err)
+	for tag, text := range map[string][]string{"en": {"withdrawn on", "frozen"}, "fr": {"retiré le", "bloqué"}, "ar": {"سُحبت في", "موقوفة"}} {
+		inHers := she.by("", "own", "--language", tag).ends(0).has(text...)
+		if tag != "en" {
+			translated(t, tag, inHers.out+inHers.err)
+		}
+	}
+	programs := regexp.MustCompile(`"\d{4}-\d\d-\d\dT[^"]*"`)
+	if en, uk := she.by("", "own", "--json").out, she.by("", "own", "--json", "--language", "uk").out; programs.ReplaceAllString(en, "") != programs.ReplaceAllString(uk, "") {
+		t.Errorf("programs are told other things in another language:\n%s\n%s", en, uk)
+	}
 }
 
 // mistaken: what is mistyped is said, nothing is repeated.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,8 +63,9 @@ For good:  the case stays in the record book. Members and keys can change.`,
 			if err != nil {
 				return err
 			}
-			return a.recorded(r, fields{"case": id},
-				row{"Opened", fmt.Sprintf("case %s, %s, %s", id, plural(len(p.Members), "member", "members"), plural(len(p.Keyholders), "keyholder", "keyholders"))})
+			l := a.words()
+			return a.recorded(r, fields{"case": id}, row{l.Say("label.opened"), l.Say("case.opened", "case", id,
+				"members", l.Count("case.members", len(p.Members)), "keyholders", l.Count("case.keyholders", len(p.Keyholders)))})
 		},
 	}
 	c.Flags().StringVar(&typ, "type", "case", "case or complaint")

@@ -53,11 +53,7 @@ For good:  the folder belongs to this vault. A second vault needs a second
 			if err != nil {
 				return err
 			}
-			trust, err := a.connect(k, r)
-			if err != nil {
-				return err
-			}
-			profile, err := client.ReadProfile(k)
+			trust, profile, err := a.connect(k, r)
 			if err != nil {
 				return err
 			}
@@ -74,44 +70,48 @@ For good:  the folder belongs to this vault. A second vault needs a second
 	return c
 }
 
-// connect pins the trust file and remembers the address.
-func (a *app) connect(k client.Keystore, r reach) (trust tlog.Trust, err error) {
+// connect pins the trust file, remembers the address, and returns what is known of the vault from then on.
+func (a *app) connect(k client.Keystore, r reach) (trust tlog.Trust, profile client.Profile, err error) {
 	if r.server != "" {
 		if r.server, err = address(r.server); err != nil {
-			return trust, err
+			return trust, profile, err
 		}
 	}
-	if r.trust != "" {
-		text, err := os.ReadFile(r.trust)
-		if err != nil {
-			return trust, err
-		}
-		if trust, err = tlog.ParseTrust(text); err != nil {
-			return trust, cannot("trust_file", err)
-		}
-		if err := a.compare(k, trust, r); err != nil {
-			return trust, err
-		}
-		if err := client.Pin(k, trust); err != nil {
-			return trust, err
-		}
-	} else if trust, err = client.ReadTrust(k); errors.Is(err, fs.ErrNotExist) {
-		return trust, usage("--trust is missing")
-	} else if err != nil {
-		return trust, err
+	if trust, err = a.pin(k, r); err != nil {
+		return trust, profile, err
 	}
-	profile, err := client.ReadProfile(k)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return trust, err
+	if profile, err = client.ReadProfile(k); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return trust, profile, err
 	}
 	if r.server == "" {
 		if profile.Address == "" {
-			return trust, usage("--server is missing")
+			return trust, profile, usage("--server is missing")
 		}
-		return trust, nil
+		return trust, profile, nil
 	}
 	profile.Address = r.server
-	return trust, client.WriteProfile(k, profile)
+	return trust, profile, client.WriteProfile(k, profile)
+}
+
+// pin compares and pins the trust file that was given, and returns the pinned one.
+func (a *app) pin(k client.Keystore, r reach) (trust tlog.Trust, err error) {
+	if r.trust == "" {
+		if trust, err = client.ReadTrust(k); errors.Is(err, fs.ErrNotExist) {
+			err = usage("--trust is missing")
+		}
+		return trust, err
+	}
+	text, err := os.ReadFile(r.trust)
+	if err != nil {
+		return trust, err
+	}
+	if trust, err = tlog.ParseTrust(text); err != nil {
+		return trust, cannot("trust_file", err)
+	}
+	if err := a.compare(k, trust, r); err != nil {
+		return trust, err
+	}
+	return trust, client.Pin(k, trust)
 }
 
 // compare lets the person check the vault number over a second channel, unless this folder trusts the vault already.

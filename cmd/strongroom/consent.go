@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/words"
 )
 
 func consentCommand(a *app) *cobra.Command {
@@ -25,18 +25,18 @@ and asks for no reason.`,
 
 // question is one answer of a consent (RULES §4), as it is asked (INTERFACE §4, J1).
 type question struct {
-	flag, text string
-	answer     func(*evidence.Answers) *evidence.Answer
+	flag   string
+	answer func(*evidence.Answers) *evidence.Answer
 }
 
 var questions = []question{
-	{"examination", "May I examine you and write down what I find?", func(a *evidence.Answers) *evidence.Answer { return &a.Examination }},
-	{"photographs", "May I take photographs?", func(a *evidence.Answers) *evidence.Answer { return &a.Photographs }},
-	{"storage", "May this record be kept?", func(a *evidence.Answers) *evidence.Answer { return &a.Storage }},
-	{"police-information", "May police or a prosecutor see the findings?", func(a *evidence.Answers) *evidence.Answer { return &a.PoliceInformation }},
-	{"police-photographs", "May police or a prosecutor see photographs?", func(a *evidence.Answers) *evidence.Answer { return &a.PolicePhotographs }},
-	{"police-physical", "May police or a prosecutor receive samples or clothing?", func(a *evidence.Answers) *evidence.Answer { return &a.PolicePhysical }},
-	{"research", "May it serve research or teaching?", func(a *evidence.Answers) *evidence.Answer { return &a.Research }},
+	{"examination", func(a *evidence.Answers) *evidence.Answer { return &a.Examination }},
+	{"photographs", func(a *evidence.Answers) *evidence.Answer { return &a.Photographs }},
+	{"storage", func(a *evidence.Answers) *evidence.Answer { return &a.Storage }},
+	{"police-information", func(a *evidence.Answers) *evidence.Answer { return &a.PoliceInformation }},
+	{"police-photographs", func(a *evidence.Answers) *evidence.Answer { return &a.PolicePhotographs }},
+	{"police-physical", func(a *evidence.Answers) *evidence.Answer { return &a.PolicePhysical }},
+	{"research", func(a *evidence.Answers) *evidence.Answer { return &a.Research }},
 }
 
 func giveConsentCommand(a *app) *cobra.Command {
@@ -114,7 +114,7 @@ For good:  the answers stay in the history. They can be withdrawn at any time.`,
 	f.StringVar(&by, "by", "self", "who answered: self or proxy")
 	f.BoolVar(&askFirst, "ask-first", false, "the person is asked before each share")
 	for _, q := range questions {
-		given[q.flag] = f.String(q.flag, "", "yes or no: "+q.text)
+		given[q.flag] = f.String(q.flag, "", "yes or no: "+words.English().Say("question."+q.flag))
 	}
 	f.StringArrayVar(&courts, "court", nil, "courts and defence of a country may see: NL:information,photographs,physical; repeat it")
 	f.BoolVar(&yes, "yes", false, "do not ask; for scripts")
@@ -129,20 +129,15 @@ func (a *app) answers(given map[string]*string, courts []string) (answers eviden
 	for _, q := range questions {
 		said := *given[q.flag]
 		if said == "" && person && !a.json {
-			if said, err = a.ask(q.text + " yes, no, later:"); err != nil {
+			if said, err = a.askAnswer(q); err != nil {
 				return answers, err
 			}
 		}
-		switch said {
-		case "yes":
-			*q.answer(&answers) = evidence.Yes
-		case "no":
-			*q.answer(&answers) = evidence.No
-		case "", "later":
-			*q.answer(&answers) = evidence.NotAsked
-		default:
+		answer, ok := answered[said]
+		if !ok {
 			return answers, usage("an answer is yes, no or later")
 		}
+		*q.answer(&answers) = answer
 	}
 	for _, s := range courts {
 		country, kinds, _ := strings.Cut(s, ":")
@@ -162,6 +157,25 @@ func (a *app) answers(given map[string]*string, courts []string) (answers eviden
 		answers.Courts = append(answers.Courts, court)
 	}
 	return answers, nil
+}
+
+// answered are the words for an answer; what was not asked counts as no.
+var answered = map[string]evidence.Answer{"yes": evidence.Yes, "no": evidence.No, "later": evidence.NotAsked, "": evidence.NotAsked}
+
+// askAnswer asks a question until the answer is one: a word of answered, typed in her language or in English.
+func (a *app) askAnswer(q question) (string, error) {
+	l := a.words()
+	for {
+		typed, err := a.ask(l.Say("ask.answer", "question", l.Say("question."+q.flag), "yes", l.Say("said.yes"), "no", l.Say("said.no"), "later", l.Say("said.later")))
+		if err != nil {
+			return "", err
+		}
+		for word := range answered {
+			if words.Same(typed, word) || word != "" && words.Same(typed, l.Code("said", word)) {
+				return word, nil
+			}
+		}
+	}
 }
 
 func (a *app) giveConsent(ctx context.Context, cl *client.Client, p client.Consent, form string, yes bool) error {
@@ -188,28 +202,23 @@ func (a *app) giveConsent(ctx context.Context, cl *client.Client, p client.Conse
 	if err != nil {
 		return err
 	}
-	rows := append([]row{{"Answers", "Nothing is recorded until you confirm."}, {"Form", formWords[compared]}}, answerRows(p.Answers)...)
-	rows = append(rows, row{"Until", dateOf(p.Until)}, row{"Later", "Everything can be withdrawn at any time, without a reason. Copies already shared cannot be called back."})
+	l := a.words()
+	rows := append([]row{{l.Say("label.answers"), l.Say("give.confirm")},
+		{l.Say("label.form"), l.Say("form."+string(compared), "option", "--form", "command", "strongroom item show")}}, answerRows(l, p.Answers)...)
+	rows = append(rows, row{l.Say("label.until"), dateIn(l, p.Until)}, row{l.Say("label.later"), l.Say("give.later")})
 	if err := a.consent(yes, "record", rows...); err != nil {
 		return err
 	}
 	id, item, r, err := cl.GiveConsent(ctx, p)
 	if err != nil {
 		if item != "" {
-			a.say("%-*sThe form is deposited: %s. Go on with --form-item.\n", indent, "Form", item)
+			printRows(a.err, row{l.Say("label.form"), l.Say("give.deposited", "item", item, "option", "--form-item")})
 		}
 		return err
 	}
 	return a.recorded(r, fields{"consent": id, "form": item, "form_compared": compared, "case": p.Case},
-		row{"Consent", string(id)}, row{"Form", string(item)},
-		row{"Next", "Deposits name this consent: strongroom deposit --consent " + string(id)})
-}
-
-// formWords say whether anything but people compared the answers with the form.
-var formWords = map[client.FormCompared]string{
-	client.FormRead:   "compared with these answers: it refuses none of them, and holds as long",
-	client.FormPaper:  "a paper that only you can compare with these answers",
-	client.FormUnread: "it cannot be read here, so nobody has compared it with these answers. Give its file as --form, or ask a keyholder, who runs strongroom item show.",
+		row{l.Say("label.consent"), l.Isolate(string(id))}, row{l.Say("label.form"), l.Isolate(string(item))},
+		row{l.Say("label.next"), l.Say("give.next", "command", "strongroom deposit --consent "+string(id))})
 }
 
 // consentDocument is the file itself if it is a record, and nil for a scanned paper or another program's text (RTF begins with a brace, too).
@@ -221,29 +230,25 @@ func consentDocument(name string) (json.RawMessage, error) {
 	return text, nil
 }
 
-func answerRows(answers evidence.Answers) []row {
+func answerRows(l *words.Language, answers evidence.Answers) []row {
 	var rows []row
 	for _, q := range questions {
-		rows = append(rows, row{plainAnswer(*q.answer(&answers)), q.text})
+		rows = append(rows, row{l.Say("answer." + answerWord(*q.answer(&answers))), l.Say("question." + q.flag)})
 	}
 	for _, c := range answers.Courts {
-		rows = append(rows, row{c.Jurisdiction, fmt.Sprintf("courts and defence: findings %s, photographs %s, objects %s",
-			lower(c.Information), lower(c.Photographs), lower(c.Physical))})
+		rows = append(rows, row{l.Isolate(c.Jurisdiction), l.Say("answers.courts", "findings", l.Say("said."+answerWord(c.Information)),
+			"photographs", l.Say("said."+answerWord(c.Photographs)), "objects", l.Say("said."+answerWord(c.Physical)))})
 	}
 	return rows
 }
 
-func plainAnswer(a evidence.Answer) string {
-	switch a {
-	case evidence.Yes:
-		return "Yes"
-	case evidence.No:
-		return "No"
+// answerWord is an answer as the catalogues name it.
+func answerWord(a evidence.Answer) string {
+	if a == evidence.Yes || a == evidence.No {
+		return string(a)
 	}
-	return "Not asked"
+	return string(evidence.NotAsked)
 }
-
-func lower(a evidence.Answer) string { return strings.ToLower(plainAnswer(a)) }
 
 func showConsentCommand(a *app) *cobra.Command {
 	return about(a, &cobra.Command{
@@ -258,27 +263,27 @@ Signs:     nothing.`,
 		if err != nil {
 			return err
 		}
-		s := v.State(evidence.ConsentOf(id)).(*evidence.ConsentState)
-		state := "in force"
+		s, l := v.State(evidence.ConsentOf(id)).(*evidence.ConsentState), a.words()
+		state := l.Say("consent.in_force", "version", s.Version)
 		if err := s.InForce(v.Time); err != nil {
-			state = strings.TrimSuffix(words[evidence.ReasonOf(err)].what, ".")
+			state = l.Say("consent.over", "version", s.Version, "why", l.Say("why."+evidence.ReasonOf(err)))
 		}
-		rows := []row{{"Consent", string(id)}, {"Version", fmt.Sprintf("%d, %s", s.Version, state)}}
-		rows = append(rows, answerRows(s.Answers)...)
-		rows = append(rows, row{"From", dateOf(s.From)}, row{"Until", dateOf(s.Until)}, row{"Form", string(s.Form)})
+		rows := []row{{l.Say("label.consent"), l.Isolate(string(id))}, {l.Say("label.version"), state}}
+		rows = append(rows, answerRows(l, s.Answers)...)
+		rows = append(rows, row{l.Say("label.from"), dateIn(l, s.From)}, row{l.Say("label.until"), dateIn(l, s.Until)}, row{l.Say("label.form"), l.Isolate(string(s.Form))})
 		if s.AskFirst {
-			rows = append(rows, row{"Asked", "before each share"})
+			rows = append(rows, row{l.Say("label.asked"), l.Say("consent.ask_first")})
 		}
 		if s.Subject != "" {
-			rows = append(rows, row{"Person", string(s.Subject)})
+			rows = append(rows, row{l.Say("label.person"), l.Isolate(string(s.Subject))})
 		}
 		for _, d := range s.Advocates {
-			state := "until " + dateOf(d.Until)
+			helper := "consent.helper"
 			if v.Time >= d.Until {
-				state = "ended on " + dateOf(d.Until)
+				helper = "consent.helper_ended"
 			}
-			rows = append(rows, row{"Helper", string(d.Advocate) + "\nmay " + joined(d.Rights) + ", " + state})
+			rows = append(rows, row{l.Say("label.helper"), l.Say(helper, "advocate", d.Advocate, "rights", codesIn(l, "right", d.Rights), "date", dateIn(l, d.Until))})
 		}
-		return a.show(s, append(rows, row{"Complete", "to " + dateOf(v.Time)})...)
+		return a.show(s, append(rows, row{l.Say("label.complete"), l.Say("consent.complete", "date", dateIn(l, v.Time))})...)
 	})
 }

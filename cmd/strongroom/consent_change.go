@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -10,6 +10,7 @@ import (
 
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/words"
 )
 
 // change is what taking permission back does to the items that a consent governs.
@@ -20,11 +21,9 @@ type change struct {
 	frozen, ended int             // items that stop, shares that end
 	effects       []row           // one for each of these
 	passed        []passedOn
+	inside        []inside
 	decide        int64 // seconds until somebody must have decided what becomes of what stops
 }
-
-// unseen is what an advocate is told who may act, but not read.
-const unseen = "What stops, and which shares end, is not for you to see."
 
 // passedOn is what left the vault: somebody outside has received it, or somebody inside made a copy or print. It cannot be called back.
 type passedOn struct {
@@ -35,11 +34,11 @@ type passedOn struct {
 	Class        evidence.Role    `json:"class"`
 	Jurisdiction string           `json:"jurisdiction,omitempty"`
 	Times        []evidence.Time  `json:"times"` // of each opening, of the hand-over, or of each export
-	name         string
+	name         string           // of the item, in the language it is told in
 }
 
 // lookAtChange sees what would come of a consent as it is after: nil for one that is withdrawn.
-func lookAtChange(ctx context.Context, cl *client.Client, id evidence.ConsentID, after func(*evidence.ConsentState) *evidence.ConsentState) (w change, err error) {
+func lookAtChange(ctx context.Context, cl *client.Client, l *words.Language, id evidence.ConsentID, after func(*evidence.ConsentState) *evidence.ConsentState) (w change, err error) {
 	v, err := cl.Look(ctx, evidence.ConsentOf(id))
 	if err != nil {
 		return w, err
@@ -59,48 +58,92 @@ func lookAtChange(ctx context.Context, cl *client.Client, id evidence.ConsentID,
 	for _, i := range w.items {
 		if w.own.Keeps(i.Content, now) == nil && (then == nil || then.Keeps(i.Content, now) != nil) {
 			w.frozen++
-			w.effects = append(w.effects, row{"Stops", exhibit(i) + ": " + plain(string(i.Content))})
+			w.effects = append(w.effects, row{l.Say("label.stops"), l.Say("stops.item", "item", exhibit(l, i), "content", l.Code("content", string(i.Content)))})
 		}
 		for _, g := range i.Grants {
 			t := &g.Terms
 			if !g.Over(now) && (then == nil || then.Shares(i.Content, t.RecipientClass, t.Jurisdiction, now) != nil) {
 				w.ended++
-				w.effects = append(w.effects, row{"Ends", exhibit(i) + ": the share to " + plain(string(t.RecipientClass)) + " in " + t.Jurisdiction})
+				w.effects = append(w.effects, row{l.Say("label.ends"), l.Say("stops.share", "item", exhibit(l, i), "who", whoIn(l, t.RecipientClass, t.Jurisdiction))})
 			}
 		}
 	}
-	w.passed, err = passedOnFrom(ctx, cl, w.items)
+	w.passed, w.inside, err = passedOnFrom(ctx, cl, l, w.items)
 	return w, err
 }
 
-// passedOnFrom reads from the items' histories who has received what, and when: by a share, by a hand-over, or by an own export.
-func passedOnFrom(ctx context.Context, cl *client.Client, items []client.Listed) (list []passedOn, _ error) {
+// inside is how people of one role opened items. Whoever opened may have kept a copy, which cannot be called back either (RULES §11, 1).
+type inside struct {
+	Role  evidence.Role   `json:"role"`
+	Times []evidence.Time `json:"times"` // in their order
+}
+
+// passedOnFrom reads from the items' histories who has received what, and when: by a share, by a hand-over, or by an own export; and who
+// opened them inside the service.
+func passedOnFrom(ctx context.Context, cl *client.Client, l *words.Language, items []client.Listed) (list []passedOn, within []inside, _ error) {
 	names, ids := make(map[evidence.ItemID]string), make([]evidence.ItemID, len(items))
 	for n, i := range items {
-		names[i.ID], ids[n] = exhibit(i), i.ID
+		names[i.ID], ids[n] = exhibit(l, i), i.ID
 	}
 	all, err := lookItems(ctx, cl, ids)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, i := range all {
 		more, err := passedOnOf(i, names[i.ID])
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		list = append(list, more...)
 	}
+	within, err = openedInside(all...)
+	return list, within, err
+}
+
+// openedInside are the openings of items by the people of the service, by role. Those of the person concerned are her own.
+func openedInside(items ...looked) (list []inside, _ error) {
+	for _, i := range items {
+		for e, err := range i.view.Events(evidence.ItemOf(i.ID)) {
+			if err != nil {
+				return nil, err
+			}
+			if e.Kind != evidence.ItemOpened && e.Kind != evidence.ItemBreakGlass || e.Actor.Role == evidence.Survivor {
+				continue
+			}
+			n := slices.IndexFunc(list, func(o inside) bool { return o.Role == e.Actor.Role })
+			if n < 0 {
+				n, list = len(list), append(list, inside{Role: e.Actor.Role})
+			}
+			list[n].Times = append(list[n].Times, e.Time)
+		}
+	}
+	for _, o := range list {
+		slices.Sort(o.Times)
+	}
+	slices.SortFunc(list, func(a, b inside) int { return cmp.Compare(a.Role, b.Role) })
 	return list, nil
 }
 
-func passedOnOf(i looked, name string) (list []passedOn, _ error) {
-	s := evidence.ItemOf(i.ID)
-	opened := make(map[evidence.GrantID][]evidence.Time)
-	for seq := range i.view.Len(s) {
-		if i.view.Withheld(s, seq) != 0 {
-			continue
+// insideTold says how often items were opened inside the service, by whom and when; "" if they were not.
+func insideTold(l *words.Language, list []inside) string {
+	all, by := 0, make([]string, len(list))
+	for i, o := range list {
+		n, who, first, last := len(o.Times), l.Code("role", string(o.Role)), dateIn(l, o.Times[0]), dateIn(l, o.Times[len(o.Times)-1])
+		if all += n; n == 1 {
+			by[i] = l.Say("passed.inside_once", "who", who, "date", first)
+		} else {
+			by[i] = l.Count("passed.inside_by", n, "who", who, "first", first, "last", last)
 		}
-		e, err := i.view.Event(s, seq)
+	}
+	if all == 0 {
+		return ""
+	}
+	return l.Count("passed.inside", all, "by", l.List(by))
+}
+
+func passedOnOf(i looked, name string) (list []passedOn, _ error) {
+	opened := make(map[evidence.GrantID][]evidence.Time)
+	for e, err := range i.view.Events(evidence.ItemOf(i.ID)) {
 		if err != nil {
 			return nil, err
 		}
@@ -131,37 +174,45 @@ func passedOnOf(i looked, name string) (list []passedOn, _ error) {
 	return list, nil
 }
 
-// exports say what was made of an item.
-var exports = map[string]string{"package": "a package", "print": "a print", "copy": "a copy"}
-
-func (p passedOn) what() string {
-	first, last := p.Times[0], p.Times[len(p.Times)-1]
-	who := plain(string(p.Class))
-	if p.Jurisdiction != "" {
-		who += " in " + p.Jurisdiction
-	}
-	when := "on " + dateOf(first)
-	if len(p.Times) > 1 {
-		when = "from " + dateOf(first) + " to " + dateOf(last)
-	}
+// told says who received what, and that it cannot be called back.
+func (p passedOn) told(l *words.Language) string {
+	first, last, n := dateIn(l, p.Times[0]), dateIn(l, p.Times[len(p.Times)-1]), len(p.Times)
+	who, form := whoIn(l, p.Class, p.Jurisdiction), l.Code("export", p.Form)
+	var what string
 	switch {
+	case p.Form != "" && n == 1:
+		what = l.Say("passed.made_once", "who", who, "actor", p.Actor, "form", form, "date", first)
 	case p.Form != "":
-		return fmt.Sprintf("%s %s has made %s of it %s, %s", who, p.Actor, exports[p.Form], plural(len(p.Times), "time", "times"), when)
+		what = l.Count("passed.made", n, "who", who, "actor", p.Actor, "form", form, "first", first, "last", last)
 	case p.Grant == "":
-		return "the object was handed over to " + who + " " + when
+		what = l.Say("passed.handed", "who", who, "date", first)
+	case n == 1:
+		what = l.Say("passed.opened_once", "who", who, "date", first)
+	default:
+		what = l.Count("passed.opened", n, "who", who, "first", first, "last", last)
 	}
-	return fmt.Sprintf("%s has opened it %s, %s", who, plural(len(p.Times), "time", "times"), when)
+	return l.Say("passed.gone", "what", what)
 }
 
-func (p passedOn) row() row {
-	return row{"Copies", p.name + ": " + p.what() + "; such copies cannot be called back."}
-}
-
-func rowsOf(list []passedOn) (rows []row) {
+func rowsOf(l *words.Language, list []passedOn, within []inside) (rows []row) {
 	for _, p := range list {
-		rows = append(rows, p.row())
+		rows = append(rows, row{l.Say("label.copies"), l.Say("passed.of", "item", p.name, "what", p.told(l))})
+	}
+	if told := insideTold(l, within); told != "" {
+		rows = append(rows, row{l.Say("label.copies"), l.Say("passed.gone", "what", told)})
 	}
 	return rows
+}
+
+// withoutCopy counts the items of which the person concerned could have an own copy, and has none. Once they are frozen nobody opens them
+// to make one.
+func (w *change) withoutCopy() (n int) {
+	for _, i := range w.items {
+		if w.own.Subject != "" && !w.blind && len(i.Consent) == 1 && len(i.Copies) == 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func withdrawConsentCommand(a *app) *cobra.Command {
@@ -192,18 +243,21 @@ For good:  it cannot be undone; a new consent would be a new one. Copies that
 }
 
 func (a *app) withdraw(ctx context.Context, cl *client.Client, id evidence.ConsentID, reason string, yes bool) error {
-	w, err := lookAtChange(ctx, cl, id, func(*evidence.ConsentState) *evidence.ConsentState { return nil })
+	l := a.words()
+	w, err := lookAtChange(ctx, cl, l, id, func(*evidence.ConsentState) *evidence.ConsentState { return nil })
 	if err != nil {
 		return err
 	}
 	stopped := len(w.items)
-	stops := plural(stopped, "item", "items") + ": nobody opens or shares them any more; " + plural(w.ended, "share ends", "shares end")
+	stops := l.Say("stops.both", "items", l.Count("stops.all", stopped), "shares", l.Count("stops.shares", w.ended))
 	if w.blind {
-		stops = unseen
+		stops = l.Say("stops.unseen")
 	}
-	rows := append([]row{{"If you go on", ""}, {"Stops", stops}}, rowsOf(w.passed)...)
-	rows = append(rows, row{"Then", "Two custodians make them unreadable for good, or state which law keeps them, and until when."},
-		row{"For good", "This cannot be undone."})
+	rows := append([]row{{l.Say("label.if_go_on"), ""}, {l.Say("label.stops"), stops}}, rowsOf(l, w.passed, w.inside)...)
+	if n := w.withoutCopy(); n > 0 {
+		rows = append(rows, row{l.Say("label.before"), l.Count("withdraw.copy_first", n)})
+	}
+	rows = append(rows, row{l.Say("label.then"), l.Say("withdraw.then")}, row{l.Say("label.for_good"), l.Say("withdraw.for_good")})
 	if err := a.consent(yes, "withdraw", rows...); err != nil {
 		return err
 	}
@@ -212,15 +266,15 @@ func (a *app) withdraw(ctx context.Context, cl *client.Client, id evidence.Conse
 		return err
 	}
 	decide := r.Event.Time + evidence.Time(w.decide)*1000
-	what := "all use of " + plural(stopped, "item", "items")
+	what := l.Count("withdraw.stopped", stopped)
 	if w.blind {
-		what = "all use of what it governs"
+		what = l.Say("withdraw.stopped_unseen")
 	}
-	more := fields{"consent": id, "number": number, "items": stopped, "shares": w.ended, "passed_on": some(w.passed), "decide_by": decide}
+	more := fields{"consent": id, "number": number, "items": stopped, "shares": w.ended, "passed_on": some(w.passed), "opened_inside": some(w.inside), "decide_by": decide}
 	return a.recorded(r, more,
-		row{"Stopped", what}, row{"Number", number + " (to quote when asking about it)"},
-		row{"Decide", "By " + dateOf(decide) + " two custodians decide: strongroom shred propose --case " + string(w.own.Case) +
-			" --because withdrawal, or strongroom hold place. Otherwise the auditor is alarmed."})
+		row{l.Say("label.stopped"), what}, row{l.Say("label.number"), l.Say("withdraw.number", "number", number)},
+		row{l.Say("label.decide"), l.Say("withdraw.decide", "date", dateIn(l, decide),
+			"shred", "strongroom shred propose --case "+string(w.own.Case)+" --because withdrawal", "hold", "strongroom hold place")})
 }
 
 func narrowConsentCommand(a *app) *cobra.Command {
@@ -309,21 +363,22 @@ func parseNo(list []string) (func(*evidence.Answers), error) {
 }
 
 func (a *app) narrow(ctx context.Context, cl *client.Client, p client.Narrowing, yes bool) error {
-	w, err := lookAtChange(ctx, cl, p.Consent, p.Of)
+	l := a.words()
+	w, err := lookAtChange(ctx, cl, l, p.Consent, p.Of)
 	if err != nil {
 		return err
 	}
-	rows := append([]row{{"If you go on", ""}}, answerRows(p.Of(w.own).Answers)...)
-	rows = append(rows, row{"Until", dateOf(p.Of(w.own).Until)})
+	rows := append([]row{{l.Say("label.if_go_on"), ""}}, answerRows(l, p.Of(w.own).Answers)...)
+	rows = append(rows, row{l.Say("label.until"), dateIn(l, p.Of(w.own).Until)})
 	switch {
 	case w.blind:
-		rows = append(rows, row{"Stops", unseen})
+		rows = append(rows, row{l.Say("label.stops"), l.Say("stops.unseen")})
 	case len(w.effects) == 0:
-		rows = append(rows, row{"Stops", "no item, and no share ends"})
+		rows = append(rows, row{l.Say("label.stops"), l.Say("stops.none")})
 	}
-	rows = append(append(rows, w.effects...), rowsOf(w.passed)...)
+	rows = append(append(rows, w.effects...), rowsOf(l, w.passed, w.inside)...)
 	if w.frozen > 0 {
-		rows = append(rows, row{"Then", "Two custodians make what stops unreadable for good, or state which law keeps it."})
+		rows = append(rows, row{l.Say("label.then"), l.Say("narrow.then")})
 	}
 	if err := a.consent(yes, "narrow", rows...); err != nil {
 		return err
@@ -333,7 +388,7 @@ func (a *app) narrow(ctx context.Context, cl *client.Client, p client.Narrowing,
 		return err
 	}
 	version := r.Event.Details.(*evidence.ConsentNarrowedDetails).Version
-	more := fields{"consent": p.Consent, "version": version, "stopped": w.frozen, "shares": w.ended, "passed_on": some(w.passed)}
-	return a.recorded(r, more, row{"Narrowed", fmt.Sprintf("%s, version %d", p.Consent, version)},
-		row{"Stopped", plural(w.frozen, "item stops", "items stop") + ", " + plural(w.ended, "share ends", "shares end")})
+	more := fields{"consent": p.Consent, "version": version, "stopped": w.frozen, "shares": w.ended, "passed_on": some(w.passed), "opened_inside": some(w.inside)}
+	return a.recorded(r, more, row{l.Say("label.narrowed"), l.Say("consent.version", "consent", p.Consent, "version", version)},
+		row{l.Say("label.stopped"), l.Say("stops.both", "items", l.Count("stops.items", w.frozen), "shares", l.Count("stops.shares", w.ended))})
 }

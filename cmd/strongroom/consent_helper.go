@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/words"
 )
 
 func delegateCommand(a *app) *cobra.Command {
@@ -46,8 +46,9 @@ For good:  what the helper does meanwhile stays done. It ends at any time with
 		if err != nil {
 			return err
 		}
+		l := a.words()
 		return a.recorded(r, fields{"consent": id, "advocate": d.Advocate, "rights": may, "until": d.Until},
-			row{"Helper", string(d.Advocate) + " may " + joined(may) + " until " + dateOf(d.Until)})
+			row{l.Say("label.helper"), l.Say("helper.named", "advocate", d.Advocate, "rights", codesIn(l, "right", may), "date", dateIn(l, d.Until))})
 	})
 }
 
@@ -74,7 +75,8 @@ Signs:     consent.delegation_ended. It takes effect at once.`,
 		if err != nil {
 			return err
 		}
-		return a.recorded(r, fields{"consent": id, "advocate": who}, row{"Removed", string(who) + " acts for the person no more"})
+		l := a.words()
+		return a.recorded(r, fields{"consent": id, "advocate": who}, row{l.Say("label.removed"), l.Say("helper.ended", "advocate", who)})
 	})
 }
 
@@ -96,24 +98,25 @@ Signs:     nothing.`,
 			if err != nil {
 				return err
 			}
+			l := a.words()
 			var rows []row
-			for _, l := range list {
-				label, text := "Until", l.Until
-				if l.Withdrawn != "" {
-					label, text = "Withdrawn", l.Withdrawn
+			for _, c := range list {
+				label, text := l.Say("label.until"), c.Until
+				if c.Withdrawn != "" {
+					label, text = l.Say("label.withdrawn"), c.Withdrawn
 				}
-				rows = append(rows, row{label, listedDate(text) + "\n" + l.ID + "\nversion " + fmt.Sprint(l.Version) + ", " + l.Case})
+				rows = append(rows, row{label, l.Say("consent.listed", "until", listedDate(l, text), "consent", c.ID, "version", c.Version, "case", c.Case)})
 			}
-			return a.show(some(list), orNone(rows, "No consents.")...)
+			return a.show(some(list), orNone(rows, l.Say("consent.none"))...)
 		},
 	}
 }
 
 // listedDate is a moment as the vault lists it, for orientation.
-func listedDate(text string) string {
+func listedDate(l *words.Language, text string) string {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
 		return "–"
 	}
-	return dateOf(evidence.At(t))
+	return dateIn(l, evidence.At(t))
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -225,7 +226,37 @@ func (d *demo) enrolPeople(ctx context.Context) error {
 			return fmt.Errorf("enrolment of the %s: %w", p.name, err)
 		}
 	}
+	if err := d.nameOrganizations(ctx); err != nil {
+		return err
+	}
 	return d.writeCourt()
+}
+
+// nameOrganizations says what everybody's organization is called, as the operator of a running vault does.
+func (d *demo) nameOrganizations(ctx context.Context) error {
+	names := make(orgNames)
+	for _, p := range []struct {
+		who  *player
+		name string
+	}{
+		{d.administrator, "Vault Registry"}, {d.custodian1, "Evidence Office North"}, {d.custodian2, "Evidence Office South"}, {d.clinician, "City Clinic"},
+		{d.investigator, "Field Office"}, {d.court, "District Court"},
+	} {
+		names[p.who.organization] = p.name
+		if _, err := d.vaultSays(ctx, "organization", "--data", filepath.Join(d.dir, "vault"), string(p.who.organization), p.name); err != nil {
+			return err
+		}
+	}
+	told, err := d.court.Organizations(ctx)
+	if err != nil {
+		return err
+	}
+	if !maps.Equal(names, orgNames(told)) {
+		return errors.New("the vault does not tell the names of the organizations")
+	}
+	d.checked("The operator says what their %d organizations are called, and the running vault tells it. These names are to be read; what counts is the id: %s.",
+		len(names), names.of(d.custodian1.organization))
+	return nil
 }
 
 func (d *demo) enrol(ctx context.Context, p, inviter, second *player) error {

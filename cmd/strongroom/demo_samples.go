@@ -42,7 +42,7 @@ Contact                none; the person will come back on a day of their choice
 Mark                   signed on paper, original with the clinic
 `
 
-const sampleAuthority = sampleMark + ". Order 2026/117 of the examining judge: copy the messages of account A; ends with the inquiry."
+const sampleAuthority = sampleMark + ". Examining judge\nOrder 2026/117: copy the messages of account A; ends with the inquiry\nCode of procedure, article 105\nGDPR Art. 9(2)(f)"
 
 // writeSamples makes the files that are used when none are given.
 func writeSamples(dir string) ([]string, error) {

@@ -41,7 +41,7 @@ func (d *demo) shareEvidence(ctx context.Context) error {
 	if err := d.force(ctx, d.custodian1, item.id, grant); err != nil {
 		return err
 	}
-	d.refused("The first custodian tries to approve it too. Their program refuses: %s", words[evidence.ReasonSecondPerson].what)
+	d.refused("The first custodian tries to approve it too. Their program refuses: %s", inEnglish(evidence.ReasonSecondPerson).what)
 	d.refused("They sign the approval with a changed program. The vault refuses as well, for the same reason.")
 	approved, err := d.custodian2.Approve(ctx, item.id, grant)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/words"
 )
 
 // demoSurvivor is what the second half of the journey is about: a person with keys of her own, and two records of hers.
@@ -197,8 +198,12 @@ func (d *demo) tellOwn(ctx context.Context, begin string) error {
 	if err != nil {
 		return err
 	}
+	names, err := namesOf(ctx, s.Client)
+	if err != nil {
+		return err
+	}
 	for _, l := range list {
-		o, err := lookOwn(ctx, s.Client, s.consent, l.ID)
+		o, err := lookOwn(ctx, s.Client, teller{words.English(), names}, s.consent, l.ID)
 		if err != nil {
 			return err
 		}
@@ -210,7 +215,11 @@ func (d *demo) tellOwn(ctx context.Context, begin string) error {
 		if n := len(o.Looked); n > 0 {
 			var who []string
 			for _, l := range o.Looked {
-				who = append(who, plain(string(l.Role))+" for "+plain(string(l.Purpose)))
+				of := plain(string(l.Role))
+				if name := names[l.Organization]; name != "" {
+					of += " of " + name
+				}
+				who = append(who, of+" for "+plain(string(l.Purpose)))
 			}
 			looked = "looked at by: " + strings.Join(who, ", ")
 		}

@@ -60,8 +60,9 @@ Add a FILE for a scanned paper; it is kept with it.
 
 Content: clinical, photograph, testimony, digital, physical, identity.
 Ground:  consent (name it with --consent), or court_order, statutory_duty,
-         legal_claims, care, vital_interest, public_source (say issuer, number
-         and law in --authority FILE).
+         legal_claims, care, vital_interest, public_source. Then the authority,
+         the number, the law and the ground of GDPR Art. 9 are asked for, or
+         read from --authority FILE, a line each; "none" is an answer.
 
 Signs:     item.deposited, for each file.
 For good:  the entry stays. A deposit is a draft until it is sealed, and not yet
@@ -117,7 +118,7 @@ For good:  the entry stays. A deposit is a draft until it is sealed, and not yet
 	s.StringVar(&f.place, "place", "", "`COUNTRY` of the act, such as NL (default: withheld)")
 	s.StringVar(&f.label, "label", "", "what lists show to members, a `TEXT` (default: the file's name)")
 	s.StringVar(&f.captured, "captured", "", "when it was taken, a `TIME`")
-	s.StringVar(&f.authority, "authority", "", "`FILE` with issuer, number and law of the ground (- for standard input)")
+	s.StringVar(&f.authority, "authority", "", "`FILE` with authority, number, law and ground of GDPR Art. 9, a line each (- for standard input)")
 	s.StringVar(&f.record, "record", "", "JSON `FILE` with the clinical record")
 	s.StringVar(&f.acquisition, "acquisition", "", "JSON `FILE` that says how it was acquired")
 	s.StringVar(&f.identity, "identity", "", "JSON `FILE` that says who a person is (see above)")
@@ -164,8 +165,10 @@ func (f *depositFlags) deposit(ctx context.Context, a *app, cl *client.Client) (
 			return d, err
 		}
 	}
-	if d.Authority, err = a.text(f.authority); err != nil {
-		return d, err
+	if d.Basis != evidence.ByConsent {
+		if d.Authority, err = a.ordered(f.authority, groundLines); err != nil {
+			return d, err
+		}
 	}
 	if d.Description.Form, err = readDocument(f.record + f.identity); err != nil {
 		return d, err

@@ -219,7 +219,7 @@ func (t *tally) notBegun(f found, p *problem) {
 		t.first = p
 	}
 	if t.json {
-		t.line(deposited{Result: "not_done", File: f.path, Reason: "not_begun", Message: words["not_begun"].what})
+		t.line(deposited{Result: "not_done", File: f.path, Reason: "not_begun", Message: inEnglish("not_begun").what})
 	}
 }
 
@@ -228,7 +228,7 @@ func (t *tally) tells(path string, shown client.Progress) client.Progress {
 	return func(step client.Step, done, total int64) {
 		if step == client.Resending && !t.json {
 			t.mu.Lock()
-			printRows(t.gauges.above(t.err), row{"Again", filepath.Base(path) + ": " + words["resending"].what})
+			printRows(t.gauges.above(t.err), row{"Again", filepath.Base(path) + ": " + inEnglish("resending").what})
 			t.mu.Unlock()
 		}
 		if shown != nil {
@@ -270,7 +270,7 @@ func (t *tally) together() (rows []row) {
 		}
 	}
 	if t.stopped != nil && t.results["not_begun"] > 0 {
-		rows = append(rows, row{"Next", words["not_begun"].next})
+		rows = append(rows, row{"Next", inEnglish("not_begun").next})
 	}
 	if in > 0 {
 		rows = append(rows, row{"Opens for", plural(t.readers, "keyholder", "keyholders") + " and the recovery key"},

@@ -109,11 +109,12 @@ For new keys after a loss, use a new folder: --home FOLDER.
 
 With --card, for a survivor who has no computer of her own: makes a new card,
 and writes no key and no settings on this computer. --to FILE writes a page to
-print, in the size of a bank card; without it the card's text is shown here. It
-names nobody and nothing, but the vault's address is on it. Print the page, then
-delete the file: whoever has the code can read and act as she. A lost card is
-replaced by a new one: strongroom actor rotate, then enrol --card again.
-Address and trust file are given, or taken from the folder of who helps her.
+print, in the size of a bank card and in her language (--language); without it
+the card's text is shown here. It names nobody and nothing, but the vault's
+address is on it. Print the page, then delete the file: whoever has the code can
+read and act as she. A lost card is replaced by a new one: strongroom actor
+rotate, then enrol --card again. Address and trust file are given, or taken from
+the folder of who helps her.
 
 Signs:     that you hold these keys and want them in this vault.
 For good:  nothing; an unconfirmed key can do nothing.`,
@@ -131,7 +132,7 @@ For good:  nothing; an unconfirmed key can do nothing.`,
 			if err != nil {
 				return err
 			}
-			if _, err := a.connect(k, r); err != nil {
+			if _, _, err := a.connect(k, r); err != nil {
 				return err
 			}
 			code, err := a.invitation(args)

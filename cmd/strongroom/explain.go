@@ -6,22 +6,24 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"strings"
 
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/keys"
 	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/words"
 )
 
 // decline is what this program refuses by itself, or what the person did not want.
 func decline(reason string) *problem {
-	w := words[reason]
+	w := inEnglish(reason)
 	return &problem{code: exitRefused, label: "Refused", reason: reason, sentence: w.what, kept: keptAll, next: w.next}
 }
 
 // cannot is what this program is not able to do.
 func cannot(reason string, cause error) *problem {
-	w := words[reason]
+	w := inEnglish(reason)
 	return &problem{code: exitCannot, label: "Not done", reason: reason, sentence: w.what, kept: keptAll, next: w.next, cause: cause}
 }
 
@@ -31,10 +33,31 @@ func usage(what string) *problem {
 		kept: keptAll, next: "Add --help to the command to see how it is used."}
 }
 
-const (
-	keptAll  = "Nothing was changed."
-	keptSent = "What was accepted before stays, unfinished uploads included."
-)
+var keptAll, keptSent = words.English().Say("kept.all"), words.English().Say("kept.sent")
+
+// in says a problem in a language, as far as there are words for it.
+func (p *problem) in(l *words.Language) *problem {
+	if l == words.English() {
+		return p
+	}
+	q := *p
+	q.label = l.Code("label", strings.ReplaceAll(strings.ToLower(p.label), " ", "_"))
+	switch p.kept {
+	case keptAll:
+		q.kept = l.Say("kept.all")
+	case keptSent:
+		q.kept = l.Say("kept.sent")
+	}
+	if alarm := (*client.Alarm)(nil); errors.As(p.cause, &alarm) {
+		q.sentence, q.kept, q.next = l.Say("alarm.what"), l.Say("alarm.kept"), l.Say("alarm.next")
+	} else if w, ok := sentenceFor(l, p.reason); ok {
+		q.sentence, q.next = w.what, w.next
+		if p.about != "" {
+			q.sentence = l.Isolate(p.about) + ": " + w.what
+		}
+	}
+	return &q
+}
 
 // explain is the one place where errors become sentences. What no table knows is told as it is.
 func explain(err error) *problem {
@@ -61,7 +84,7 @@ func explain(err error) *problem {
 		return p
 	case errors.As(err, &path): // before the network: an error number of the system counts as either
 		p := cannot("file", err)
-		p.sentence = path.Path + ": " + path.Err.Error() + "."
+		p.about, p.sentence = path.Path, path.Path+": "+path.Err.Error()+"."
 		return p
 	case network(err):
 		p := cannot("network", err)
@@ -100,8 +123,8 @@ func explainAlarm(a *client.Alarm) *problem {
 		code: exitRefused, label: "ALARM", reason: string(a.Lie), cause: a,
 		sentence: "The vault's answer cannot be true: " + what + ".",
 		where:    where(a.Stream),
-		kept:     "Nothing was opened or signed on it. What this device saw before is kept.",
-		next:     "Do not go on. Leave this device as it is and tell the auditor.",
+		kept:     words.English().Say("alarm.kept"),
+		next:     words.English().Say("alarm.next"),
 	}
 }
 
@@ -133,7 +156,7 @@ func explainRefusal(e *evidence.Error) *problem {
 	if ended(e) && p.code != exitPending {
 		return stopped(e)
 	}
-	if w, ok := words[e.Reason]; ok {
+	if w := inEnglish(e.Reason); w.what != "" {
 		p.sentence, p.next = w.what, w.next
 		return p
 	}

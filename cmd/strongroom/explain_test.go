@@ -25,19 +25,19 @@ func TestExplain(t *testing.T) {
 		reason   string
 		sentence string
 	}{
-		{evidence.Refuse(evidence.Forbidden, evidence.ReasonSecondPerson), exitRefused, "second_person", words["second_person"].what},
-		{evidence.Fail(evidence.Pending, "proof_pending", context.DeadlineExceeded), exitPending, "proof_pending", words["proof_pending"].what},
-		{evidence.Fail(evidence.Pending, "pending", nil), exitCannot, "pending", words["pending"].what},
+		{evidence.Refuse(evidence.Forbidden, evidence.ReasonSecondPerson), exitRefused, "second_person", inEnglish("second_person").what},
+		{evidence.Fail(evidence.Pending, "proof_pending", context.DeadlineExceeded), exitPending, "proof_pending", inEnglish("proof_pending").what},
+		{evidence.Fail(evidence.Pending, "pending", nil), exitCannot, "pending", inEnglish("pending").what},
 		{&evidence.Error{Kind: evidence.Gone, Reason: "newer", Err: said}, exitRefused, "newer", "What the vault said."},
 		{&evidence.Error{Kind: evidence.Gone, Reason: "unheard_of"}, exitRefused, "unheard_of", kindWords[evidence.Gone].what},
 		{&evidence.Error{Kind: evidence.Internal, Reason: "store"}, exitCannot, "store", kindWords[evidence.Internal].what},
 		{&client.Alarm{Lie: client.Forked, Stream: evidence.ItemOf("itm-x")}, exitRefused, "forked_history", "The vault's answer cannot be true: there are two histories that exclude each other."},
-		{fmt.Errorf("key: %w", keys.ErrPassphrase), exitRefused, "passphrase", words["passphrase"].what},
-		{sealing.ErrPassphrase, exitRefused, "passphrase", words["passphrase"].what},
+		{fmt.Errorf("key: %w", keys.ErrPassphrase), exitRefused, "passphrase", inEnglish("passphrase").what},
+		{sealing.ErrPassphrase, exitRefused, "passphrase", inEnglish("passphrase").what},
 		{&fs.PathError{Op: "open", Path: "x.jpg", Err: syscall.ENOENT}, exitCannot, "file", "x.jpg: no such file or directory."},
-		{&url.Error{Op: "Get", URL: "https://vault.example", Err: syscall.ECONNREFUSED}, exitCannot, "network", words["network"].what},
-		{&url.Error{Op: "Get", URL: "https://vault.example", Err: context.Canceled}, exitCannot, "interrupted", words["interrupted"].what},
-		{client.ErrPinned, exitRefused, "pinned", words["pinned"].what},
+		{&url.Error{Op: "Get", URL: "https://vault.example", Err: syscall.ECONNREFUSED}, exitCannot, "network", inEnglish("network").what},
+		{&url.Error{Op: "Get", URL: "https://vault.example", Err: context.Canceled}, exitCannot, "interrupted", inEnglish("interrupted").what},
+		{client.ErrPinned, exitRefused, "pinned", inEnglish("pinned").what},
 		{errors.New("strange"), exitCannot, "internal", "This could not be done: strange."},
 	} {
 		p := explain(c.err)

@@ -27,7 +27,7 @@ func (w *town) caseOf() (in string, with []string) {
 	rights := ":deposit,open,approve,manage"
 	in = str(w.t, w.second.types("", "case", "open", "--member", "me"+rights, "--member", w.clinician.id+rights,
 		"--keyholder", "me", "--keyholder", w.clinician.id).object(), "case")
-	return in, []string{"--case", in, "--content", "digital", "--basis", "court_order", "--authority", w.write("order.txt", "Order 1 of a court")}
+	return in, []string{"--case", in, "--content", "digital", "--basis", "court_order", "--authority", w.write("order.txt", "A court\nOrder 1\nact 4\nnone")}
 }
 
 func (w *town) deposits(args ...string) said {

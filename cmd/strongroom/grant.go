@@ -10,6 +10,7 @@ import (
 
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/words"
 )
 
 func grantCommand(a *app) *cobra.Command {
@@ -59,6 +60,10 @@ Legal ground: treaty, mla_request, court_order, consent, statute.
 
 Where the consent was withdrawn or has ended, a confirmed legal duty
 (--under-hold) stands in for it. It never stands in for an answer that is no.
+
+--allow view alone lets the recipient see it and keep no copy, as far as their
+program goes. Then they can make no package, and so prove nothing without the
+vault.
 
 The reason goes to the recipient. It is looked through first for mail addresses,
 telephone numbers and numbers of other cases; what is found is listed, and you
@@ -113,18 +118,19 @@ For good:  the proposal stays in the history, approved or not.`,
 				return err
 			}
 			p.Through = look.asked()
+			printRows(a.err, look.unnamed(a.words())...)
 			id, r, err := cl.Propose(c.Context(), p)
 			if err != nil {
 				return err
 			}
-			more, rows, err := knownAs(cl, r.Event, p.Recipient)
+			more, rows, err := knownAs(cl, a.words(), r.Event, p.Recipient)
 			if err != nil {
 				return err
 			}
 			more["grant"], more["item"] = id, p.Item
 			rows = append([]row{{"Proposed", string(id)}}, rows...)
 			if w, err := lookAt(c.Context(), cl, share{p.Item, id}); err == nil { // it is proposed, whatever can be said of it
-				rows = append(rows, w.asked()...)
+				rows = append(rows, w.asked(a.words())...)
 			}
 			return a.recorded(r, more, append(rows, row{"Next", "Another person runs: strongroom grant approve " + string(id)})...)
 		},
@@ -147,7 +153,7 @@ For good:  the proposal stays in the history, approved or not.`,
 }
 
 // knownAs says by which pseudonyms a recipient knows the persons whom an event is about, as far as this device has learnt them.
-func knownAs(cl *client.Client, e *evidence.Event, recipient evidence.ActorID) (fields, []row, error) {
+func knownAs(cl *client.Client, l *words.Language, e *evidence.Event, recipient evidence.ActorID) (fields, []row, error) {
 	names, err := cl.Pseudonyms(e.Case, recipient)
 	if err != nil {
 		return nil, nil, err
@@ -157,7 +163,7 @@ func knownAs(cl *client.Client, e *evidence.Event, recipient evidence.ActorID) (
 	for _, c := range e.Consent {
 		if name := names[c.ID]; name != "" {
 			said[c.ID] = name
-			rows = append(rows, row{"Known as", name + " is the person of " + string(c.ID) + ", to this recipient alone"})
+			rows = append(rows, row{l.Say("label.known_as"), l.Say("known_as", "name", name, "consent", c.ID)})
 		}
 	}
 	return fields{"pseudonyms": said}, rows, nil
@@ -179,7 +185,7 @@ For good:  this proposal is over. A new one is possible.`,
 	return onShare(a, c, func(ctx context.Context, cl *client.Client, s share) error {
 		reason, err := a.text(reasonFile)
 		if err == nil && reason == "" {
-			reason, err = a.ask("Why do you refuse it?")
+			reason, err = a.ask(a.words().Say("ask.why_refuse"))
 		}
 		if err != nil {
 			return err
@@ -188,7 +194,8 @@ For good:  this proposal is over. A new one is possible.`,
 		if err != nil {
 			return err
 		}
-		return a.recorded(r, s.fields(), row{"Refused", string(s.grant)})
+		l := a.words()
+		return a.recorded(r, s.fields(), row{l.Say("label.refused"), l.Isolate(string(s.grant))})
 	})
 }
 
@@ -212,7 +219,7 @@ For good:  it cannot be taken back; a new share would be a new proposal. Copies
 		if err != nil {
 			return err
 		}
-		rows := append([]row{{"If you go on", ""}, {"Ends", string(s.grant)}}, w.terms()...)
+		rows := append([]row{{"If you go on", ""}, {"Ends", string(s.grant)}}, w.terms(a.words())...)
 		rows = append(rows, row{"Opened", plural(len(w.grant.Redeemed), "time", "times") + " so far; such copies cannot be called back."})
 		if err := a.consent(yes, "revoke", rows...); err != nil {
 			return err

@@ -4,12 +4,17 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
+
+// hers are the commands that the person concerned, and who speaks for her, reads: all that they say is in every language there is.
+var hers = []string{"own", "open", "consent give", "consent narrow", "consent withdraw", "consent delegate", "consent end-delegation", "consent list",
+	"consent show", "grant approve", "grant refuse", "case open"}
 
 // speak gives every command the same help and the same end of patience, and marks what goes wrong before a command begins as a mistake in
 // typing it.
@@ -27,7 +32,7 @@ func (a *app) speak(root *cobra.Command) {
 	begin = func(c *cobra.Command) {
 		if run := c.RunE; run != nil {
 			c.RunE = func(c *cobra.Command, args []string) error {
-				a.began = true
+				a.began, a.hers = true, slices.Contains(hers, strings.TrimPrefix(c.CommandPath(), root.Name()+" "))
 				if a.wait > 0 {
 					ctx, cancel := context.WithTimeout(c.Context(), a.wait)
 					defer cancel()
@@ -65,7 +70,7 @@ func writeUsage(w io.Writer, c *cobra.Command) {
 	if !c.HasParent() {
 		writeFlags(w, "Options of every command", c.PersistentFlags())
 	} else {
-		fmt.Fprint(w, "\nOptions of every command: --card, --home, --json, --passphrase-file, --wait\n")
+		fmt.Fprint(w, "\nOptions of every command: --card, --home, --json, --language,\n  --passphrase-file, --wait\n")
 	}
 }
 

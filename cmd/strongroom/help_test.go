@@ -120,7 +120,7 @@ func TestEveryReasonHasASentence(t *testing.T) {
 			t.Errorf("%s: no reasons found", dir)
 		}
 		for reason := range reasons {
-			if words[reason].what == "" && reason != "actor" { // "actor" is the cause of sign_in and goes to the vault's log alone
+			if inEnglish(reason).what == "" && reason != "actor" { // "actor" is the cause of sign_in and goes to the vault's log alone
 				t.Errorf("%s: nothing is said about %q", dir, reason)
 			}
 		}
@@ -128,7 +128,7 @@ func TestEveryReasonHasASentence(t *testing.T) {
 }
 
 func TestWords(t *testing.T) {
-	for reason, w := range words {
+	for reason, w := range sentences {
 		checkSentence(t, reason, w.what)
 		checkSentence(t, reason, w.next)
 	}

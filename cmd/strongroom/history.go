@@ -82,6 +82,8 @@ type step struct {
 	Notes        []noteSaid       `json:"notes,omitempty"`          // with --notes
 	Withheld     evidence.Time    `json:"withheld_until,omitempty"` // from this person
 	Secret       evidence.Time    `json:"secret_until,omitempty"`   // from others
+
+	Incident *evidence.VaultIncidentDetails `json:"incident,omitempty"`
 }
 
 func (a *app) history(ctx context.Context, cl *client.Client, s evidence.Stream, notes bool) error {
@@ -95,13 +97,17 @@ func (a *app) history(ctx context.Context, cl *client.Client, s evidence.Stream,
 			return err
 		}
 	}
+	names, err := namesOf(ctx, cl)
+	if err != nil {
+		return err
+	}
 	steps := []step{}
 	var rows []row
 	for seq := range v.Len(s) {
 		leaf, index := v.Leaf(s, seq)
 		t := step{Step: seq + 1, Entry: index, Event: leaf, Withheld: v.Withheld(s, seq)}
 		if t.Withheld != 0 {
-			steps, rows = append(steps, t), append(rows, t.row(cl.Actor()))
+			steps, rows = append(steps, t), append(rows, t.row(cl.Actor(), names))
 			continue
 		}
 		e, err := v.Event(s, seq)
@@ -110,11 +116,12 @@ func (a *app) history(ctx context.Context, cl *client.Client, s evidence.Stream,
 		}
 		t.Kind, t.Time, t.Actor, t.Role, t.Organization, t.Purpose, t.Change = e.Kind, e.Time, e.Actor.ID, e.Actor.Role, e.Actor.Organization, e.Purpose, e.Change
 		t.Notes = notesOf(read, seq)
+		t.Incident, _ = e.Details.(*evidence.VaultIncidentDetails)
 		if until := v.Secret(s, seq); until > v.Time {
 			t.Secret = until
 		}
 		steps = append(steps, t)
-		rows = append(append(rows, t.row(cl.Actor())), noteRows(t.Notes)...)
+		rows = append(append(rows, t.row(cl.Actor(), names)), noteRows(t.Notes)...)
 	}
 	complete := "to " + dateOf(v.Time) + ". No step from 1 to " + fmt.Sprint(len(steps)) + " is missing; each signature and proof of entry was checked."
 	withheld := withheldOf(v, s)
@@ -122,6 +129,15 @@ func (a *app) history(ctx context.Context, cl *client.Client, s evidence.Stream,
 		complete += "\n" + withheld.String() + " Of these only the proof of entry was."
 	}
 	return a.show(map[string]any{"stream": s.ID, "complete": true, "withheld": withheld.steps, "time": v.Time, "steps": steps}, append(rows, row{"Complete", complete})...)
+}
+
+// incidentText says what was stated to have gone wrong, with what and when.
+func incidentText(d *evidence.VaultIncidentDetails) string {
+	until := ", not over when it was stated"
+	if d.Until != 0 {
+		until = " until " + dateOf(d.Until)
+	}
+	return ": " + plain(d.Code) + ", scope: " + plain(d.Scope) + "\nfrom " + dateOf(d.From) + until
 }
 
 // withheld is how much of a history may not be shown to this person yet, and until when at the longest.
@@ -143,13 +159,13 @@ func (w withheld) String() string {
 	return plural(w.steps, "event", "events") + " may not be shown until " + dateOf(w.until) + "."
 }
 
-func (t step) row(me evidence.ActorID) row {
+func (t step) row(me evidence.ActorID, names orgNames) row {
 	if t.Withheld != 0 {
 		return row{fmt.Sprintf("Step %d", t.Step), fmt.Sprintf("An event that may not be shown until %s.\nEntry %d", dateOf(t.Withheld), t.Entry)}
 	}
 	who := "the vault itself"
 	if t.Role != evidence.Vault {
-		who = plain(string(t.Role)) + " " + string(t.Actor)
+		who = names.who(t.Role, t.Actor, t.Organization)
 	}
 	if t.Actor == me {
 		who = "you"
@@ -160,6 +176,9 @@ func (t step) row(me evidence.ActorID) row {
 	}
 	if t.Change != "" {
 		what += " (" + plain(string(t.Change)) + ")"
+	}
+	if t.Incident != nil {
+		what += incidentText(t.Incident)
 	}
 	if t.Secret != 0 {
 		who += "\nsecret until " + dateOf(t.Secret) + ": others see that there is a step, and no more"

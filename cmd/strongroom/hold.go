@@ -28,8 +28,9 @@ func placeHoldCommand(a *app) *cobra.Command {
 		Use:   "place ITEM… --basis BASIS --expires TIME --review TIME",
 		Short: "State a legal duty to keep items",
 		Long: `Keeps items whatever happens to their consent. Authority, number and law of the
-order are asked for, or read from --order; they are sealed to the members of the
-case. Interrupted, it goes on when repeated with --hold and the id it showed.
+order are asked for, or read from --order, a line each; "none" is an answer.
+They are sealed to the members of the case. Interrupted, it goes on when
+repeated with --hold and the id it showed.
 
 Basis: court_order, statutory_duty, legal_claims, care, vital_interest,
 public_source.
@@ -79,7 +80,7 @@ Next:      another custodian runs strongroom hold confirm, in time`,
 				return err
 			}
 			list = slices.DeleteFunc(list, func(i looked) bool { return items.in != "" && i.Shredded != 0 })
-			if p.Order, err = a.written(orderFile, orderLines...); err != nil {
+			if p.Order, err = a.ordered(orderFile, orderLines); err != nil {
 				return err
 			}
 			printRows(a.err, row{"Hold", string(p.ID)})
@@ -154,7 +155,7 @@ Signs:     hold.confirmed, for each item.`,
 					return evidence.Refuse(evidence.Forbidden, evidence.ReasonSecondPerson)
 				}
 				rows = append(rows, holdRows(h, i.view.Time)...)
-				order, err := noteOf(ctx, cl, i.ItemState, "order", func(e client.Entry) bool {
+				order, _, err := noteOf(ctx, cl, i.ItemState, "order", func(e client.Entry) bool {
 					d, ok := e.Details.(*evidence.HoldPlacedDetails)
 					return ok && d.Hold == id
 				})
@@ -174,23 +175,30 @@ Signs:     hold.confirmed, for each item.`,
 	})
 }
 
-// noteOf reads the internal note of the newest event that fits; "" where it is not for this person, or not there any more.
-func noteOf(ctx context.Context, cl *client.Client, item *evidence.ItemState, name string, fits func(client.Entry) bool) (string, error) {
+// notForYou stands for a note that is sealed for others.
+const notForYou = "(not for you to read)"
+
+// noteOf reads the internal note of the newest event that fits; "" where there is none. Read is false where it is not for this person, or
+// not there any more.
+func noteOf(ctx context.Context, cl *client.Client, item *evidence.ItemState, name string, fits func(client.Entry) bool) (text string, read bool, _ error) {
 	steps, err := cl.History(ctx, evidence.ItemOf(item.ID))
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	for _, e := range slices.Backward(steps) {
 		if !fits(e) {
 			continue
 		}
+		if !slices.ContainsFunc(e.Notes, func(n evidence.Note) bool { return n.Name == name && n.Audience == evidence.ToInternal }) {
+			return "", true, nil
+		}
 		text, err := cl.InternalNote(ctx, item.Case, e, name)
 		if kind := evidence.KindOf(err); kind == evidence.NotFound || kind == evidence.Gone || kind == evidence.Forbidden {
-			return "(not for you to read)", nil
+			return notForYou, false, nil
 		}
-		return text, err
+		return text, err == nil, err
 	}
-	return "", nil
+	return "", true, nil
 }
 
 func liftHoldCommand(a *app) *cobra.Command {

@@ -10,6 +10,7 @@ import (
 
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/words"
 )
 
 func sealCommand(a *app) *cobra.Command {
@@ -112,10 +113,10 @@ func (a *app) write(to string, access func(client.Progress, io.Writer) (*client.
 }
 
 func (a *app) opened(o *client.Opened, more fields, to string, told ...row) error {
-	d := o.Description
+	d, l := o.Description, a.words()
 	more["file"], more["name"], more["media_type"], more["size"], more["sha256"] = to, d.Name, d.MediaType, d.Size, d.SHA256
-	rows := append([]row{{"Opened", to + ", " + bytesOf(d.Size) + ", the same as deposited"}, {"Name", d.Name}}, told...)
-	return a.recorded(o.Receipt, more, append(rows, row{"Copy", "It lies on this computer in the clear now. What happens to it is not recorded."})...)
+	rows := append([]row{{l.Say("label.opened"), l.Say("open.done", "file", to, "size", sizeIn(l, d.Size))}, {l.Say("label.name"), l.Isolate(d.Name)}}, told...)
+	return a.recorded(o.Receipt, more, append(rows, row{l.Say("label.copy"), l.Say("open.copy")})...)
 }
 
 func verifyItemCommand(a *app) *cobra.Command {
@@ -260,7 +261,7 @@ func (l listed) row(named bool) row {
 		return row{label, text + "\nMade unreadable for good on " + dateOf(l.Shredded) + "."}
 	}
 	if l.Stopped != "" {
-		text += "\nStopped: " + words[l.Stopped].what
+		text += "\nStopped: " + inEnglish(l.Stopped).what
 	}
 	if l.Bin != nil {
 		text += "\nIn the bin (" + plain(string(l.Bin.Cause)) + "); can be made unreadable from " + dateOf(l.Bin.Ready) + "."
@@ -278,7 +279,7 @@ func (l listed) row(named bool) row {
 		text += "\nOpened in an emergency; to be reviewed by " + dateOf(l.Review) + "."
 	}
 	if l.Damaged {
-		text += "\n" + words[evidence.ReasonDamaged].what
+		text += "\n" + inEnglish(evidence.ReasonDamaged).what
 	}
 	if !l.Confirmed && l.Class != evidence.DescriptionOnly {
 		text += "\nNot yet checked by a second person."
@@ -287,13 +288,13 @@ func (l listed) row(named bool) row {
 }
 
 // exhibit names an item as people do.
-func exhibit(i client.Listed) string {
-	name := "Item " + string(i.ID)
+func exhibit(l *words.Language, i client.Listed) string {
+	name := l.Say("exhibit.item", "item", i.ID)
 	if i.Sealed {
-		name = "Exhibit " + strconv.FormatInt(i.Exhibit, 10)
+		name = l.Say("exhibit", "number", i.Exhibit)
 	}
 	if i.Opened {
-		name += " (" + i.Label + ")"
+		name = l.Say("exhibit.named", "exhibit", name, "label", i.Label)
 	}
 	return name
 }

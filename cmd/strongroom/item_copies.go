@@ -87,6 +87,7 @@ const reasonVersion = "version"
 
 func amendCommand(a *app) *cobra.Command {
 	var name, captured, form, acquisition, cause, reasonFile, original string
+	var look leaving
 	c := &cobra.Command{
 		Use:   "amend ITEM",
 		Short: "Correct an item's description; the earlier one stays",
@@ -97,6 +98,8 @@ readable. What changed and why is asked for, or read from --reason-file.
 The depositor or a custodian of the case does it. Who has no key to the item
 gives the file again with --original: then its size and check number are taken
 from that, and the whole description is written anew.
+
+` + addHelp + `
 
 Signs:     item.opened, unless --original is given; item.amended.
 For good:  both versions stay.`,
@@ -110,6 +113,7 @@ For good:  both versions stay.`,
 	f.StringVar(&cause, "cause", "error", "error, new_facts or request")
 	f.StringVar(&reasonFile, "reason-file", "", "`FILE` that says what changed and why (- for standard input)")
 	f.StringVar(&original, "original", "", "the `FILE` that was deposited")
+	look.flags(c)
 	c.MarkFlagsOneRequired("name", "captured", "record", "acquisition")
 	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
 		p := client.Amendment{Item: id, Cause: evidence.Cause(cause), Purpose: evidence.ForDocumentation}
@@ -157,6 +161,9 @@ For good:  both versions stay.`,
 		if p.Reason, err = a.written(reasonFile, "What changed, and why?"); err != nil {
 			return err
 		}
+		if p.Check, err = look.check(a); err != nil {
+			return err
+		}
 		r, err := cl.Amend(ctx, p)
 		if err != nil {
 			return err
@@ -167,6 +174,7 @@ For good:  both versions stay.`,
 
 func deriveCommand(a *app) *cobra.Command {
 	var form, content, label, toolName, toolVersion, parameters, purpose string
+	var look leaving
 	c := &cobra.Command{
 		Use:   "derive SOURCE FILE --form FORM --tool NAME --tool-version TEXT",
 		Short: "Deposit what was made from an item, linked to it",
@@ -177,6 +185,8 @@ written to: work on a file that strongroom open wrote.
 Form: working, a copy to work on; derived, something that was processed. A
 derived file that is the original itself is refused. Settings and commands are
 read from --parameters and sealed to who opens the source.
+
+` + addHelp + `
 
 Interrupted, it goes on when repeated.
 
@@ -195,6 +205,9 @@ Signs:     item.opened on the source, item.deposited, item.derived.`,
 				return err
 			}
 			if p.Parameters, err = a.text(parameters); err != nil {
+				return err
+			}
+			if p.Check, err = look.check(a); err != nil {
 				return err
 			}
 			file, err := openSteady(args[1])
@@ -229,6 +242,7 @@ Signs:     item.opened on the source, item.deposited, item.derived.`,
 	f.StringVar(&content, "content", "", "what it is, if not what the source is: clinical, photograph, …")
 	f.StringVar(&label, "label", "", "what lists show to members, a `TEXT` (default: the file's name)")
 	f.StringVar(&purpose, "purpose", string(evidence.ForInvestigation), "why the source is opened: investigation, documentation, care, …")
+	look.flags(c)
 	required(c, "form", "tool", "tool-version")
 	return c
 }

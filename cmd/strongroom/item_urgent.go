@@ -15,6 +15,7 @@ import (
 
 func handOverCommand(a *app) *cobra.Command {
 	var to, class, place, noteFile string
+	var look leaving
 	c := &cobra.Command{
 		Use:   "hand-over ITEM --to ACTOR",
 		Short: "Record that an object leaves your hands",
@@ -24,6 +25,8 @@ item. To somebody without an account here: --class says what they are.
 
 To police and prosecutors, and to courts of the country in --place, only as the
 consent says for objects.
+
+` + addHelp + `
 
 Signs:     item.transferred.
 Next:      the receiver runs strongroom item receive, or a member who holds the
@@ -35,6 +38,7 @@ Next:      the receiver runs strongroom item receive, or a member who holds the
 	f.StringVar(&class, "class", "", "what the receiver is: clinician, investigator, police, court, …")
 	f.StringVar(&place, "place", "", "`COUNTRY` of the act, such as NL (default: withheld)")
 	f.StringVar(&noteFile, "note", "", "`FILE` with kit, seal, contents, condition, by whom, to whom (- for standard input)")
+	look.flags(c)
 	c.MarkFlagsOneRequired("to", "class")
 	c.MarkFlagsMutuallyExclusive("to", "class")
 	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
@@ -46,6 +50,9 @@ Next:      the receiver runs strongroom item receive, or a member who holds the
 			}
 		}
 		if p.Note, err = a.written(noteFile, "Kit:", "Seal:", "Contents:", "Condition:", "Handed over by:", "Received by:"); err != nil {
+			return err
+		}
+		if p.Check, err = look.check(a); err != nil {
 			return err
 		}
 		r, err := cl.HandOverItem(ctx, p)
@@ -60,11 +67,14 @@ Next:      the receiver runs strongroom item receive, or a member who holds the
 
 func receiveCommand(a *app) *cobra.Command {
 	var seal, noteFile string
+	var look leaving
 	c := &cobra.Command{
 		Use:   "receive ITEM --seal STATE",
 		Short: "Record that an object has arrived",
 		Long: `Records that what was handed over has arrived, and whether its seal was intact.
 Its condition is asked for, or read from --note.
+
+` + addHelp + `
 
 Signs:     item.received, as the receiver who was named, or as a member of the
            case who holds the signed paper.`,
@@ -72,6 +82,7 @@ Signs:     item.received, as the receiver who was named, or as a member of the
 	}
 	c.Flags().StringVar(&seal, "seal", "", "intact or broken")
 	c.Flags().StringVar(&noteFile, "note", "", "`FILE` with the condition (- for standard input)")
+	look.flags(c)
 	required(c, "seal")
 	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
 		if seal != "intact" && seal != "broken" {
@@ -81,7 +92,11 @@ Signs:     item.received, as the receiver who was named, or as a member of the
 		if err != nil {
 			return err
 		}
-		r, err := cl.ReceiveItem(ctx, id, seal == "intact", condition)
+		check, err := look.check(a)
+		if err != nil {
+			return err
+		}
+		r, err := cl.ReceiveItem(ctx, id, seal == "intact", condition, check)
 		if err != nil {
 			return err
 		}
@@ -193,7 +208,8 @@ func emergenciesOn(ctx context.Context, cl *client.Client, item *evidence.ItemSt
 
 func reviewCommand(a *app) *cobra.Command {
 	var justified, event, noteFile string
-	var yes bool
+	var yes, unread bool
+	var look leaving
 	c := &cobra.Command{
 		Use:   "review ITEM --justified yes|no",
 		Short: "Review an emergency opening, as another person",
@@ -201,6 +217,14 @@ func reviewCommand(a *app) *cobra.Command {
 that was justified and what follows from it. That is asked for, or read from
 --note. A custodian of the case or an auditor does it, never who opened. You
 type "review".
+
+The reason is sealed for the members of the case. An auditor who is none of them
+cannot read it, and a custodian who manages the case can make them one for as
+long as it takes: strongroom case add-member. To say yes without having read why
+would make of the second person a form, so that needs --unread, and what follows
+from it should say on what else it rests. No can be said without.
+
+` + addHelp + `
 
 Signs:     item.break_glass_reviewed.`,
 		Example: `  strongroom item review itm-7c2k --justified yes`,
@@ -210,6 +234,8 @@ Signs:     item.break_glass_reviewed.`,
 	f.StringVar(&event, "opening", "", "which one, if several wait: the `EVENT` that item emergencies shows")
 	f.StringVar(&noteFile, "note", "", "`FILE` with what follows from it (- for standard input)")
 	f.BoolVar(&yes, "yes", false, "do not ask; for scripts")
+	f.BoolVar(&unread, "unread", false, "say yes without having read the reason")
+	look.flags(c)
 	required(c, "justified")
 	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
 		if justified != "yes" && justified != "no" {
@@ -236,12 +262,19 @@ Signs:     item.break_glass_reviewed.`,
 			return evidence.Refuse(evidence.Forbidden, evidence.ReasonSecondPerson)
 		}
 		e := list[0]
-		why, err := noteOf(ctx, cl, item, "reason", func(s client.Entry) bool { return s.Leaf == e.Event })
+		why, read, err := noteOf(ctx, cl, item, "reason", func(s client.Entry) bool { return s.Leaf == e.Event })
 		if err != nil {
 			return err
 		}
+		if !read {
+			why += "\nIt is sealed for the members of the case. A custodian who manages it can add you: strongroom case add-member " +
+				string(item.Case) + " " + string(cl.Actor()) + ":open --until 7d. Without a key that opens nothing."
+		}
 		rows := append(e.rows(), row{"Why", why})
 		printRows(a.err, rows...)
+		if !read && justified == "yes" && !unread {
+			return decline("reason_unread")
+		}
 		measures, err := a.written(noteFile, "What follows from it?")
 		if err != nil {
 			return err
@@ -249,7 +282,11 @@ Signs:     item.break_glass_reviewed.`,
 		if err := a.consent(yes, "review", row{"You say", "justified: " + justified}); err != nil {
 			return err
 		}
-		r, err := cl.ReviewEmergency(ctx, id, e.Event, justified == "yes", measures)
+		check, err := look.check(a)
+		if err != nil {
+			return err
+		}
+		r, err := cl.ReviewEmergency(ctx, id, e.Event, justified == "yes", measures, check)
 		if err != nil {
 			return err
 		}
@@ -301,7 +338,7 @@ Signs:     nothing.`,
 				}
 				for _, e := range list {
 					rows = append(rows, row{emergencyStates[e.State], fmt.Sprintf("%s\n%s, %s\nby %s; review by %s\nopening %s",
-						exhibit(i), plain(e.Code), dateOf(e.Opened), e.By, dateOf(e.Due), e.Event.String()[:12])})
+						exhibit(a.words(), i), plain(e.Code), dateOf(e.Opened), e.By, dateOf(e.Due), e.Event.String()[:12])})
 				}
 				all = append(all, list...)
 			}

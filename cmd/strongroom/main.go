@@ -57,6 +57,11 @@ on paper, and nothing is kept on this computer. It asks for the card's code,
 which is not shown. The proofs are checked against the number on the card; what
 you saw on other days is not remembered, so it cannot be compared.
 
+What the person concerned and who speaks for her read, and the printed card, are
+in Arabic, English, French, Spanish or Ukrainian, as --language or else the
+computer's settings say: strongroom own, open, consent, grant approve, grant
+refuse, case open. All else, and what --json prints, is in English.
+
 Exit code: 0 done, 1 refused, 2 could not, 3 accepted but the proof of entry is
 not there yet (it follows by itself; nothing needs to be repeated).`,
 		SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true,
@@ -66,6 +71,7 @@ not there yet (it follows by itself; nothing needs to be repeated).`,
 	c.PersistentFlags().StringVar(&a.passphraseFile, "passphrase-file", "", "`FILE` with your passphrase")
 	c.PersistentFlags().BoolVar(&a.card, "card", false, "ask for your printed card, and keep nothing on this computer")
 	c.PersistentFlags().DurationVar(&a.wait, "wait", 0, "stop after this `TIME`, such as 5m, instead of waiting for the vault")
+	c.PersistentFlags().StringVar(&a.language, "language", "", "`TAG` of a language: ar, en, es, fr or uk (default: as $LC_ALL, $LC_MESSAGES or $LANG say)")
 	c.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON value, for programs")
 	c.AddCommand(
 		foundCommand(a), connectCommand(a), enrolCommand(a), whoamiCommand(a),

@@ -13,7 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
+
+	"strongroom.example/strongroom/internal/words"
 )
 
 // bin is where TestMain builds the programs; empty with -short.
@@ -21,6 +22,7 @@ var bin string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	os.Setenv("LC_ALL", "C") // what is tested does not depend on this machine's language
 	os.Exit(func() int {
 		if testing.Short() {
 			return m.Run()
@@ -178,7 +180,7 @@ func checkText(t *testing.T, where, text string) {
 	}
 	for line := range strings.SplitSeq(text, "\n") {
 		rest := strings.TrimSpace(line[min(indent, len(line)):])
-		if utf8.RuneCountInString(line) > width && strings.Contains(rest, " ") && !strings.HasPrefix(where, "message") {
+		if words.Width(line) > width && strings.Contains(rest, " ") && !strings.HasPrefix(where, "message") {
 			t.Errorf("%s: longer than %d columns: %q", where, width, line)
 		}
 	}

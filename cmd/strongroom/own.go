@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -10,6 +9,7 @@ import (
 
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/words"
 )
 
 func ownCommand(a *app) *cobra.Command {
@@ -18,8 +18,8 @@ func ownCommand(a *app) *cobra.Command {
 		Short: "See what is kept about you, and who looked",
 		Long: `For the person concerned, and for who speaks for her: what exists, on which
 consent, who looked at it and why, and who may. Every step was checked here and
-it was proved that none is missing. Looking leaves no trace. This program speaks
-English only, so far.
+it was proved that none is missing. Looking leaves no trace. It is told in your
+language, as far as there is a translation: --language chooses.
 
 To change something:
   strongroom consent narrow      allow less
@@ -28,7 +28,7 @@ To change something:
 
 Signs:     nothing.`,
 		Example: `  strongroom own
-  strongroom own --card`,
+  strongroom own --card --language uk`,
 		Args: cobra.NoArgs,
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -41,7 +41,7 @@ Signs:     nothing.`,
 	return c
 }
 
-// ownItem is what the person concerned is shown of an item.
+// ownItem is what the person concerned is shown of an item. Its texts are in her language, and English for programs.
 type ownItem struct {
 	Item    evidence.ItemID    `json:"item"`
 	Content evidence.Content   `json:"content"`
@@ -53,7 +53,8 @@ type ownItem struct {
 	May     []string           `json:"may_open"` // role and organization of each keyholder
 	Looked  []ownStep          `json:"looked"`
 	Passed  []passedOn         `json:"passed_on"` // copies that cannot be called back
-	Hidden  int                `json:"withheld"`  // steps that may not be shown yet
+	Inside  []inside           `json:"opened_inside"`
+	Hidden  int                `json:"withheld"` // steps that may not be shown yet
 	Shown   evidence.Time      `json:"withheld_until,omitempty"`
 	Until   evidence.Time      `json:"complete_to"`
 	Consent evidence.ConsentID `json:"consent"`
@@ -70,7 +71,12 @@ type ownStep struct {
 }
 
 func (a *app) own(ctx context.Context, cl *client.Client) error {
+	l := a.words()
 	consents, err := cl.OwnConsents(ctx)
+	if err != nil {
+		return err
+	}
+	names, err := namesOf(ctx, cl)
 	if err != nil {
 		return err
 	}
@@ -84,7 +90,7 @@ func (a *app) own(ctx context.Context, cl *client.Client) error {
 			return err
 		}
 		state := v.State(stream).(*evidence.ConsentState)
-		rows = append(rows, ownConsentRow(state, v.Time))
+		rows = append(rows, ownConsentRow(l, state, v.Time))
 		if !state.Speaks(cl.Actor(), "read", v.Time) {
 			continue
 		}
@@ -92,38 +98,38 @@ func (a *app) own(ctx context.Context, cl *client.Client) error {
 		if err != nil {
 			return err
 		}
-		for _, l := range list {
-			item, err := lookOwn(ctx, cl, id, l.ID)
+		for _, i := range list {
+			item, err := lookOwn(ctx, cl, teller{l, names}, id, i.ID)
 			if err != nil {
 				return err
 			}
-			items, rows = append(items, item), append(rows, item.row())
+			items, rows = append(items, item), append(rows, item.row(teller{l, names}))
 		}
 	}
 	if len(consents) == 0 {
-		rows = append(rows, row{"Nothing", "No consent names you, and nobody asked you to speak for them."})
+		rows = append(rows, row{l.Say("label.nothing"), l.Say("own.none")})
 	}
 	return a.show(map[string]any{"consents": consents, "items": items}, rows...)
 }
 
-func ownConsentRow(s *evidence.ConsentState, now evidence.Time) row {
-	text := fmt.Sprintf("%s, version %d, until %s", s.ID, s.Version, dateOf(s.Until))
+func ownConsentRow(l *words.Language, s *evidence.ConsentState, now evidence.Time) row {
+	lines := []string{l.Say("own.consent", "consent", s.ID, "version", s.Version, "date", dateIn(l, s.Until))}
 	if err := s.InForce(now); s.Withdrawn != 0 {
-		text += "\nwithdrawn on " + dateOf(s.Withdrawn)
+		lines = append(lines, l.Say("own.withdrawn", "date", dateIn(l, s.Withdrawn)))
 	} else if err != nil {
-		text += "\nnot in force now"
+		lines = append(lines, l.Say("own.not_in_force"))
 	}
-	for _, r := range answerRows(s.Answers) {
-		text += "\n" + r.label + ": " + r.text
+	for _, r := range answerRows(l, s.Answers) {
+		lines = append(lines, l.Say("own.answer", "answer", r.label, "question", r.text))
 	}
 	for _, d := range s.Advocates {
-		text += fmt.Sprintf("\n%s may speak for you until %s: %s", d.Advocate, dateOf(d.Until), strings.Join(d.Rights, ", "))
+		lines = append(lines, l.Say("own.advocate", "advocate", d.Advocate, "date", dateIn(l, d.Until), "rights", codesIn(l, "right", d.Rights)))
 	}
-	return row{"Consent", text}
+	return row{l.Say("label.consent"), strings.Join(lines, "\n")}
 }
 
 // lookOwn says what became of an item and who had access, from its verified history.
-func lookOwn(ctx context.Context, cl *client.Client, consent evidence.ConsentID, id evidence.ItemID) (ownItem, error) {
+func lookOwn(ctx context.Context, cl *client.Client, l teller, consent evidence.ConsentID, id evidence.ItemID) (ownItem, error) {
 	s := evidence.ItemOf(id)
 	v, err := cl.Look(ctx, s)
 	if err != nil {
@@ -132,85 +138,77 @@ func lookOwn(ctx context.Context, cl *client.Client, consent evidence.ConsentID,
 	state := v.State(s).(*evidence.ItemState)
 	_, copied := state.Envelope(fingerprintOf(v, cl.Actor()))
 	o := ownItem{Item: id, Content: state.Content, Class: state.Class, Copy: copied, Until: v.Time, Consent: consent,
-		Shares: []string{}, Holds: []string{}, May: []string{}, Looked: []ownStep{}, State: itemState(state, v)}
+		Shares: []string{}, Holds: []string{}, May: []string{}, Looked: []ownStep{}, State: itemState(l.Language, state, v)}
 	for _, g := range state.Grants {
-		o.Shares = append(o.Shares, ownShare(&g, v, consent))
+		o.Shares = append(o.Shares, ownShare(l.Language, &g, v, consent))
 	}
 	for _, h := range state.Holds {
 		if h.Blocks(v.Time) {
-			o.Holds = append(o.Holds, ownHold(&h))
+			o.Holds = append(o.Holds, ownHold(l, &h))
 		}
 	}
 	if in, ok := v.State(evidence.CaseOf(state.Case)).(*evidence.CaseState); ok && state.Shredded == 0 {
 		for _, k := range in.Keyring {
 			if _, has := state.Envelope(k.Fingerprint); has {
-				o.May = append(o.May, roleOf(v, k.Actor))
+				o.May = append(o.May, roleOf(l, v, k.Actor))
 			}
 		}
 	}
 	hidden := withheldOf(v, s)
 	o.Hidden, o.Shown = hidden.steps, hidden.until
-	for seq := range v.Len(s) {
-		if v.Withheld(s, seq) != 0 {
-			continue
-		}
-		e, err := v.Event(s, seq)
+	for e, err := range v.Events(s) {
 		if err != nil {
 			return o, err
 		}
-		if !slices.Contains(accesses, e.Kind) {
-			continue
+		if slices.Contains(accesses, e.Kind) {
+			o.Looked = append(o.Looked, ownStep{e.Time, e.Actor.Role, e.Actor.Organization, l.Code("access", string(e.Kind)), e.Purpose, e.Index})
 		}
-		_, entry := v.Leaf(s, seq)
-		o.Looked = append(o.Looked, ownStep{e.Time, e.Actor.Role, e.Actor.Organization, stepName(e.Kind), e.Purpose, entry})
 	}
 	passed, err := passedOnOf(looked{state, v}, "")
-	o.Passed = some(passed)
+	if err != nil {
+		return o, err
+	}
+	within, err := openedInside(looked{state, v})
+	o.Passed, o.Inside = some(passed), some(within)
 	return o, err
 }
 
 // ownShare says what became of a share, or of the wish for one.
-func ownShare(g *evidence.GrantState, v *client.View, consent evidence.ConsentID) string {
+func ownShare(l *words.Language, g *evidence.GrantState, v *client.View, consent evidence.ConsentID) string {
 	t := &g.Terms
-	to := fmt.Sprintf("a %s in %s, for %s", plain(string(t.RecipientClass)), t.Jurisdiction, plain(string(t.Purpose)))
+	to, date := l.Say("share.to", "who", whoIn(l, t.RecipientClass, t.Jurisdiction), "purpose", l.Code("purpose", string(t.Purpose))), dateIn(l, t.Expires)
 	switch {
 	case g.Status == evidence.GrantDenied:
-		return "not shared with " + to + ": it was refused"
+		return l.Say("share.denied", "to", to)
 	case g.Status == evidence.GrantPending && g.Over(v.Time):
-		return "not shared with " + to + ": nobody decided in time"
+		return l.Say("share.late", "to", to)
 	case g.Status == evidence.GrantPending:
-		text := "not shared yet with " + to + ": somebody proposed it, until " + dateOf(t.Expires)
+		text := l.Say("share.proposed", "to", to, "date", date)
 		if c, ok := v.State(evidence.ConsentOf(consent)).(*evidence.ConsentState); ok && c.AskFirst && !slices.Contains(g.Agreed, c.ID) {
-			text += fmt.Sprintf("\nyou are asked: strongroom grant approve %s, or strongroom grant refuse %[1]s", t.ID)
+			text += "\n" + l.Say("share.asked", "approve", "strongroom grant approve "+string(t.ID), "refuse", "strongroom grant refuse "+string(t.ID))
 		}
 		return text
 	case g.Over(v.Time):
-		return "was shared with " + to + "; the share has ended"
+		return l.Say("share.ended", "to", to)
 	}
-	return "shared with " + to + ", until " + dateOf(t.Expires)
+	return l.Say("share.active", "to", to, "date", date)
 }
 
-// ownHold says which law keeps an item, who said so, and what the person can do.
-func ownHold(h *evidence.HoldState) string {
-	by := "a custodian"
-	if h.Organization != "" {
-		by += " of " + string(h.Organization)
-	}
-	return fmt.Sprintf("%s, until %s, as %s stated\nto object: strongroom case open --type complaint reaches the auditors, nobody else", plain(string(h.Basis)),
-		dateOf(h.Expires), by)
+// ownHold says which law keeps an item, who said so, when that is looked at again, and what the person can do. Which court and which number
+// stand in a note that is not for her.
+func ownHold(l teller, h *evidence.HoldState) string {
+	return strings.Join([]string{
+		l.Say("hold.kept", "law", l.Code("law", string(h.Basis)), "date", dateIn(l.Language, h.Expires), "who", l.who(evidence.Custodian, h.Organization), "review", dateIn(l.Language, h.Review)),
+		l.Say("hold.order"), l.Say("hold.object", "command", "strongroom case open --type complaint"),
+	}, "\n")
 }
 
 // roleOf says what somebody is, without saying who.
-func roleOf(v *client.View, id evidence.ActorID) string {
-	s, ok := v.State(evidence.ActorOf(id)).(*evidence.ActorState)
-	if !ok {
-		return "keyholder"
+func roleOf(l teller, v *client.View, id evidence.ActorID) string {
+	if s, ok := v.State(evidence.ActorOf(id)).(*evidence.ActorState); ok {
+		return l.who(s.Role, s.Organization)
 	}
-	text := plain(string(s.Role))
-	if s.Organization != "" {
-		text += " of " + string(s.Organization)
-	}
-	return text
+	return l.Say("role.keyholder")
 }
 
 // accesses are the kinds by which somebody gets to see an item.
@@ -224,53 +222,50 @@ func fingerprintOf(v *client.View, id evidence.ActorID) evidence.Hash {
 }
 
 // itemState says in one phrase what an item is now.
-func itemState(s *evidence.ItemState, v *client.View) string {
+func itemState(l *words.Language, s *evidence.ItemState, v *client.View) string {
 	switch {
 	case s.Shredded != 0:
-		return "made unreadable for good on " + dateOf(s.Shredded)
+		return l.Say("state.shredded", "date", dateIn(l, s.Shredded))
 	case s.Bin != nil:
-		return "waits to be made unreadable, from " + dateOf(s.Bin.Ready)
+		return l.Say("state.bin", "date", dateIn(l, s.Bin.Ready))
 	case s.Frozen(v.Facts(), v.Time) != nil && s.Held(v.Time):
-		return "frozen, and kept by law: opened only under the order"
+		return l.Say("state.frozen_held")
 	case s.Frozen(v.Facts(), v.Time) != nil:
-		return "frozen: nobody can open it"
+		return l.Say("state.frozen")
 	case s.Held(v.Time):
-		return "kept by law"
+		return l.Say("state.held")
 	}
-	return "kept"
+	return l.Say("state.kept")
 }
 
-func (o ownItem) row() row {
-	text := fmt.Sprintf("%s, %s\n%s", o.Item, plain(string(o.Content)), o.State)
+func (o ownItem) row(l teller) row {
+	lines := []string{l.Say("own.item", "item", o.Item, "content", l.Code("content", string(o.Content))), o.State}
+	if o.Copy {
+		lines = append(lines, l.Say("own.copy", "command", "strongroom open "+string(o.Item)+" --purpose subject_access --to FILE"))
+	}
 	if len(o.May) > 0 {
-		text += "\nmay open it: " + strings.Join(o.May, ", ")
+		lines = append(lines, l.Say("own.may_open", "who", l.List(o.May)))
 	}
-	for _, s := range o.Shares {
-		text += "\n" + s
-	}
-	for _, h := range o.Holds {
-		text += "\nmust be kept: " + h
-	}
+	lines = append(append(lines, o.Shares...), o.Holds...)
 	for _, p := range o.Passed {
-		text += "\n" + p.what() + "; such copies cannot be called back"
+		lines = append(lines, p.told(l.Language))
 	}
-	for _, l := range o.Looked {
-		who := plain(string(l.Role))
-		if l.Organization != "" {
-			who += " of " + string(l.Organization)
-		}
-		why := ""
-		if l.Purpose != "" {
-			why = ", for " + plain(string(l.Purpose))
-		}
-		text += fmt.Sprintf("\n%s: %s, %s%s (entry %d)", dateOf(l.Time), who, l.What, why, l.Entry)
+	if told := insideTold(l.Language, o.Inside); told != "" {
+		lines = append(lines, l.Say("passed.gone", "what", told))
 	}
-	hidden := withheld{o.Hidden, o.Shown}
+	for _, s := range o.Looked {
+		date, who := dateIn(l.Language, s.Time), l.who(s.Role, s.Organization)
+		if s.Purpose == "" {
+			lines = append(lines, l.Say("own.looked", "date", date, "who", who, "what", s.What, "entry", s.Entry))
+		} else {
+			lines = append(lines, l.Say("own.looked_for", "date", date, "who", who, "what", s.What, "purpose", l.Code("purpose", string(s.Purpose)), "entry", s.Entry))
+		}
+	}
 	switch {
 	case o.Hidden > 0:
-		text += "\n" + hidden.String() + " The law forbids it. Until then what is said here may not be all: ask again after that."
+		lines = append(lines, l.Count("own.withheld", o.Hidden, "date", dateIn(l.Language, o.Shown))+" "+l.Say("own.not_all"))
 	case len(o.Looked) == 0:
-		text += "\nnobody has looked at it"
+		lines = append(lines, l.Say("own.nobody"))
 	}
-	return row{"Item", text + "\nComplete to " + dateOf(o.Until) + ": no step is missing."}
+	return row{l.Say("label.item"), strings.Join(append(lines, l.Say("own.complete", "date", dateIn(l.Language, o.Until))), "\n")}
 }

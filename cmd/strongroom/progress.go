@@ -8,25 +8,24 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/words"
 )
 
 // gauges shows how far long acts are, on standard error, if a person sits there. The zero value and nil show nothing.
 type gauges struct {
 	pool  *mpb.Progress
 	count *mpb.Bar // of files, if there are several
+	words *words.Language
 }
 
 // longestName is how many characters of a file's name are shown.
 const longestName = 20
 
-var stepWords = map[client.Step]string{client.Comparing: "Comparing", client.Sealing: "Sealing", client.Uploading: "Sending",
-	client.Resending: "Sending", client.Downloading: "Fetching"}
-
 func (a *app) gauges(files int) *gauges {
 	if _, person := terminal(a.err); !person || a.json {
 		return nil
 	}
-	g := &gauges{pool: mpb.New(mpb.WithOutput(a.err), mpb.WithWidth(30))}
+	g := &gauges{pool: mpb.New(mpb.WithOutput(a.err), mpb.WithWidth(30)), words: a.words()}
 	if files > 1 {
 		g.count = g.pool.AddBar(int64(files), mpb.BarPriority(1<<20), mpb.PrependDecorators(decor.Name("Files", decor.WC{W: indent + longestName + 1, C: decor.DindentRight})),
 			mpb.AppendDecorators(decor.CountersNoUnit("%d of %d")))
@@ -55,7 +54,7 @@ func (g *gauges) file(name string) (client.Progress, func()) {
 			end()
 			now = step
 			bar = g.pool.AddBar(total, mpb.BarRemoveOnComplete(),
-				mpb.PrependDecorators(decor.Name(stepWords[step], decor.WC{W: indent, C: decor.DindentRight}), decor.Name(short(name, longestName), decor.WC{W: longestName + 1, C: decor.DindentRight})),
+				mpb.PrependDecorators(decor.Name(g.words.Code("step", string(step)), decor.WC{W: indent, C: decor.DindentRight}), decor.Name(short(name, longestName), decor.WC{W: longestName + 1, C: decor.DindentRight})),
 				mpb.AppendDecorators(decor.Percentage(decor.WC{W: 5}), decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8})))
 		}
 		bar.SetCurrent(done)

@@ -15,6 +15,7 @@ import (
 
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/words"
 )
 
 func redeemCommand(a *app) *cobra.Command {
@@ -28,6 +29,9 @@ deposit. Each opening is recorded first; the person concerned may see it. Others
 granted this item or case can see that you opened it. Then the notes to you are
 shown: under which pseudonym you know the person, and the reason, if any.
 
+A share may be for viewing alone. Then the file is to be seen and deleted, and
+no package can be made of it.
+
 Signs:     grant.redeemed.
 For good:  the entry stays.
 Next:      strongroom grant acknowledge, or grant export, which also does that`,
@@ -40,9 +44,10 @@ Next:      strongroom grant acknowledge, or grant export, which also does that`,
 		if err != nil {
 			return err
 		}
-		printRows(a.err, w.terms()...)
+		action := w.action()
+		printRows(a.err, w.received(a.words())...)
 		opened, err := a.write(to, func(progress client.Progress, dst io.Writer) (*client.Opened, error) {
-			return cl.Redeem(ctx, client.Redemption{Item: s.item, Grant: s.grant, Action: evidence.Download, Progress: progress}, dst)
+			return cl.Redeem(ctx, client.Redemption{Item: s.item, Grant: s.grant, Action: action, Progress: progress}, dst)
 		})
 		if err != nil {
 			return err
@@ -61,6 +66,23 @@ Next:      strongroom grant acknowledge, or grant export, which also does that`,
 		more["notes"] = said
 		return a.opened(opened, more, to, toldRows(said)...)
 	})
+}
+
+// action is what a recipient does with a share: a copy, if it allows one.
+func (w shareView) action() evidence.Action {
+	if slices.Contains(w.grant.Terms.Actions, evidence.Download) {
+		return evidence.Download
+	}
+	return evidence.View
+}
+
+// received is what a recipient is told before anything is signed (RULES §7.5).
+func (w shareView) received(l *words.Language) []row {
+	rows := append(w.terms(l), row{"Recorded", "Each opening is recorded first; the survivor may see it. Others granted this item or case can see that you opened it."})
+	if w.action() == evidence.View {
+		rows = append(rows, row{"To view", "This share is for viewing; keep no copy. Delete the file when you have seen it. Only this program is bound by that, and it makes no package."})
+	}
+	return rows
 }
 
 // toldRows show what a share's recipient was told: under which pseudonym the person concerned is known, and why it was shared.
@@ -186,7 +208,9 @@ func exportCommand(a *app) *cobra.Command {
 		Long: `Opens the share, confirms receipt if that was not done yet, and writes one file
 with the sealed item, your key to it, every step of its history and all proofs.
 It is checked with strongroom verify or strongroom-verify, without a network;
-your own key opens it.
+your own key opens it. A share for viewing alone allows no package: that is said
+before anything is signed. Each opening is recorded first; the person concerned
+may see it. Others granted this item or case can see that you opened it.
 
 The nonce is a number that the court chose, so that nobody can hand in an older
 package.
@@ -204,9 +228,13 @@ For good:  tracking ends here: what happens to the package is not recorded.`,
 	look.flags(c)
 	required(c, "to")
 	return onShare(a, c, func(ctx context.Context, cl *client.Client, s share) error {
+		w, err := lookAt(ctx, cl, s)
+		if err != nil {
+			return err
+		}
+		printRows(a.err, w.received(a.words())...)
 		p := client.Export{Item: s.item, Grant: s.grant, Nonce: nonce}
 		if look.asked() {
-			var err error
 			if p.Check, err = look.check(a); err != nil {
 				return err
 			}

@@ -251,6 +251,7 @@ func editRecordCommand(a *app) *cobra.Command {
 	var file, reasonFile, cause, original string
 	var before []string
 	var draft, yes bool
+	var look leaving
 	c := &cobra.Command{
 		Use:   "edit ITEM --file FILE",
 		Short: "Correct a record in an item, as an addendum; the earlier one stays",
@@ -267,6 +268,8 @@ The depositor or a custodian of the case does it. Who has no key to the item
 gives with --before the record as it was deposited, for each record in it, and
 with --original the file, if there is one: the description is written anew.
 
+` + addHelp + `
+
 Signs:     item.opened, unless --before is given; item.amended.
 For good:  both versions stay.`,
 		Example: `  strongroom record edit itm-7c2k --file lime-14-corrected.json`,
@@ -279,6 +282,7 @@ For good:  both versions stay.`,
 	f.StringArrayVar(&before, "before", nil, "JSON `FILE` with the record as it was, for who has no key; repeat it")
 	f.StringVar(&original, "original", "", "the `FILE` that was deposited, for who has no key")
 	f.BoolVar(&yes, "yes", false, "do not ask; for scripts")
+	look.flags(c)
 	required(c, "file")
 	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
 		p := client.Amendment{Item: id, Cause: evidence.Cause(cause), Purpose: evidence.ForDocumentation, Draft: draft}
@@ -321,6 +325,9 @@ For good:  both versions stay.`,
 				rows = append(rows, row{"Changes", path})
 			}
 			return a.consent(yes, "amend", append(rows, row{"For good", "Both versions stay. Every reader sees that this one came later, and why."})...)
+		}
+		if p.Check, err = look.check(a); err != nil {
+			return err
 		}
 		r, err := cl.Amend(ctx, p)
 		if err != nil {

@@ -60,13 +60,13 @@ func TestRules(t *testing.T) {
 	w.clinician.types("narrow\n", "consent", "narrow", consent, "--no", "research").refused(exitRefused, "wider")
 	w.clinician.types("yes\n", "consent", "narrow", consent, "--no", "photographs").refused(exitRefused, "declined")
 	w.clinician.as().types("narrow\n", "consent", "narrow", consent, "--no", "photographs").ends(0).
-		has("No May I take photographs?", "Stops Item "+photo+" (photo.jpg): photograph", "1 item stops, 0 shares end")
+		has("No May I take photographs?", "Stops Item "+photo+" (photo.jpg): photograph", "1 item stops; 0 shares end")
 	w.second.types("", "open", photo, "--purpose", "care", "--to", w.path("late.jpg")).refused(exitRefused, "frozen")
 	w.second.as().types("", "retention", "due", in).ends(0).has("Stopped Draft " + photo + " its consent was withdrawn, or does not allow it any more; to be decided by")
 
 	// She withdraws all: two custodians hold one item and make the rest unreadable. What left the vault before is named to her.
 	w.second.as().types("", "item", "export", report, "--to", w.path("own.zip"), "--despite").ends(0).has("Exported")
-	copied := "custodian " + w.second.id + " has made a package of it 1 time, on "
+	copied := "custodian " + w.second.id + " has made a package of it on "
 	survivor.as().types("", "own").ends(0).has(copied, "such copies cannot be called back")
 	survivor.as().types("withdraw\n", "consent", "withdraw", consent).ends(0).
 		has("3 items: nobody opens or shares them any more", copied, "such copies cannot be called back", "Decide By ")
@@ -176,9 +176,14 @@ func (w *town) ownCopy(survivor *person, consent, item string) {
 	survivor.types("", open...).refused(exitRefused, "envelope")
 	w.second.as().types("", "item", "copy-for-subject", item).ends(0).has("written for the person concerned, " + survivor.id)
 	survivor.as().types("", open...).ends(0).has("the same as deposited", "What happens to it is not recorded.")
+	open[len(open)-1] = w.path("mía.txt")
+	copied := survivor.as("--language", "es").types("", open...).ends(0).has("igual que lo depositado").out
+	translated(w.t, "es", strings.ReplaceAll(copied, "report of 3 May.txt", ""))
 	w.same("mine.txt", w.path("report.txt"))
 	survivor.as().types("", "list").ends(0).has("Exhibit 1 (its name is not for you)")
 	survivor.as().types("", "consent", "list").ends(0).has(consent)
+	survivor.inEveryLanguage("consent", "list")
+	survivor.inEveryLanguage("consent", "show", consent)
 	if shown := survivor.as().types("", "consent", "show", consent[:10]).ends(0); !strings.Contains(shown.out, survivor.id) {
 		w.t.Errorf("the consent does not name her:\n%s", shown.out)
 	}
@@ -260,7 +265,9 @@ func TestAskFirst(t *testing.T) {
 	grant := share("--subject", survivor.id)
 	w.custodian.as("--passphrase-file", w.path("passphrase")).types("approve\n", "grant", "approve", grant).ends(0).has("Ask first", survivor.id)
 	survivor.as().types("", "own").ends(0).has("you are asked: strongroom grant approve " + grant)
-	survivor.types("approve\n", "grant", "approve", grant).object()
+	survivor.inEveryLanguage("own")
+	agreed := survivor.as("--language", "fr").types("approuver\n", "grant", "approve", grant).ends(0).has("Approuvé")
+	translated(t, "fr", agreed.out+agreed.err)
 	if said := survivor.as().types("", "own").ends(0); strings.Contains(said.out, "you are asked") {
 		t.Error("asked again after the answer")
 	}

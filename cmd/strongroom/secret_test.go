@@ -73,6 +73,7 @@ func TestSecretHold(t *testing.T) {
 	time.Sleep(time.Until(until.Std()) + time.Second)
 
 	survivor.as().types("", "own").ends(0).has("must be kept: court order", "custodian", "for prosecution", "no step is missing.")
+	survivor.inEveryLanguage("own")
 	w.clinician.as().types("", "history", item).ends(0).has("kept by law, confirmed", "opened, for prosecution", "is missing")
 	w.clinician.as().types("", "list", "--case", in).ends(0).has("Kept by law.")
 	w.court.as().types("", "history", item).ends(0).has("kept by law")

@@ -150,8 +150,27 @@ func (a *app) written(file string, lines ...string) (string, error) {
 	return strings.Join(text, "\n"), nil
 }
 
-// orderLines are what must be known of an order by which something is kept, or destroyed.
-var orderLines = []string{"Which authority issued it?", "Under which number?", "Under which law?"}
+// ordered is a text of which every line is needed: from a file, or asked for line by line.
+func (a *app) ordered(file string, lines []string) (string, error) {
+	text, err := a.written(file, lines...)
+	answered := client.Lines(text)
+	for line := range strings.Lines(text) {
+		if slices.Contains(lines, strings.TrimSpace(line)) {
+			answered-- // the question alone
+		}
+	}
+	if err == nil && answered < len(lines) {
+		err = evidence.Refuse(evidence.Invalid, client.ReasonGround)
+	}
+	return text, err
+}
+
+var (
+	// orderLines are what must be known of an order by which something is kept, or destroyed.
+	orderLines = []string{"Which authority issued it?", "Under which number?", "Under which law?"}
+	// groundLines are what must be known of the ground of a deposit without consent.
+	groundLines = append(slices.Clone(orderLines), "Which ground of GDPR Art. 9?")
+)
 
 // until reads a flag that may be missing.
 func until(s string) (evidence.Time, error) {

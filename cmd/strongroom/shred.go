@@ -25,6 +25,7 @@ func proposeShredCommand(a *app) *cobra.Command {
 	var items chosen
 	var because, basis, orderFile string
 	var yes bool
+	var look leaving
 	c := &cobra.Command{
 		Use:   "propose ITEM… --because REASON",
 		Short: "Propose to make items unreadable for good",
@@ -36,6 +37,9 @@ Reason: withdrawal (the consent was withdrawn, or narrowed), due (the period is
 over, or the consent has ended), order (say authority, number and law), draft
 (never sealed). With --case: all items that the reason fits and that no legal
 duty keeps.
+
+What you write of an order is for who opens the item, should it be taken back.
+` + addHelp + `
 
 Signs:     item.shred_proposed, for each item, with the number of the list.
 Next:      after the waiting time another custodian runs strongroom shred
@@ -60,9 +64,12 @@ Next:      after the waiting time another custodian runs strongroom shred
 			})
 			if p.Cause == evidence.CauseOrder {
 				p.Basis = evidence.Basis(basis)
-				if p.Order, err = a.written(orderFile, orderLines...); err != nil {
+				if p.Order, err = a.ordered(orderFile, orderLines); err != nil {
 					return err
 				}
+			}
+			if p.Check, err = look.check(a); err != nil {
+				return err
 			}
 			return a.proposeShred(c.Context(), cl, list, p, yes)
 		},
@@ -73,6 +80,7 @@ Next:      after the waiting time another custodian runs strongroom shred
 	f.StringVar(&basis, "basis", "court_order", "of an order: court_order or statutory_duty")
 	f.StringVar(&orderFile, "order", "", "of an order: `FILE` with authority, number and law (- for standard input)")
 	f.BoolVar(&yes, "yes", false, "do not ask; for scripts")
+	look.flags(c)
 	required(c, "because")
 	return c
 }
@@ -225,7 +233,7 @@ func (a *app) carryOut(ctx context.Context, cl *client.Client, list []looked, ye
 		rows = append(rows, row{"Destroys", called(i.ItemState) + ": " + plural(len(i.Envelopes), "key", "keys") +
 			", its name, description and notes. Proposed by " + string(i.Bin.By) + ": " + plain(string(i.Bin.Cause)) + "."})
 	}
-	passed, err := passedOnFrom(ctx, cl, listed)
+	passed, within, err := passedOnFrom(ctx, cl, a.words(), listed)
 	if err != nil {
 		return err
 	}
@@ -233,13 +241,13 @@ func (a *app) carryOut(ctx context.Context, cl *client.Client, list []looked, ye
 	if err != nil {
 		return err
 	}
-	rows = append(rows, rowsOf(passed)...)
+	rows = append(rows, rowsOf(a.words(), passed, within)...)
 	rows = append(rows, row{"Backups", "The last one that holds these keys ends by " + dateOf(end) + "."},
 		row{"For good", "Nobody can open them through this vault again. Their history stays."})
 	if err := a.consent(yes, "shred", rows...); err != nil {
 		return err
 	}
-	return a.onItems(ctx, list, "Unreadable", fields{"backups_end": end, "passed_on": some(passed)}, shredded,
+	return a.onItems(ctx, list, "Unreadable", fields{"backups_end": end, "passed_on": some(passed), "opened_inside": some(within)}, shredded,
 		func(i looked) (*client.Receipt, error) { return cl.Shred(ctx, i.ID) },
 		row{"Backups", "age out by " + dateOf(end) + "."})
 }

@@ -23,7 +23,8 @@ func (a *app) recorded(r *client.Receipt, more fields, rows ...row) error {
 	for name, v := range more {
 		value[name] = v
 	}
-	return a.show(value, append(rows, row{"Recorded", "entry " + strconv.FormatInt(r.Index(), 10) + ", proof of entry checked"})...)
+	l := a.words()
+	return a.show(value, append(rows, row{l.Say("label.recorded"), l.Say("recorded", "entry", r.Index())})...)
 }
 
 // consent shows what an act brings about and asks for its word. What it shows is for people even when the answer is for programs.
@@ -125,7 +126,7 @@ func saveAs(name string, write func(io.Writer) error) error {
 func saved(name string, err error) error {
 	if errors.Is(err, fs.ErrExist) {
 		p := decline("exists")
-		p.sentence = name + ": " + p.sentence
+		p.about, p.sentence = name, name+": "+p.sentence
 		return p
 	}
 	return err

@@ -85,7 +85,11 @@ func (a *app) whoami(ctx context.Context, k client.Folder, signer *keys.Signer) 
 			if !w.Current {
 				state += ". This key is not the one that counts for you."
 			}
-			rows = append(rows, row{"Role", plain(string(me.Role)) + " for " + string(me.Organization)})
+			names, err := namesOf(ctx, cl)
+			if err != nil {
+				return err
+			}
+			rows = append(rows, row{"Role", plain(string(me.Role)) + " for " + names.of(me.Organization)})
 		}
 		rows = append(rows, row{"Vault", w.Vault + " at " + w.Server}, row{"", w.VaultNumber})
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/words"
 )
 
 // sentence is what a person reads about a reason: what is the matter, and what to do.
@@ -12,64 +13,88 @@ type sentence struct{ what, next string }
 const (
 	lookAgain  = "Look at the present state, then decide again."
 	newVersion = "Bring this program and the vault to the same version."
-	askSubject = "Nothing else permits it: ask the person concerned, or stop here."
 	askCase    = "Ask a custodian of the case."
 	askSecond  = "Ask a second person to do it."
-	decideFate = "Two custodians decide: make it unreadable for good, or state the law that keeps it."
 )
 
-// words says every reason in plain words. Reasons are those of package evidence, of the vault, of package client and of this program; a
-// test compares this table with what the packages can say.
-var words = map[string]sentence{
+// sentenceFor says a reason in a language. What the person concerned is likely to meet is in the catalogues; the rest is in English alone.
+func sentenceFor(l *words.Language, reason string) (w sentence, ok bool) {
+	if !l.Has("why." + reason) {
+		return w, false
+	}
+	w.what = l.Say("why." + reason)
+	if l.Has("next." + reason) {
+		w.next = l.Say("next."+reason, "command", advised[reason], "letters", "A-Z", "digits", "2-7", "ending", "#sha256:…")
+	}
+	return w, true
+}
+
+// inEnglish says any reason, or nothing of one that is not known here.
+func inEnglish(reason string) sentence {
+	if w, ok := sentenceFor(words.English(), reason); ok {
+		return w
+	}
+	return sentences[reason]
+}
+
+// advised are what to type, in the advice of the catalogues.
+var advised = map[string]string{
+	"no_answer":                  "--yes",
+	"no_terminal":                "--passphrase-file ($STRONGROOM_PASSPHRASE_FILE)",
+	"no_keys":                    "strongroom enrol",
+	"no_vault":                   "strongroom connect",
+	"interrupted":                "strongroom deposit --resume",
+	"card_here":                  "--card",
+	"address":                    "https://vault.example",
+	"certificate":                "strongroom connect",
+	"other_certificate":          "strongroom connect",
+	"proof_pending":              "strongroom history",
+	"sign_in":                    "strongroom whoami",
+	evidence.ReasonTime:          "2027-03-14, 2027-03-14T12:00:00Z",
+	evidence.ReasonNoManager:     "--member ACTOR:open,manage",
+	evidence.ReasonSignerPending: "strongroom whoami",
+	evidence.ReasonActorInactive: "strongroom actor list",
+	evidence.ReasonWider:         "strongroom consent give --consent",
+	evidence.ReasonAdvocate:      "strongroom consent show",
+	evidence.ReasonPurpose:       "--purpose subject_access",
+	evidence.ReasonShredded:      "strongroom history",
+	evidence.ReasonGrant:         "strongroom grant list",
+}
+
+// sentences says the other reasons in plain words. Reasons are those of package evidence, of the vault, of package client and of this
+// program; a test compares what is said with what the packages can say.
+var sentences = map[string]sentence{
 	// This program.
 
-	"declined":           {"You did not confirm, so nothing was signed.", ""},
-	"no_answer":          {"Nobody answered the question, so nothing was signed.", "Run it at a terminal, or add --yes in a script."},
-	"no_terminal":        {"A passphrase is needed, and there is no terminal to ask at.", "Name a file with --passphrase-file, or set STRONGROOM_PASSPHRASE_FILE."},
-	"passphrase":         {"The passphrase does not open these keys.", "Check the keyboard and try again. Nobody can reset a passphrase; without it, ask for new keys."},
 	"passphrase_short":   {"The passphrase has fewer than 12 characters.", "Choose a longer one: four or five unrelated words are good."},
 	"passphrase_differs": {"The two passphrases are not the same.", "Run the command again and type the same one twice."},
 	"pinned":             {"This folder belongs to another vault.", "A second vault needs a second folder: add --home FOLDER."},
 	"code_form":          {"This is not an invitation code.", "A code has 26 letters and digits. Type it as you were given it."},
 	"contract":           {"The vault did not understand what was sent.", newVersion},
-	"no_keys":            {"There are no keys in this folder yet.", "Run strongroom enrol with the code you were given, or name the folder with --home."},
-	"no_vault":           {"This folder does not know its vault yet.", "Run strongroom connect with the vault's address and trust file."},
 	"keys_exist":         {"There are keys in this folder already.", "New keys need a new folder: add --home FOLDER."},
 	"number_differs":     {"The vault number is not the one you gave.", "Do not go on. Get the trust file again by another way."},
 	"not_encrypted":      {"The address begins with http://, so others could listen in.", "Ask the administrator for the https:// address."},
-	"certificate":        {"No authority that this computer knows vouches for who answers at the vault's address. Nothing was sent: no sign-in, no file.", "If the vault's address ends in #sha256:…, run strongroom connect with the whole address. Otherwise tell the administrator."},
-	"other_certificate":  {"Who answers at the vault's address has another certificate than this folder expects. Nothing was sent: no sign-in, no file.", "Do not go on. Ask the administrator whether the vault has a new address; if it has, run strongroom connect with it."},
 	"trust_file":         {"This is not a trust file.", "Ask the person who invited you for the vault's trust.json."},
-	"network":            {"The vault cannot be reached.", "Check the network and the address (strongroom whoami), then repeat the command."},
-	"interrupted":        {"It was stopped before it was finished.", "Repeat the command; strongroom deposit --resume goes on with deposits."},
-	"file":               {"A file could not be read or written.", "Check the path and its permissions, then repeat the command."},
 	"file_changed":       {"The file was changed while it was read. Nothing of it was sent.", "Wait until no program writes to it, then repeat the command."},
 	"not_begun":          {"It was not begun: what stopped an earlier file would stop it too.", "Mend what is said above, then repeat the command. What is recorded is not repeated."},
 	"resending":          {"The vault has given up what it had of the file, because it waited too long. The same sealed file is sent again.", ""},
-	"exists":             {"There is a file with this name already, and it is not replaced.", "Choose another name."},
 	"internal":           {"This could not be done.", "Repeat it later. If it stays, tell the administrator the reason."},
-	"ambiguous":          {"More than one id begins like this.", "Type more of it."},
+	"reason_unread":      {"You cannot read why it was opened, so you cannot say that it was justified.", "Ask a custodian of the case to add you, or answer no, or add --unread and say on what else your yes rests."},
 	"no_record":          {"There is no record in this item.", ""},
 	"identity_case":      {"Who a person is and other items are not kept in one case: all its keyholders would learn both.", "Open a case of its own for the identity, with those keyholders alone who may know."},
 	"version":            {"The description has no such version.", "Leave out --version to see how many there are."},
 
 	// Cards.
 
-	"card":         {"The vault does not know this card: it was replaced by a newer one, or it has not been confirmed yet.", "Look for a newer card. Otherwise ask those who gave it to you, or two people you named."},
 	"answer_lost":  {"The vault's answer did not come back, so it may have the keys of this card or not.", "Keep the card, and let who invited her run strongroom actor list. Only if it says that the invitation is not answered, destroy the card and repeat the command."},
 	"card_address": {"The vault's address is too long for a card: 120 characters fit.", "Leave out --to and write the card by hand, or ask the administrator for a shorter address."},
-	"card_code":    {"This is not the code of a card: something in a group is missing, twice, or another letter.", "Compare it group by group. A code has nine groups of four, with the letters A to Z and the digits 2 to 7."},
-	"card_here":    {"This works with keys in a folder, not with a card.", "Leave out --card."},
 	"card_role":    {"This invitation is not for a survivor, and only survivors have cards.", "Run strongroom enrol without --card, on the person's own computer."},
-	"trust_number": {"The vault at this address has no such number, or it is not complete.", "Compare address and number with the card. If they are as printed, ask those who gave it to you."},
 	"memory":       {"It is too large for the memory that is used with a card.", "Ask the people of the case to deposit it."},
 
 	// Package client.
 
-	"proof_pending":         {"It is accepted. Its proof of entry is not there yet and follows by itself.", "Nothing needs to be repeated. strongroom history shows it once it is there."},
 	"not_enrolled":          {"You are not enrolled in a vault yet.", "Run strongroom enrol with the code you were given."},
 	"enrolled_already":      {"This folder belongs to another person of the vault.", "Another person needs another folder: add --home FOLDER."},
-	"address":               {"The vault's address is not complete.", "Run strongroom connect with an address such as https://vault.example."},
 	"invitation":            {"There is no such invitation, or it was answered or has ended, or it was made on another device.", "Check the code. Otherwise ask for a new invitation."},
 	"invitation_unanswered": {"The person has not answered the invitation yet.", "Wait until the person has run strongroom enrol."},
 	"signer_key":            {"The key on this device is not the one that counts for you.", "Use the device with your present keys, or ask for new ones."},
@@ -79,10 +104,6 @@ var words = map[string]sentence{
 	"streams":               {"This stands on more records than can be proved at once.", "Tell the administrator."},
 	"description":           {"The description of the file cannot be used.", "Keep names and details shorter, then try again."},
 	"event":                 {"There is no such entry.", "Check the number."},
-	"session":               {"The sign-in has ended.", "Repeat the command."},
-	"sign_in":               {"The vault did not accept the sign-in.", "Your key may not be confirmed yet, or was stopped. Check strongroom whoami and this computer's clock."},
-	"http":                  {"Something between here and the vault answered in its place.", "Check the address and the network, then repeat the command."},
-	"not_found":             {"It does not exist, or it is not for you to see.", "Check the id. If somebody shared it with you, ask whether that still holds."},
 
 	"recovery_differs":    {"Another trustee has stated another use of the recovery key, and nobody has confirmed that one.", "Compare the items and the cause with the other trustee. --instead replaces the statement."},
 	"content_differs":     {"The content is not what its depositor described.", "Keep it unchanged and tell the depositor and the auditor."},
@@ -95,12 +116,14 @@ var words = map[string]sentence{
 	"document_unread":     {"There is a record in this item, and you cannot read whether it is complete.", "A keyholder or the depositor seals it."},
 	"document_kept":       {"There is a record in this item. Nothing replaces it silently.", "Run strongroom record edit, which lists what changes. Without a key add --before."},
 	"document_answers":    {"The consent form says otherwise: it refuses what is answered with yes, holds for a shorter time, or another person decided.", "Ask the person again. Correct the form or the answers."},
+	"readers":             {"The item is shared, or the person concerned has an own copy: what you wrote goes there, so it was not recorded.", "Write it without what they must not read, or go on with --despite."},
+	"left_out":            {"The person concerned chose that shared copies do not say where a picture was taken, or with which camera. This one does.", "Make a working copy without it (strongroom item derive) and share that."},
+	"view_only":           {"The share is for viewing: no package may be made of it.", "Read it with strongroom grant redeem, or ask for a share with --allow view,download."},
 	"found":               {"Something was found in this item, so it was not sent.", "Make a copy without it (strongroom item derive), or go on with --despite."},
 	"same_as_source":      {"The file is the original itself, so nothing was derived from it.", "Name the file that was made, or choose --form working for a copy."},
 
 	// The vault.
 
-	"pending":           {"The record book has not answered yet.", "Wait a moment, then repeat the command."},
 	"attachments":       {"What was sent does not match what was signed.", newVersion},
 	"age_header":        {"The sealed file is not in the form that the vault accepts.", newVersion},
 	"upload":            {"There is no such upload.", "Deposit the file again."},
@@ -109,7 +132,6 @@ var words = map[string]sentence{
 	"upload_offset":     {"The upload stands at another place than expected. What arrived is kept.", "Run strongroom deposit --resume."},
 	"upload_incomplete": {"The file was not sent to its end.", "Run strongroom deposit --resume."},
 	"upload_differs":    {"What arrived is not what was signed.", "Deposit the file again."},
-	"too_often":         {"More was asked in a short time than the vault takes from one person or place.", "Wait a minute, then repeat the command."},
 	"upload_quota":      {"Too many uploads are open, or they are too large together.", "Finish those under way with strongroom deposit --resume. What nobody finishes ends after some days."},
 	"upload_size":       {"The file is larger than this vault accepts.", "Ask the administrator, or deposit it in parts."},
 	"release_expired":   {"The time to fetch the file has ended.", "Open it again."},
@@ -130,7 +152,6 @@ var words = map[string]sentence{
 	evidence.ReasonDetails:      {"The details do not belong to this act.", newVersion},
 	evidence.ReasonIdentifier:   {"An id is not complete.", "Copy ids whole: three letters, a hyphen and 26 characters."},
 	evidence.ReasonDigest:       {"A check number is missing or not complete.", newVersion},
-	evidence.ReasonTime:         {"A time is missing or not possible.", "Write dates as 2027-03-14 or 2027-03-14T12:00:00Z."},
 	evidence.ReasonStream:       {"The act is about another sort of record.", "Check the id."},
 	evidence.ReasonOrder:        {"A list has an entry twice, or is too long.", "Name everything once."},
 	evidence.ReasonSize:         {"A number or size is out of bounds.", "Check the numbers."},
@@ -144,48 +165,36 @@ var words = map[string]sentence{
 	evidence.ReasonNoteAudience: {"A note is addressed to people who may not read it here.", newVersion},
 	evidence.ReasonNoteSize:     {"A note is too long.", "Shorten it."},
 	evidence.ReasonNoteMissing:  {"This act needs a written reason.", "Add it with the option for the reason."},
-	evidence.ReasonWindow:       {"The period ends before it begins, or has already ended.", "Check the dates."},
 	evidence.ReasonClass:        {"Kind, content and source of the item do not fit together.", "Check --class, --content and --source."},
 
 	// The place of the act among others.
 
 	evidence.ReasonVault:            {"This is for another vault.", "Check which folder you work in (--home)."},
-	evidence.ReasonPosition:         {"Somebody else acted on this a moment before.", lookAgain},
 	evidence.ReasonFirst:            {"This act cannot stand at this place of the history.", lookAgain},
-	evidence.ReasonStaleBasis:       {"Something this act stands on has changed since you looked.", lookAgain},
 	evidence.ReasonMissingBasis:     {"Something this act stands on was not looked at.", lookAgain},
 	evidence.ReasonSuperfluousBasis: {"The act names something it does not stand on.", lookAgain},
 	evidence.ReasonTimeOrder:        {"The time of signing is earlier than what it follows.", "Set this computer's clock, then repeat the command."},
-	evidence.ReasonClock:            {"This computer's clock differs by more than two minutes.", "Set the clock, then repeat the command."},
 	evidence.ReasonSubject:          {"The act is not about what it names.", newVersion},
 
 	// The signer.
 
-	evidence.ReasonSignerPending:   {"Your key has not been confirmed by a second person yet.", "Read your key number (strongroom whoami) to the person who confirms it."},
-	evidence.ReasonSignerSuspended: {"You are suspended for a time.", "Ask the custodian or administrator who suspended you."},
-	evidence.ReasonSignerRevoked:   {"Your key was stopped for good.", "Ask the custodian or administrator."},
-	evidence.ReasonSignerRole:      {"Role or organization are not those you were enrolled with.", "Check which folder you work in (--home)."},
-	evidence.ReasonOtherVaultKey:   {"This is not the key that began this vault.", "Tell the administrator."},
-	evidence.ReasonRole:            {"People in your role cannot do this.", "Ask a person whose role it is."},
-	evidence.ReasonDelegation:      {"The person concerned has not asked you to act for them.", "Ask the person concerned."},
-	evidence.ReasonNotMember:       {"You are not a member of this case, or no longer.", askCase},
-	evidence.ReasonRight:           {"In this case you do not have the right that this needs.", askCase},
-	evidence.ReasonNotKeyholder:    {"You do not hold a key of this case.", askCase},
-	evidence.ReasonSecondPerson:    {"This needs another person than the one who began it.", askSecond},
-	evidence.ReasonTwoOrgs:         {"The second person must belong to another organization.", "Ask a person of another organization."},
+	evidence.ReasonSignerRole:    {"Role or organization are not those you were enrolled with.", "Check which folder you work in (--home)."},
+	evidence.ReasonOtherVaultKey: {"This is not the key that began this vault.", "Tell the administrator."},
+	evidence.ReasonNotMember:     {"You are not a member of this case, or no longer.", askCase},
+	evidence.ReasonRight:         {"In this case you do not have the right that this needs.", askCase},
+	evidence.ReasonNotKeyholder:  {"You do not hold a key of this case.", askCase},
+	evidence.ReasonTwoOrgs:       {"The second person must belong to another organization.", "Ask a person of another organization."},
 
 	// People.
 
-	evidence.ReasonFounder:       {"Only a founder named in the trust file may enrol without an invitation.", "Run strongroom enrol with a code."},
-	evidence.ReasonEnroller:      {"Staff are invited by an administrator, everybody else by a custodian.", "Ask the other one."},
-	evidence.ReasonPossession:    {"The keys were not offered by their holder.", "Ask for a new invitation."},
-	evidence.ReasonTrustee:       {"You are not one of this person's trusted people.", "The person names trusted people at enrolment."},
-	evidence.ReasonFingerprint:   {"The key number is not that of this person's keys.", "Do not confirm. Call on a number you already had and compare all six groups again."},
-	evidence.ReasonNotPending:    {"There is nothing to confirm or decide here.", lookAgain},
-	evidence.ReasonOwnKey:        {"Nobody replaces or confirms the own key.", askSecond},
-	evidence.ReasonSameKey:       {"The new keys are the old ones.", "Make new keys in a new folder: add --home FOLDER."},
-	evidence.ReasonRevoked:       {"This person's keys were stopped for good.", "Invite the person anew."},
-	evidence.ReasonActorInactive: {"A person named here is not active.", "Check with strongroom actor list: unconfirmed, suspended or stopped."},
+	evidence.ReasonFounder:     {"Only a founder named in the trust file may enrol without an invitation.", "Run strongroom enrol with a code."},
+	evidence.ReasonEnroller:    {"Staff are invited by an administrator, everybody else by a custodian.", "Ask the other one."},
+	evidence.ReasonPossession:  {"The keys were not offered by their holder.", "Ask for a new invitation."},
+	evidence.ReasonTrustee:     {"You are not one of this person's trusted people.", "The person names trusted people at enrolment."},
+	evidence.ReasonFingerprint: {"The key number is not that of this person's keys.", "Do not confirm. Call on a number you already had and compare all six groups again."},
+	evidence.ReasonOwnKey:      {"Nobody replaces or confirms the own key.", askSecond},
+	evidence.ReasonSameKey:     {"The new keys are the old ones.", "Make new keys in a new folder: add --home FOLDER."},
+	evidence.ReasonRevoked:     {"This person's keys were stopped for good.", "Invite the person anew."},
 
 	// Cases.
 
@@ -197,26 +206,19 @@ var words = map[string]sentence{
 	evidence.ReasonMemberRole:     {"A person in this role cannot be a member of a case.", "Choose another person. People outside receive shares."},
 	evidence.ReasonKeyring:        {"Who is to hold a key is no member or holds one already; or who is to lose it holds none.", "See the case with strongroom case show."},
 	evidence.ReasonStillKeyholder: {"This person still holds a key of the case.", "First run strongroom case keyring with --remove."},
-	evidence.ReasonNoManager:      {"Nobody could manage the case: that is a custodian, of a complaint an auditor.", "Give one of them the right manage: --member ACTOR:open,manage."},
 	evidence.ReasonRecovery:       {"The recovery key is not the vault's.", lookAgain},
 	evidence.ReasonLabelEnvelopes: {"The names in this case are not addressed to exactly its members.", lookAgain},
 
 	// Consent.
 
-	evidence.ReasonConsentMissing:   {"This needs a consent, and none is named.", "Name it with --consent."},
-	evidence.ReasonConsentExcess:    {"A consent is named where another ground is given.", "Leave out --consent, or choose consent as the ground."},
-	evidence.ReasonConsentVersion:   {"The consent has changed since you looked.", lookAgain},
-	evidence.ReasonConsentWithdrawn: {"The consent was withdrawn: no new access, no new share.", decideFate},
-	evidence.ReasonConsentExpired:   {"The consent has ended or has not begun.", "Ask the person concerned, or stop here."},
-	evidence.ReasonConsentAnswer:    {"The answer given for this is no, or it was not asked.", askSubject},
-	evidence.ReasonConsentForm:      {"The form is no consent form of this case, or was used before.", "Deposit the signed form first, with --class consent_form."},
-	evidence.ReasonNotSubject:       {"This is another person's consent, and you do not speak for that person here.", ""},
-	evidence.ReasonWider:            {"Narrowing only takes away: this would allow more than before, or changes nothing.", "For more, record new answers with a new form: strongroom consent give --consent."},
-	evidence.ReasonAdvocate:         {"This person is no advocate, or no helper of the person concerned.", "See the helpers with strongroom consent show."},
-	evidence.ReasonFrozen:           {"The item is stopped: its consent was withdrawn, narrowed or has ended.", decideFate},
+	evidence.ReasonConsentMissing: {"This needs a consent, and none is named.", "Name it with --consent."},
+	evidence.ReasonConsentExcess:  {"A consent is named where another ground is given.", "Leave out --consent, or choose consent as the ground."},
+	evidence.ReasonConsentVersion: {"The consent has changed since you looked.", lookAgain},
+	evidence.ReasonConsentForm:    {"The form is no consent form of this case, or was used before.", "Deposit the signed form first, with --class consent_form."},
 
 	// Items.
 
+	client.ReasonGround:           {"Authority, number and law must each stand on a line of its own; of a deposit without consent the ground of GDPR Art. 9, too.", "Write what is missing. Without a file you are asked."},
 	evidence.ReasonAuthority:      {"The stated ground is not that of the item.", "Check --basis."},
 	evidence.ReasonDocumentsOnly:  {"You document facts here and state no opinions.", "Use the form for facts: strongroom record new clinical-record-facts."},
 	evidence.ReasonSource:         {"The source is no item of this case that you opened.", "Open the source first, or check its id."},
@@ -225,14 +227,11 @@ var words = map[string]sentence{
 	evidence.ReasonNotSealed:      {"The item is not sealed yet.", "Seal it first: strongroom seal."},
 	evidence.ReasonRoot:           {"The exhibit goes back to another original.", lookAgain},
 	evidence.ReasonObject:         {"Kind, content or exhibit number are not those of the item.", lookAgain},
-	evidence.ReasonEnvelope:       {"There is no key to this item for you.", "Ask a keyholder of the case, or the person who shared it."},
 	evidence.ReasonEnvelopeExists: {"This person has a key to the item already.", ""},
 	evidence.ReasonEnvelopeNeeded: {"This key belongs to a keyholder, to recovery or to a share in force.", "First change the keyring or stop the share."},
 	evidence.ReasonNotOpened:      {"You have not opened this item.", "Open it first."},
-	evidence.ReasonDamaged:        {"The stored file was found to differ. It is not served.", "Its history, receipts and keys are intact. Tell the administrator: the file is put back from a backup."},
 	evidence.ReasonResult:         {"The result contradicts what was found.", newVersion},
 	evidence.ReasonHold:           {"There is no such legal duty on the item, or its id is taken.", "See them with strongroom hold list."},
-	evidence.ReasonPurpose:        {"This may not be done for this purpose.", "Check --purpose. The person concerned opens an own copy with --purpose subject_access."},
 	evidence.ReasonDerivative:     {"The two items are linked already.", ""},
 	evidence.ReasonNotPhysical:    {"This is no physical item, so nothing can be handed over.", "Files are shared: strongroom grant propose."},
 	evidence.ReasonTransit:        {"The object was handed over and has not been received yet.", "The receiver runs strongroom item receive."},
@@ -246,7 +245,6 @@ var words = map[string]sentence{
 	evidence.ReasonSecrets:      {"There are as many secret legal duties on the item as there may be at one time.", "Place it without --secret-until, or wait until another one is secret no longer."},
 	evidence.ReasonUnconfirmed:  {"Nothing is done under a secret legal duty behind which no second person stands.", "Another custodian confirms it first: strongroom hold confirm. One that is over is not named."},
 	evidence.ReasonUnseen:       {"As it may be shown now, nobody would be told that the item was made unreadable.", "Let another custodian do it, or wait until the legal duty is secret no longer."},
-	"withheld":                  {"The vault may not say now why this cannot be done.", ""},
 	evidence.ReasonHoldOver:     {"The legal duty was lifted, has lapsed or has ended.", "Place a new one if the item must still be kept: strongroom hold place."},
 	evidence.ReasonHoldRunning:  {"The legal duty still runs.", ""},
 	evidence.ReasonNotFrozen:    {"The consent still keeps the item.", "Choose another reason with --because, or wait."},
@@ -256,12 +254,9 @@ var words = map[string]sentence{
 	evidence.ReasonWaiting:      {"The waiting time is not over.", "See the date with strongroom retention due. Until then it can be taken back."},
 	evidence.ReasonEnvelopeList: {"The keys to the item have changed since you looked.", lookAgain},
 	evidence.ReasonStores:       {"The stores or the end of their backups are not those of the vault.", newVersion},
-	evidence.ReasonShredded:     {"The item was made unreadable for good: nobody can open it any more.", "Its history stays: strongroom history."},
 
 	// Shares.
 
-	evidence.ReasonGrant:          {"There is no such share.", "Check the id: strongroom grant list."},
-	evidence.ReasonGrantOver:      {"The share was refused, stopped or has ended.", "Ask for a new one if it is still needed."},
 	evidence.ReasonGrantPending:   {"The share has not been approved yet.", "Wait for the approval."},
 	evidence.ReasonGrantRunning:   {"The share has not ended yet.", ""},
 	evidence.ReasonTerms:          {"The terms are not those that were proposed.", lookAgain},
@@ -270,7 +265,6 @@ var words = map[string]sentence{
 	evidence.ReasonRecipientClass: {"A person in this role cannot receive a share.", "Shares go to court, prosecutor, police or defence."},
 	evidence.ReasonNotYet:         {"The share has not begun, or its waiting time runs.", "Wait until it begins."},
 	evidence.ReasonAction:         {"The share does not allow this.", "Ask for a share that does."},
-	evidence.ReasonApproved:       {"This was approved or confirmed already.", ""},
 	evidence.ReasonAskFirst:       {"The person concerned is asked before each share and has not agreed.", "Wait for the answer."},
 	evidence.ReasonNotRedeemed:    {"The share has not been opened yet.", "First run strongroom grant redeem."},
 	evidence.ReasonAcknowledged:   {"The receipt was confirmed already.", ""},
@@ -280,7 +274,6 @@ var words = map[string]sentence{
 
 	evidence.ReasonPolicy:   {"The vault's rules do not allow this change here.", "Ask the administrator."},
 	evidence.ReasonProposal: {"There is no such change to confirm.", lookAgain},
-	evidence.ReasonRestored: {"The vault was restored from a backup. Until a custodian confirms that, it lets read, withdraw and end, and nothing else.", "Ask a custodian to confirm the restore: strongroom vault confirm."},
 	evidence.ReasonCovers:   {"The vault's own publication does not add up.", "Tell the administrator and the auditor."},
 }
 

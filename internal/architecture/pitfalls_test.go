@@ -29,7 +29,7 @@ var pitfalls = []struct {
 	9:  {"F6: identical verifier output.", "internal/client.TestTwoSides", ""},
 	10: {"D3, with canaries in every field.", "cmd/strongroom.TestCanary", ""},
 	11: {"Blanket consent is impossible; unticked items never leave.", "internal/evidence.TestConsentGates internal/evidence.TestGrantProposed internal/client.TestNarrow", ""},
-	12: {"Name scan of text, properties, every version of the description, and the notes and reason that go along precedes release.", "internal/scan.TestNames internal/scan.TestFiles internal/client.TestCheckBeforeLeaving internal/client.TestCheckOfAllThatGoes", ""},
+	12: {"Name scan of text, properties, every version of the description, and the notes and reason that go along precedes release. What is added to an item afterwards (a description, a note to who opens it) is looked through and agreed to before it is signed, while a share is in force or the subject has a copy. That no names were given to look for, and what could not be read (a PDF with letters of its own, an archive, pictures, recordings), is said.", "internal/scan.TestNames internal/scan.TestFiles internal/client.TestCheckBeforeLeaving internal/client.TestCheckOfAllThatGoes internal/client.TestAdditionsToWhatIsShared internal/client.TestNoNamesIsTold internal/scan.TestPDF", ""},
 	13: {"One subject, two courts: no common pseudonym beyond case, consent and item ids.", "internal/client.TestPseudonyms", ""},
 	14: {"Redacted PDF: extraction finds nothing; pages can be rasterised.", "", "nothing here redacts yet: the server cannot (§11.9), and a tool for it comes with the web page"},
 	15: {"Package bytes: no deny-listed address, GPS, serial, e-mail.", "internal/client.TestTwoSides internal/scan.TestPictures internal/scan.TestPatterns", ""},

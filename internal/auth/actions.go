@@ -57,6 +57,8 @@ var table = map[Action][]evidence.Role{
 	"getEvidence":   readers,
 	"getAttachment": readers,
 
+	"listOrganizations": people,
+
 	"listActors":   slices.Concat(staff, speakers), // speakers see the auditors; others read the streams of the actors they have to do with
 	"listCases":    members,
 	"listItems":    members,

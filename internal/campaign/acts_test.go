@@ -196,7 +196,7 @@ func (w *worker) image(ctx context.Context) error {
 		return err
 	}
 	d := client.Deposit{
-		Case: in, Class: ev.Original, Content: ev.Digital, Basis: ev.CourtOrder, Authority: "order 7/27", Body: w.file(w.size()),
+		Case: in, Class: ev.Original, Content: ev.Digital, Basis: ev.CourtOrder, Authority: "judge\norder 7/27\nact 4\nArt. 9(2)(f)", Body: w.file(w.size()),
 		Label: "Disk image", Description: client.Description{Name: "disk.img", MediaType: "application/octet-stream"},
 	}
 	if w.dice.IntN(5) == 0 {

@@ -106,6 +106,7 @@ func (in *inside) open() error {
 		Vault: v, Auth: must(auth.New(settings.Origin, records, records, in.now))(in), TrustFingerprint: ev.Hash(in.trust.Fingerprint()),
 		TrustFile: func(context.Context, string) (string, error) { return string(in.trust.Marshal()), nil },
 		Ready:     func(context.Context) error { return nil }, Logger: slog.New(slog.DiscardHandler),
+		Organizations: func() (map[ev.OrgID]string, error) { return nil, nil },
 	}))(in)
 	in.server = &http.Server{Handler: handler}
 	l := must(net.Listen("tcp", "127.0.0.1:0"))(in)

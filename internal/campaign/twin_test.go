@@ -32,7 +32,7 @@ func TestTwin(t *testing.T) {
 	}
 	a, b := mk(), mk()
 	for range 5 {
-		id, _, err := w.investigator.Deposit(ctx, client.Deposit{Case: in, Class: ev.Original, Content: ev.Digital, Basis: ev.CourtOrder, Authority: "x",
+		id, _, err := w.investigator.Deposit(ctx, client.Deposit{Case: in, Class: ev.Original, Content: ev.Digital, Basis: ev.CourtOrder, Authority: "judge\norder 7/27\nact 4\nArt. 9(2)(f)",
 			Body: strings.NewReader("x"), Label: "l", Description: client.Description{Name: "d", MediaType: "text/plain"}})
 		check(t, err)
 		var g sync.WaitGroup

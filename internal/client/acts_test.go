@@ -203,13 +203,13 @@ func TestRetention(t *testing.T) {
 	ctx := t.Context()
 	in := w.openCase()
 	item, _, err := w.investigator.Deposit(ctx, Deposit{Case: in, Class: evidence.Original, Content: evidence.Digital, Basis: evidence.CourtOrder,
-		Authority: "order 7/27", Label: "disk", Description: Description{Name: "disk.img", MediaType: "application/octet-stream"}, Body: strings.NewReader("x")})
+		Authority: sampleGround, Label: "disk", Description: Description{Name: "disk.img", MediaType: "application/octet-stream"}, Body: strings.NewReader("x")})
 	check(t, err)
 	_, v := itemNow(t, w.custodian, item)
 	_, err = v.Line(item, evidence.CauseDue)
 	wantReason(t, err, evidence.ReasonNotDue)
 	due := v.Time.Add(8 * 24 * time.Hour) // an earlier date would bind after the wait only
-	_, err = w.custodian.SetRetention(ctx, item, "case_files", due)
+	_, err = w.custodian.SetRetention(ctx, item, "case_files", due, "")
 	check(t, err)
 	_, err = w.custodian.ProposeShred(ctx, item, Shredding{Cause: evidence.CauseDue})
 	wantReason(t, err, evidence.ReasonNotDue)
@@ -236,7 +236,7 @@ func TestDerive(t *testing.T) {
 	ctx := t.Context()
 	in := w.openCase()
 	source, _, err := w.clinician.Deposit(ctx, Deposit{Case: in, Class: evidence.Original, Content: evidence.Digital, Basis: evidence.StatutoryDuty,
-		Authority: "act 4, article 5", Label: "film", Description: Description{Name: "film.mp4", MediaType: "video/mp4"}, Body: strings.NewReader("film")})
+		Authority: sampleGround, Label: "film", Description: Description{Name: "film.mp4", MediaType: "video/mp4"}, Body: strings.NewReader("film")})
 	check(t, err)
 	p := Derivation{
 		Source: source, Form: evidence.Derived, Made: evidence.Tool{Name: "ffmpeg", Version: "8.0"}, Parameters: "-ss 3", Purpose: evidence.ForInvestigation,
@@ -267,7 +267,7 @@ func TestDerive(t *testing.T) {
 	}
 	a, err := w.second.enter(ctx, Open{Item: made.Item, Purpose: evidence.ForInvestigation})
 	check(t, err)
-	if text := must(w.second.itemNote(ctx, a, 0, "authority"))(t); text != "act 4, article 5" || a.description.DerivedFrom != source {
+	if text := must(w.second.itemNote(ctx, a, 0, "authority"))(t); text != sampleGround || a.description.DerivedFrom != source {
 		t.Errorf("ground %q, from %s", text, a.description.DerivedFrom)
 	}
 	a, err = w.second.enter(ctx, Open{Item: source, Purpose: evidence.ForInvestigation})
@@ -317,9 +317,9 @@ func TestHandOver(t *testing.T) {
 	ctx := t.Context()
 	in := w.openCase()
 	kit, _, err := w.clinician.Deposit(ctx, Deposit{Case: in, Class: evidence.DescriptionOnly, Content: evidence.Physical, Basis: evidence.StatutoryDuty,
-		Authority: "law", Label: "kit", Description: Description{Name: "kit 4", MediaType: "text/plain"}})
+		Authority: sampleGround, Label: "kit", Description: Description{Name: "kit 4", MediaType: "text/plain"}})
 	check(t, err)
-	_, err = w.second.ReceiveItem(ctx, kit, true, "as sent")
+	_, err = w.second.ReceiveItem(ctx, kit, true, "as sent", nil)
 	wantReason(t, err, evidence.ReasonNoTransit)
 	_, err = w.clinician.HandOverItem(ctx, HandOver{Item: kit, To: w.investigator.Actor()})
 	wantReason(t, err, evidence.ReasonNoteMissing)
@@ -327,14 +327,14 @@ func TestHandOver(t *testing.T) {
 	check(t, err)
 	_, err = w.clinician.HandOverItem(ctx, HandOver{Item: kit, Class: evidence.Police, Note: "kit 4"})
 	wantReason(t, err, evidence.ReasonTransit)
-	_, err = w.investigator.ReceiveItem(ctx, kit, false, "seal torn")
+	_, err = w.investigator.ReceiveItem(ctx, kit, false, "seal torn", nil)
 	check(t, err)
 	if item, _ := itemNow(t, w.second, kit); item.Keeper != w.investigator.Actor() || !item.SealBroken || item.Transit != nil {
 		t.Errorf("kept by %s, seal broken %v, on its way %v", item.Keeper, item.SealBroken, item.Transit)
 	}
 	_, err = w.investigator.HandOverItem(ctx, HandOver{Item: kit, Class: evidence.Police, Place: "DE", Note: "kit 4"})
 	check(t, err)
-	_, err = w.custodian.ReceiveItem(ctx, kit, true, "signed paper of the police") // on paper
+	_, err = w.custodian.ReceiveItem(ctx, kit, true, "signed paper of the police", nil) // on paper
 	check(t, err)
 	photo := w.deposit(w.clinician, in, w.consent(in), strings.NewReader("x"))
 	_, err = w.clinician.HandOverItem(ctx, HandOver{Item: photo, Class: evidence.Police, Note: "print"})
@@ -361,13 +361,13 @@ func TestEmergency(t *testing.T) {
 		t.Errorf("%d bytes, review by %v", got.Len(), review)
 	}
 	event := opened.Receipt.Leaf
-	_, err = w.investigator.ReviewEmergency(ctx, item, event, true, "none")
+	_, err = w.investigator.ReviewEmergency(ctx, item, event, true, "none", nil)
 	wantReason(t, err, evidence.ReasonRole)
-	_, err = w.second.ReviewEmergency(ctx, item, event, true, "")
+	_, err = w.second.ReviewEmergency(ctx, item, event, true, "", nil)
 	wantReason(t, err, evidence.ReasonNoteMissing)
-	_, err = w.second.ReviewEmergency(ctx, item, opened.Ciphertext, true, "none")
+	_, err = w.second.ReviewEmergency(ctx, item, opened.Ciphertext, true, "none", nil)
 	wantReason(t, err, evidence.ReasonEmergency)
-	_, err = w.second.ReviewEmergency(ctx, item, event, true, "none")
+	_, err = w.second.ReviewEmergency(ctx, item, event, true, "none", nil)
 	check(t, err)
 	steps := must(w.second.History(ctx, evidence.ItemOf(item)))(t)
 	i := slices.IndexFunc(steps, func(e Entry) bool { return e.Leaf == event })
@@ -420,6 +420,12 @@ func TestOwnCopyAndAdvocate(t *testing.T) {
 	var got bytes.Buffer
 	_, err = survivor.Open(ctx, access, &got)
 	if check(t, err); got.String() != "her photograph" {
+		t.Errorf("%q", got.String())
+	}
+	got.Reset()
+	must(w.custodian.CopyForSubject(ctx, form, nil))(t)
+	_, err = survivor.Open(ctx, Open{Item: form, Purpose: evidence.ForSubjectAccess}, &got)
+	if check(t, err); got.String() != "I agree again." { // what she agreed to
 		t.Errorf("%q", got.String())
 	}
 

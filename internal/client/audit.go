@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"context"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"time"
 
-	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
-	"strongroom.example/strongroom/internal/wire"
 )
 
 // FindingKind says what an auditor should look at (RULES §1, A3 to A6).
@@ -29,7 +26,8 @@ const (
 	FoundUnconfirmed FindingKind = "unconfirmed_hold"  // a hold that waits for its second person
 	FoundRecovered   FindingKind = "recovered"         // the recovery key was used: two trustees stated it
 	FoundRecovering  FindingKind = "recovery_stated"   // one trustee states that it was used, and no second one yet
-	FoundClock       FindingKind = "clock"             // a signer states a time long before one that an earlier entry states
+	FoundClock       FindingKind = "clock"             // a signer's clock differs from the vault's, or from an earlier entry
+	FoundUndated     FindingKind = "undated"           // nothing says until when it is kept: it is kept for ever
 	FoundUncompared  FindingKind = "not_compared"      // nobody said for longer than a month that the file is as it was deposited
 	FoundRelease     FindingKind = "release"           // a sampled opening or share, with the ground it stood on
 )
@@ -47,9 +45,10 @@ type Finding struct {
 	Entry int64            `json:"entry,omitempty"`
 	Why   string           `json:"why,omitempty"`
 
-	// Of a clock: the event, by how much it is behind, in nanoseconds, and the entry that states the later time.
+	// Of a clock: the event, by how much at least it is behind or ahead, in nanoseconds, and the entry that states the time it contradicts.
 	Event   evidence.Hash `json:"event,omitzero"`
 	Behind  time.Duration `json:"behind,omitempty"`
+	Ahead   time.Duration `json:"ahead,omitempty"`
 	Against int64         `json:"against,omitempty"`
 }
 
@@ -84,11 +83,7 @@ type Audit struct {
 func (c *Client) Audit(ctx context.Context, sample int) (Audit, error) {
 	var audit Audit
 	releases, seen := []Finding{}, 0
-	items, err := pages(ctx, func(ctx context.Context, cursor *string) ([]wire.Item, string, error) {
-		req, err := wire.NewListAllItemsRequest(c.address, &wire.ListAllItemsParams{Cursor: cursor})
-		page, err := ask[wire.ItemList](ctx, c, req, err, http.StatusOK)
-		return page.Items, page.Next, err
-	})
+	items, err := c.listAllItems(ctx)
 	if err != nil {
 		return audit, err
 	}
@@ -171,7 +166,11 @@ func (c *Client) Audit(ctx context.Context, sample int) (Audit, error) {
 	}
 	audit.AsOf = v.Time
 	slices.SortFunc(audit.Acts, func(a, b Act) int { return cmp.Compare(a.Entry, b.Entry) })
-	slow, backwards := times.findings()
+	published, err := c.bookOf(v).all(ctx)
+	if err != nil {
+		return audit, err
+	}
+	slow, backwards := times.findings(published)
 	audit.Findings, audit.Backwards = append(audit.Findings, slow...), backwards
 	slices.SortFunc(releases, func(a, b Finding) int { return cmp.Compare(a.Entry, b.Entry) })
 	audit.Findings = append(audit.Findings, releases...)
@@ -201,23 +200,18 @@ func (v *View) findings(own *evidence.ItemState, compared *Comparison) ([]Findin
 	reviewed := make(map[evidence.Hash]evidence.Time)
 	var differed Finding // the last comparison that found the file missing or different
 	s := evidence.ItemOf(own.ID)
-	for seq := range v.Len(s) {
-		if v.Withheld(s, seq) != 0 {
-			continue
-		}
-		e, err := v.Event(s, seq)
+	for e, err := range v.Events(s) {
 		if err != nil {
 			return nil, err
 		}
-		_, entry := v.Leaf(s, seq)
 		switch d := e.Details.(type) {
 		case *evidence.ItemBreakGlassReviewedDetails:
 			reviewed[d.Event] = e.Time
 		case *evidence.GrantRefusedDetails:
-			note(FoundRefusal, func(f *Finding) { f.Actor, f.Since, f.Entry = e.Actor.ID, e.Time, entry })
+			note(FoundRefusal, func(f *Finding) { f.Actor, f.Since, f.Entry = e.Actor.ID, e.Time, e.Index })
 		case *evidence.ItemVerifiedDetails:
 			if e.Result.Outcome == evidence.Failure {
-				differed = Finding{Actor: e.Actor.ID, Since: e.Time, Entry: entry, Why: "different"}
+				differed = Finding{Actor: e.Actor.ID, Since: e.Time, Entry: e.Index, Why: "different"}
 				if d.Evidence == evidence.SHA256(nil) {
 					differed.Why = "missing"
 				}
@@ -240,6 +234,9 @@ func (v *View) findings(own *evidence.ItemState, compared *Comparison) ([]Findin
 	due, ends, err := own.Due(v.facts, now)
 	if err != nil {
 		return nil, err
+	}
+	if !ends && !waits && own.Bin == nil && own.Shredded == 0 && !own.Held(now) {
+		note(FoundUndated, func(f *Finding) { f.Since = own.Deposited })
 	}
 	if ends && now >= due && !waits && own.Bin == nil && own.Shredded == 0 && !own.Held(now) {
 		note(FoundOverdue, func(f *Finding) { f.Due, f.Late = due, true })
@@ -284,29 +281,4 @@ func (v *View) findings(own *evidence.ItemState, compared *Comparison) ([]Findin
 		}
 	}
 	return list, nil
-}
-
-// Custody reports on items, so many at a time, each part to add; with an actor only on what that one signed (RULES §10).
-func (c *Client) Custody(ctx context.Context, actor evidence.ActorID, items []evidence.ItemID, add func(dossier.Custody) error) error {
-	if len(items) == 0 {
-		return evidence.Refuse(evidence.NotFound, dossier.ReasonItemUnknown)
-	}
-	for batch := range slices.Chunk(items, itemsOfLook) {
-		streams := make([]evidence.Stream, len(batch))
-		for i, id := range batch {
-			streams[i] = evidence.ItemOf(id)
-		}
-		v, err := c.lookOnce(ctx, streams)
-		if err != nil {
-			return err
-		}
-		part, err := v.CustodyOf(actor, v.Time, batch...)
-		if err != nil {
-			return err
-		}
-		if err := add(part); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -13,6 +13,7 @@ type Act struct {
 	By     evidence.ActorID `json:"by"`
 	Role   evidence.Role    `json:"role"`             // of who signed
 	Of     evidence.ActorID `json:"of,omitempty"`     // whose keys; "" of the vault
+	For    evidence.OrgID   `json:"for,omitempty"`    // of an enrolment: the person's organization
 	Detail string           `json:"detail,omitempty"` // the role enrolled, the cause, the incident's code, the version in service
 	Until  evidence.Time    `json:"until,omitempty"`  // of a suspension
 	Time   evidence.Time    `json:"time"`
@@ -23,19 +24,17 @@ type Act struct {
 // acts are all acts in the stream of an actor or of the policy, whoever signed them.
 func (v *View) acts(s evidence.Stream) ([]Act, error) {
 	list := make([]Act, 0, v.Len(s))
-	for seq := range v.Len(s) {
-		e, err := v.Event(s, seq)
+	for e, err := range v.Events(s) {
 		if err != nil {
 			return nil, err
 		}
-		leaf, entry := v.Leaf(s, seq)
-		a := Act{Kind: e.Kind, By: e.Actor.ID, Role: e.Actor.Role, Time: e.Time, Entry: entry, Event: leaf}
+		a := Act{Kind: e.Kind, By: e.Actor.ID, Role: e.Actor.Role, Time: e.Time, Entry: e.Index, Event: e.Leaf}
 		if s.Type == evidence.ActorStream {
 			a.Of = evidence.ActorID(s.ID)
 		}
 		switch d := e.Details.(type) {
 		case *evidence.ActorEnrolledDetails:
-			a.Detail = string(d.Role)
+			a.Detail, a.For = string(d.Role), d.Organization
 		case *evidence.ActorKeyRotatedDetails:
 			a.Detail = string(d.Cause)
 		case *evidence.ActorConfirmedDetails:

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
 )
 
@@ -22,9 +23,13 @@ type stated struct {
 	event evidence.Hash
 }
 
-// clockBound is how far the times of two entries may run against their order without a finding: each was within evidence.Clock of the
-// vault's own clock when it was accepted.
-const clockBound = 2 * evidence.Clock
+const (
+	// clockBound is how far the times of two entries may run against their order without a finding: each was within evidence.Clock of the
+	// vault's own clock when it was accepted.
+	clockBound = 2 * evidence.Clock
+	// clockNoise is how far a signer's clock may be from the vault's without a finding: what lies between signing and entering, on slow lines.
+	clockNoise = 10 * time.Second
+)
 
 // read takes the times of what is new in a view, of all its streams.
 func (c *clocks) read(v *View) error {
@@ -32,11 +37,7 @@ func (c *clocks) read(v *View) error {
 		c.until, c.names = make(map[evidence.Stream]int64), make(map[evidence.ActorID]evidence.ActorID)
 	}
 	for _, s := range v.Streams() {
-		for seq := c.until[s]; seq < v.Len(s); seq++ {
-			if v.Withheld(s, seq) != 0 {
-				continue
-			}
-			e, err := v.Event(s, seq)
+		for e, err := range v.eventsFrom(s, c.until[s]) {
 			if err != nil {
 				return err
 			}
@@ -45,25 +46,47 @@ func (c *clocks) read(v *View) error {
 				by = e.Actor.ID
 				c.names[by] = by
 			}
-			leaf, entry := v.Leaf(s, seq)
-			c.list = append(c.list, stated{entry, e.Time, by, leaf})
+			c.list = append(c.list, stated{e.Index, e.Time, by, e.Leaf})
 		}
 		c.until[s] = v.Len(s)
 	}
 	return nil
 }
 
-// findings name each signer whose times run against the order of entry by more than clockBound, with the event that does so most, the worst
-// signer first; most is by how much any event does.
-func (c *clocks) findings() (list []Finding, most time.Duration) {
+// findings name each signer whose times cannot be those of the vault's clock, with the event of which that is most so, the worst signer first:
+// before a time that the vault published in an earlier entry, or after the time at which it published that the event was entered, by more than
+// clockNoise; or before what any earlier entry states, by more than clockBound. Most is by how much any event states an earlier time than one
+// entered before. The vault's publications are in the order of the log.
+func (c *clocks) findings(vault []dossier.Publication) (list []Finding, most time.Duration) {
 	slices.SortFunc(c.list, func(a, b stated) int { return cmp.Compare(a.entry, b.entry) })
 	worst := make(map[evidence.ActorID]Finding)
+	note := func(s stated, f Finding, by, bound time.Duration) {
+		if known := worst[s.by]; by > bound && by > max(known.Behind, known.Ahead) {
+			f.Kind, f.Actor, f.Since, f.Entry, f.Event = FoundClock, s.by, s.time, s.entry, s.event
+			worst[s.by] = f
+		}
+	}
 	var latest stated // the latest time so far, and where it was stated
+	before, covering := 0, 0
 	for _, s := range c.list {
+		for ; before < len(vault) && vault[before].Entry < s.entry; before++ {
+			if p := vault[before]; p.Time > latest.time {
+				latest = stated{entry: p.Entry, time: p.Time}
+			}
+		}
+		for covering < len(vault) && vault[covering].Covers <= s.entry {
+			covering++
+		}
 		behind := latest.time.Sub(s.time)
 		most = max(most, behind)
-		if behind > clockBound && behind > worst[s.by].Behind {
-			worst[s.by] = Finding{Kind: FoundClock, Actor: s.by, Since: s.time, Entry: s.entry, Event: s.event, Behind: behind, Against: latest.entry}
+		note(s, Finding{Behind: behind, Against: latest.entry}, behind, clockBound)
+		if before > 0 {
+			p := vault[before-1]
+			note(s, Finding{Behind: p.Time.Sub(s.time), Against: p.Entry}, p.Time.Sub(s.time), clockNoise)
+		}
+		if covering < len(vault) {
+			p := vault[covering]
+			note(s, Finding{Ahead: s.time.Sub(p.Time), Against: p.Entry}, s.time.Sub(p.Time), clockNoise)
 		}
 		if s.time > latest.time {
 			latest = s
@@ -72,6 +95,8 @@ func (c *clocks) findings() (list []Finding, most time.Duration) {
 	for _, f := range worst {
 		list = append(list, f)
 	}
-	slices.SortFunc(list, func(a, b Finding) int { return cmp.Or(cmp.Compare(b.Behind, a.Behind), cmp.Compare(a.Actor, b.Actor)) })
+	slices.SortFunc(list, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(max(b.Behind, b.Ahead), max(a.Behind, a.Ahead)), cmp.Compare(a.Actor, b.Actor))
+	})
 	return list, most
 }

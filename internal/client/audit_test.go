@@ -50,7 +50,7 @@ func TestAudit(t *testing.T) {
 	never, _ := emergency()
 	tooLate, second := emergency()
 	inTime, third := emergency()
-	_, err = w.second.ReviewEmergency(ctx, inTime, third.Leaf, true, "none")
+	_, err = w.second.ReviewEmergency(ctx, inTime, third.Leaf, true, "none", nil)
 	check(t, err)
 	refused := w.deposit(w.clinician, in, consent, strings.NewReader("x"))
 	check(t, w.opens(w.second, refused, ""))
@@ -70,7 +70,7 @@ func TestAudit(t *testing.T) {
 		}
 	}
 	clock.pass(73 * time.Hour)
-	_, err = w.second.ReviewEmergency(ctx, tooLate, second.Leaf, false, "spoken to")
+	_, err = w.second.ReviewEmergency(ctx, tooLate, second.Leaf, false, "spoken to", nil)
 	check(t, err)
 	audit := must(auditor.Audit(ctx, 100))(t)
 
@@ -228,6 +228,8 @@ func TestAuditClocks(t *testing.T) {
 	}
 	clock.pass(time.Hour)
 	_, err := w.admin.Suspend(ctx, w.court.Actor(), evidence.CauseError, evidence.At(clock.now().Add(time.Hour)))
+	check(t, err)
+	_, err = w.admin.Look(ctx, evidence.ActorOf(w.court.Actor())) // waits for the publication: what comes later is behind the vault's clock, too
 	check(t, err)
 	clock.pass(-30 * time.Minute)
 	w.deposit(w.clinician, in, consent, strings.NewReader("x"))

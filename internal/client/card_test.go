@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -22,6 +23,7 @@ import (
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/wire"
+	"strongroom.example/strongroom/internal/words"
 )
 
 func someCard(t *testing.T, address string) Card {
@@ -78,13 +80,30 @@ func TestTrustNumber(t *testing.T) {
 	}
 }
 
+// cardWords are those of the catalogue, as the command line takes them.
+func cardWords(tag string) CardWords {
+	l := words.For(tag)
+	return CardWords{l.Tag(), l.Direction(), l.Say("page.title"), l.Say("page.square"), l.Say("page.code"), l.Say("page.number"), l.Say("page.address"),
+		[]string{l.Say("page.print"), l.Say("page.delete"), l.Say("page.keep")}}
+}
+
+// telling are words that say what a card is for, in each language.
+var telling = regexp.MustCompile(`(?i)evidence|vault|strongroom|court|injur|survivor|victim|tortur|traffick|custod|consent|trustee|case\b|law\b` +
+	`|preuve|coffre|tribunal|bless|victime|accord|affaire|\bloi\b|police|prueba|caja fuerte|lesi[óo]n|v[íi]ctima|consentimiento|\bcaso\b|\bley\b|polic[íi]a` +
+	`|دليل|أدلة|خزنة|محكمة|إصابة|ضحية|موافقة|قضية|قانون|شرطة|تعذيب|доказ|сховищ|суд|травм|жертв|згод|справ|закон|поліці|катуван`)
+
 // What is printed is the code, the address, the number and a square that holds the card's line; and no word that tells what it is for.
 func TestCardPage(t *testing.T) {
-	for _, address := range []string{"https://lime.example", "https://127.0.0.1:8443#sha256:" + strings.Repeat("0a", 32)} {
+	addresses := []string{"https://lime.example", "https://127.0.0.1:8443#sha256:" + strings.Repeat("0a", 32)}
+	for i, tag := range words.Tags() {
+		address := addresses[i%2]
 		card := someCard(t, address)
 		var page bytes.Buffer
-		check(t, card.WritePage(&page))
+		check(t, card.WritePage(&page, cardWords(tag)))
 		text := page.String()
+		if !strings.Contains(text, fmt.Sprintf(`<html lang="%s" dir="%s">`, tag, words.For(tag).Direction())) || strings.Count(text, "<li>") != 3 {
+			t.Errorf("%s: the page is in another language", tag)
+		}
 		for _, group := range append(strings.Split(card.Code.Code(), "-"), strings.Fields(card.Trust.Groups())...) {
 			if strings.Count(text, group) != 1 {
 				t.Errorf("a group is there %d times", strings.Count(text, group))
@@ -93,8 +112,8 @@ func TestCardPage(t *testing.T) {
 		if !strings.Contains(text, address) {
 			t.Error("the address is missing")
 		}
-		if telling := regexp.MustCompile(`(?i)evidence|vault|strongroom|court|injur|survivor|victim|tortur|traffick|custod|consent|trustee|case\b|law\b`).FindString(text); telling != "" {
-			t.Errorf("the card says %q", telling)
+		if telling := telling.FindString(text); telling != "" {
+			t.Errorf("%s: the card says %q", tag, telling)
 		}
 		if outside := regexp.MustCompile(`(?i)(\ssrc|href|url\(|@import|<script)`).FindString(text); outside != "" {
 			t.Errorf("the page asks for something: %s", outside)
@@ -118,14 +137,14 @@ func TestCardPage(t *testing.T) {
 func TestCardPageOfALongAddress(t *testing.T) {
 	fits := "https://" + strings.Repeat("a", maxPrinted-len("https://.example")) + ".example"
 	var page bytes.Buffer
-	check(t, someCard(t, fits).WritePage(&page))
+	check(t, someCard(t, fits).WritePage(&page, cardWords("en")))
 	if !strings.Contains(page.String(), ">"+fits+"<") {
 		t.Error("the address is missing")
 	}
 	page.Reset()
 	name := filepath.Join(t.TempDir(), "card.html")
 	long := someCard(t, fits+"s")
-	for _, err := range []error{long.WritePage(&page), long.SavePage(name)} {
+	for _, err := range []error{long.WritePage(&page, cardWords("en")), long.SavePage(name, cardWords("en"))} {
 		if wantReason(t, err, "card_address"); evidence.KindOf(err) != evidence.TooLarge {
 			t.Error(err)
 		}
@@ -142,19 +161,19 @@ func TestCardPageOfALongAddress(t *testing.T) {
 func TestSavePage(t *testing.T) {
 	dir := t.TempDir()
 	name, card := filepath.Join(dir, "card.html"), someCard(t, "https://lime.example")
-	check(t, card.SavePage(name))
+	check(t, card.SavePage(name, cardWords("en")))
 	var page bytes.Buffer
-	check(t, card.WritePage(&page))
+	check(t, card.WritePage(&page, cardWords("en")))
 	info, list := must(os.Stat(name))(t), must(os.ReadDir(dir))(t)
 	if !bytes.Equal(must(os.ReadFile(name))(t), page.Bytes()) || info.Mode().Perm() != 0o600 || len(list) != 1 {
 		t.Errorf("%v, and %d files", info.Mode(), len(list))
 	}
-	if err := someCard(t, "https://lime.example").SavePage(name); !errors.Is(err, fs.ErrExist) {
+	if err := someCard(t, "https://lime.example").SavePage(name, cardWords("en")); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a page was replaced: %v", err)
 	}
 	link := filepath.Join(dir, "link.html")
 	check(t, os.Symlink(filepath.Join(dir, "elsewhere.html"), link))
-	if err := card.SavePage(link); !errors.Is(err, fs.ErrExist) {
+	if err := card.SavePage(link, cardWords("en")); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("it went through a link: %v", err)
 	}
 	if !bytes.Equal(must(os.ReadFile(name))(t), page.Bytes()) {

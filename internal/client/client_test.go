@@ -137,7 +137,7 @@ func TestRefusedBeforeAnythingIsRead(t *testing.T) {
 	d = w.photo(in, consent, untouched)
 	d.Basis, d.Consent = evidence.CourtOrder, nil
 	_, _, err = w.investigator.Deposit(ctx, d)
-	wantReason(t, err, evidence.ReasonNoteMissing)
+	wantReason(t, err, ReasonGround)
 	_, _, err = w.court.Deposit(ctx, w.photo(in, consent, untouched))
 	if evidence.KindOf(err) != evidence.NotFound {
 		t.Errorf("by a court: %v", err)
@@ -145,11 +145,11 @@ func TestRefusedBeforeAnythingIsRead(t *testing.T) {
 	if untouched.n > 0 {
 		t.Errorf("%d bytes were read", untouched.n)
 	}
-	d.Authority, d.Body = "order 7/27 of the court of K.", strings.NewReader("disk image")
+	d.Authority, d.Body = sampleGround, strings.NewReader("disk image")
 	_, _, err = w.investigator.Deposit(ctx, d)
 	check(t, err)
 	id, _, err := w.investigator.Deposit(ctx, Deposit{Case: in, Class: evidence.DescriptionOnly, Content: evidence.Physical, Basis: evidence.StatutoryDuty,
-		Authority: "law", Label: "Sample kit", Description: Description{Name: "kit 4", MediaType: "text/plain", Acquisition: filled(t, "acquisition-1", map[string]any{"errors": map[string]string{"unknown": "<é>"}})}})
+		Authority: sampleGround, Label: "Sample kit", Description: Description{Name: "kit 4", MediaType: "text/plain", Acquisition: filled(t, "acquisition-1", map[string]any{"errors": map[string]string{"unknown": "<é>"}})}})
 	check(t, err)
 	opened, err := w.second.Open(ctx, Open{Item: id, Purpose: evidence.ForInvestigation}, io.Discard)
 	check(t, err)

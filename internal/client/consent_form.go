@@ -3,16 +3,12 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"path"
 	"slices"
 	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/forms"
-	"strongroom.example/strongroom/internal/sealing"
 )
 
 // FormCompared says whether a consent's answers could be compared with its form.
@@ -144,10 +140,7 @@ func outlasts(said formSaid, p Consent) (differs []forms.Problem, _ error) {
 	return differs, nil
 }
 
-func formDoc(item evidence.ItemID) string { return path.Join(formsDir, string(item)+".age") }
-
-// formsDir keeps what forms said whose consents are not given yet, each file sealed to the person.
-const formsDir = "forms"
+func formDoc(item evidence.ItemID) string { return sealedDoc(formsDir, string(item)) }
 
 // keepForm remembers what a form said until its consent is given: who deposits it may not be able to open it again.
 func (c *Client) keepForm(item evidence.ItemID, form json.RawMessage) error {
@@ -159,36 +152,14 @@ func (c *Client) keepForm(item evidence.ItemID, form json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	id, err := c.unlock()
-	if err != nil {
-		return err
-	}
-	file, err := sealing.SealNote(string(text), id.Recipient())
-	if err != nil {
-		return err
-	}
-	return c.cfg.Keystore.Write(formDoc(item), file)
+	return c.writeSealed(formDoc(item), string(text))
 }
 
 // keptForm returns what a form said, nil if this device does not know.
 func (c *Client) keptForm(item evidence.ItemID) (json.RawMessage, error) {
-	file, err := c.cfg.Keystore.Read(formDoc(item))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
+	text, err := c.readSealed(formDoc(item))
+	if text == "" {
 		return nil, err
-	}
-	id, err := c.unlock()
-	if err != nil {
-		return nil, err
-	}
-	text, err := sealing.OpenNote(file, id)
-	if errors.Is(err, sealing.ErrNotForYou) {
-		return nil, nil // sealed to earlier keys of this person
-	}
-	if err != nil {
-		return nil, errDamaged
 	}
 	return json.RawMessage(text), nil
 }

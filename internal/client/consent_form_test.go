@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"path"
 	"testing"
 	"time"
 
@@ -82,5 +83,33 @@ func TestFormDepositedBefore(t *testing.T) {
 	compares(w.clinician, consent(paper, nil, refusing), FormPaper, "")
 	if w.formNamed(item) != string(forms.ConsentForm) || w.formNamed(paper) != "" {
 		t.Error("the schema in the plain is not what the forms are")
+	}
+}
+
+// retentive is a folder that cannot forget what forms said.
+type retentive struct{ Folder }
+
+func (k retentive) Remove(name string) error {
+	if path.Dir(name) == formsDir {
+		return errors.New("the folder is read-only by now")
+	}
+	return k.Folder.Remove(name)
+}
+
+// A consent that was given is told as given, also where the device cannot remove what it kept of the form until then; what stays is sealed.
+func TestFormThatStays(t *testing.T) {
+	w := newWorld(t)
+	in := w.openCase()
+	now, text := time.Now(), filled(t, "consent-form-1", nil)
+	w.clinician.cfg.Keystore = retentive{w.clinician.folder}
+	id, form, receipt, err := w.clinician.GiveConsent(t.Context(), Consent{Case: in, By: "self", Answers: evidence.Answers{Storage: evidence.Yes},
+		From: evidence.At(now.Add(-time.Hour)), Until: evidence.At(now.Add(24 * time.Hour)), Form: Deposit{Label: "Consent form",
+			Description: Description{Name: "form.json", MediaType: "application/json", Form: text}, Body: bytes.NewReader(text)}})
+	if err != nil || receipt == nil {
+		t.Fatalf("%s on %s was given: %v", id, form, err)
+	}
+	file, err := w.clinician.folder.Read(formDoc(form))
+	if err != nil || bytes.Contains(file, []byte("research")) {
+		t.Errorf("what stays: %d bytes, %v", len(file), err)
 	}
 }

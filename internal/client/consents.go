@@ -64,7 +64,9 @@ func (c *Client) GiveConsent(ctx context.Context, p Consent) (id evidence.Consen
 		return act{stream: stream, event: &evidence.Event{Kind: evidence.ConsentGiven, Case: p.Case, Details: d}}, nil
 	})
 	if err == nil {
-		err = c.cfg.Keystore.Remove(formDoc(form))
+		// The consent is given, and a document that cannot be removed does not change that: it is sealed to this person, and read again, if
+		// ever, to compare another consent with this same form.
+		_ = c.cfg.Keystore.Remove(formDoc(form))
 	}
 	return id, form, receipt, err
 }

@@ -21,6 +21,7 @@ type Derivation struct {
 	Parameters string           // note to who opens the source: settings, commands
 	Purpose    evidence.Purpose // of opening the source
 	Reason     string           // internal note, or ""
+	Check      *Check           // of what is added to the source, where somebody outside has a key to it
 
 	Label       string
 	Description Description
@@ -28,6 +29,8 @@ type Derivation struct {
 	Size        int64
 	Progress    Progress
 }
+
+const noteParameters = "parameters"
 
 // reasonSame says that what is called derived is the original itself.
 const reasonSame = "same_as_source"
@@ -61,10 +64,19 @@ func (c *Client) Derive(ctx context.Context, p Derivation) (Deposited, *Receipt,
 			return Deposited{}, nil, err
 		}
 	}
-	if d.Basis != evidence.ByConsent {
+	if d.inherits = d.Basis != evidence.ByConsent; d.inherits {
 		if d.Authority, err = c.itemNote(ctx, a, 0, "authority"); err != nil {
 			return Deposited{}, nil, err
 		}
+	}
+	v, err := c.Look(ctx, evidence.ItemOf(p.Source))
+	if err != nil {
+		return Deposited{}, nil, err
+	}
+	linking := act{stream: evidence.ItemOf(p.Source), check: p.Check}
+	linking.say(noteParameters, p.Parameters)
+	if err := c.leaveAddition(ctx, v, linking); err != nil { // before anything is deposited
+		return Deposited{}, nil, err
 	}
 	made, err := c.DepositOnce(ctx, d)
 	if err != nil {
@@ -81,22 +93,18 @@ func (c *Client) link(ctx context.Context, made evidence.ItemID, p Derivation) (
 	if err != nil {
 		return nil, err
 	}
-	for seq := range v.Len(source) {
-		if v.Withheld(source, seq) != 0 {
-			continue
-		}
-		e, err := v.Event(source, seq)
+	for e, err := range v.Events(source) {
 		if err != nil {
 			return nil, err
 		}
 		if d, ok := e.Details.(*evidence.ItemDerivedDetails); ok && d.Item == made {
-			return v.receipt(c.trust.LogKeys(), source, seq)
+			return v.receipt(c.trust.LogKeys(), source, e.Stream.Seq)
 		}
 	}
 	return c.onItemAct(ctx, p.Source, evidence.ItemDerived, &evidence.ItemDerivedDetails{Item: made, Form: p.Form, Tool: p.Made},
 		func(_ *View, own *evidence.ItemState, a *act) error {
-			a.event.Purpose = p.Purpose
-			return a.note("parameters", evidence.ToItem, p.Parameters, own.ItemRecipient)
+			a.event.Purpose, a.check = p.Purpose, p.Check
+			return a.note(noteParameters, evidence.ToItem, p.Parameters, own.ItemRecipient)
 		})
 }
 
@@ -150,6 +158,7 @@ type Amendment struct {
 	Reason  string             // note to who opens the item: what changed, and why
 	Change  func(*Description) // in a copy of the present one
 	Purpose evidence.Purpose   // of opening the item
+	Check   *Check             // of the new description, where somebody outside has a key to the item
 	// Original is the file that was deposited, for who has no key to the item and so cannot read its description: then Change fills in all
 	// but its size and digest, and nothing is opened.
 	Original io.Reader
@@ -164,11 +173,7 @@ type Amendment struct {
 // Amend signs item.amended with a new description. The earlier ones stay readable (Describe).
 func (c *Client) Amend(ctx context.Context, p Amendment) (*Receipt, error) {
 	stream := evidence.ItemOf(p.Item)
-	v, err := c.Look(ctx, stream)
-	if err != nil {
-		return nil, err
-	}
-	own, err := state[*evidence.ItemState](v, stream)
+	v, own, err := lookAt[*evidence.ItemState](ctx, c, stream)
 	if err != nil {
 		return nil, err
 	}
@@ -204,6 +209,7 @@ func (c *Client) Amend(ctx context.Context, p Amendment) (*Receipt, error) {
 	d := &evidence.ItemAmendedDetails{Cause: p.Cause}
 	return c.onItemAct(ctx, p.Item, evidence.ItemAmended, d, func(_ *View, own *evidence.ItemState, a *act) error {
 		a.event.Object.Form, a.event.Change = schema, p.Cause
+		a.describes, a.check = &description, p.Check
 		file, err := sealing.SealDescription(object, own.ItemRecipient)
 		if err != nil {
 			return err
@@ -242,11 +248,7 @@ func (c *Client) versions(ctx context.Context, a *access) ([]Version, error) {
 		return nil, err
 	}
 	var list []Version
-	for seq := range v.Len(stream) {
-		if v.Withheld(stream, seq) != 0 {
-			continue
-		}
-		e, err := v.Event(stream, seq)
+	for e, err := range v.Events(stream) {
 		if err != nil {
 			return nil, err
 		}
@@ -259,12 +261,11 @@ func (c *Client) versions(ctx context.Context, a *access) ([]Version, error) {
 		default:
 			continue
 		}
-		leaf, index := v.Leaf(stream, seq)
-		body, err := c.attachment(ctx, leaf, file.SHA256, &a.receipt.Leaf, evidence.MaxDescription)
+		body, err := c.attachment(ctx, e.Leaf, file.SHA256, &a.receipt.Leaf, evidence.MaxDescription)
 		if err != nil {
 			return nil, err
 		}
-		version := Version{Entry: Entry{e, leaf, index}, Number: len(list) + 1}
+		version := Version{Entry: e, Number: len(list) + 1}
 		object, err := sealing.OpenDescription(body, a.key)
 		if err == nil {
 			version.Description, err = dossier.ParseDescription(object)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/sealing"
@@ -24,14 +25,15 @@ type Deposit struct {
 	Label       string            // what lists show
 	Description Description       // with its documents (RULES §4 to §6)
 	Draft       bool              // they may be unfinished; for who holds a key of the case
-	Authority   string            // note: issuer, number, law; demanded where the basis is not consent
+	Authority   string            // note: issuer, number, law, ground of GDPR Art. 9, a line each; demanded where the basis is not consent
 	Notes       map[string]string // further notes to who opens the item, by name
 
 	Body     io.Reader // the original bytes; nil for a description alone
 	Size     int64     // for Progress; 0 if unknown
 	Progress Progress  // may be nil
 
-	form string // schema that the event names; see read
+	form     string // schema that the event names; see read
+	inherits bool   // Authority is that of the source, as it was written there
 }
 
 // Progress is told how far a step is, in bytes. total is 0 if it is not known.
@@ -56,7 +58,7 @@ func (p Progress) at(step Step) func(done, total int64) {
 }
 
 // Deposit puts an item into a case (ARCHITECTURE §4). Its documents are read first, and refused if they are none, or neither finished nor
-// drafts. Then:
+// drafts; so is the note on a ground that is not consent, if a line is missing (ReasonGround). Then:
 //
 //  1. the law is asked with what is known so far, so that nobody seals 200 GB in vain;
 //  2. one pass over the original: digests, ciphertext into a file of the keystore;
@@ -111,7 +113,7 @@ func (c *Client) rehearse(ctx context.Context, d draft, p Deposit) (*View, error
 	if p.Class == evidence.DescriptionOnly {
 		d.Details.Evidence = noEvidence
 	}
-	if p.Authority != "" {
+	if strings.TrimSpace(p.Authority) != "" {
 		d.Notes = []evidence.Note{{Name: "authority", Audience: evidence.ToItem, SHA256: placeholder, Size: 512}}
 	}
 	key, err := sealing.NewItemKey()

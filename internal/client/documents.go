@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/forms"
@@ -76,19 +77,34 @@ func checkDocuments(d *Description, class evidence.Class, content evidence.Conte
 	return schema, nil
 }
 
-// read judges the documents of a deposit before anything else is done for it.
+// ReasonGround says that a note on a legal ground lacks a line.
+const ReasonGround = "ground_lines"
+
+// groundLines is how many lines a note on a ground other than consent has: issuer, number, law, ground of GDPR Art. 9 (RULES §3.1, §4.5).
+const groundLines = 4
+
+// Lines counts those in which something is written.
+func Lines(text string) (n int) {
+	for line := range strings.Lines(text) {
+		if strings.TrimSpace(line) != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// read judges the documents of a deposit, and the note on its ground, before anything else is done for it.
 func (p *Deposit) read() (err error) {
+	if p.Basis != evidence.ByConsent && !p.inherits && Lines(p.Authority) < groundLines {
+		return evidence.Refuse(evidence.Invalid, ReasonGround)
+	}
 	p.form, err = checkDocuments(&p.Description, p.Class, p.Content, p.Draft)
 	return err
 }
 
 // formOf is the schema that the newest description of an item names in the plain, "" if it has no document.
 func (v *View) formOf(item evidence.Stream) (schema string, err error) {
-	for seq := range v.Len(item) {
-		if v.Withheld(item, seq) != 0 {
-			continue
-		}
-		e, err := v.Event(item, seq)
+	for e, err := range v.Events(item) {
 		if err != nil {
 			return "", err
 		}
@@ -106,11 +122,7 @@ func (v *View) formOf(item evidence.Stream) (schema string, err error) {
 // one; whose document was judged when they deposited it, and who could not leave a draft, needs not.
 func (c *Client) readyToSeal(ctx context.Context, id evidence.ItemID) error {
 	stream := evidence.ItemOf(id)
-	v, err := c.Look(ctx, stream, evidence.ActorOf(c.actor))
-	if err != nil {
-		return err
-	}
-	own, err := state[*evidence.ItemState](v, stream)
+	v, own, err := lookAt[*evidence.ItemState](ctx, c, stream, evidence.ActorOf(c.actor))
 	if err != nil {
 		return err
 	}

@@ -70,9 +70,19 @@ func (c *Client) Export(ctx context.Context, p Export, dst io.Writer) (*Exported
 	return done, errors.Join(err, c.cfg.Keystore.Remove(name))
 }
 
+// reasonViewOnly says that a share is for viewing, so that no package may be made of it.
+const reasonViewOnly = "view_only"
+
 func (c *Client) enterFor(ctx context.Context, p Export) (*access, error) {
 	if p.Grant == "" {
 		return c.enter(ctx, Open{Item: p.Item, Purpose: p.Purpose})
+	}
+	_, item, err := lookAt[*evidence.ItemState](ctx, c, evidence.ItemOf(p.Item))
+	if err != nil {
+		return nil, err
+	}
+	if g := item.Grant(p.Grant); g != nil && !slices.Contains(g.Terms.Actions, evidence.Download) { // before anything is signed
+		return nil, evidence.Refuse(evidence.Forbidden, reasonViewOnly)
 	}
 	return c.redeem(ctx, Redemption{Item: p.Item, Grant: p.Grant, Action: evidence.Download})
 }
@@ -99,11 +109,7 @@ func (c *Client) acknowledge(ctx context.Context, a *access, p Export, equal boo
 
 func (c *Client) export(ctx context.Context, a *access, p Export, name string, dst io.Writer, done *Exported) error {
 	stream := evidence.ItemOf(p.Item)
-	v, err := c.Look(ctx, stream, evidence.ActorOf(c.actor))
-	if err != nil {
-		return err
-	}
-	self, err := state[*evidence.ActorState](v, evidence.ActorOf(c.actor))
+	v, self, err := lookAt[*evidence.ActorState](ctx, c, evidence.ActorOf(c.actor), stream)
 	if err != nil {
 		return err
 	}
@@ -149,23 +155,21 @@ func (c *Client) contentFiles(ctx context.Context, v *View, a *access, p Export,
 		return nil, err
 	}
 	files := []dossier.File{sealed, dossier.BytesFile(dossier.ItemPath(p.Item, "key.age"), a.envelope)}
-	stream := evidence.ItemOf(p.Item)
-	for seq := range v.Len(stream) {
-		if v.Withheld(stream, seq) != 0 {
-			continue
-		}
-		e, err := v.Event(stream, seq)
+	for e, err := range v.Events(evidence.ItemOf(p.Item)) {
 		if err != nil {
 			return nil, err
 		}
-		leaf, _ := v.Leaf(stream, seq)
-		more, err := c.filesOf(ctx, leaf, e, a, p)
+		more, err := c.filesOf(ctx, a, e, p)
 		if err != nil {
 			return nil, err
 		}
 		files = append(files, more...)
 	}
-	return append(files, dossier.TrustFiles(c.trust, v.signers()...)...), nil
+	signers, err := v.signers()
+	if err != nil {
+		return nil, err
+	}
+	return append(files, dossier.TrustFiles(c.trust, signers...)...), nil
 }
 
 func (c *Client) openEvidence(a *access, name string) (io.ReadCloser, error) {
@@ -184,10 +188,10 @@ func (c *Client) openEvidence(a *access, name string) (io.ReadCloser, error) {
 
 // filesOf fetches the descriptions and notes that an event brought and that belong into the package: notes to the item, and those to the
 // recipient of this grant.
-func (c *Client) filesOf(ctx context.Context, leaf evidence.Hash, e *evidence.Event, a *access, p Export) ([]dossier.File, error) {
+func (c *Client) filesOf(ctx context.Context, a *access, e Entry, p Export) ([]dossier.File, error) {
 	var files []dossier.File
 	add := func(path string, digest evidence.Hash, most int64) error {
-		body, err := c.attachment(ctx, leaf, digest, &a.receipt.Leaf, most)
+		body, err := c.attachment(ctx, e.Leaf, digest, &a.receipt.Leaf, most)
 		if err == nil {
 			files = append(files, dossier.BytesFile(path, body))
 		}
@@ -205,7 +209,7 @@ func (c *Client) filesOf(ctx context.Context, leaf evidence.Hash, e *evidence.Ev
 		}
 	}
 	for _, n := range e.Notes {
-		if n.Audience == evidence.ToItem || n.Audience == evidence.ToRecipient && p.Grant != "" && grantOf(e) == p.Grant {
+		if n.Audience == evidence.ToItem || n.Audience == evidence.ToRecipient && p.Grant != "" && grantOf(e.Event) == p.Grant {
 			if err := add(dossier.NotePath(p.Item, e.Stream.Seq, n.Name), n.SHA256, evidence.MaxNote); err != nil {
 				return nil, err
 			}
@@ -215,16 +219,14 @@ func (c *Client) filesOf(ctx context.Context, leaf evidence.Hash, e *evidence.Ev
 }
 
 // signers are the public keys that the actors of the view ever had.
-func (v *View) signers() [][]byte {
-	var list [][]byte
+func (v *View) signers() (list [][]byte, _ error) {
 	for _, s := range v.Streams() {
 		if s.Type != evidence.ActorStream {
 			continue
 		}
-		for seq := range v.Len(s) {
-			e, err := v.Event(s, seq)
+		for e, err := range v.Events(s) {
 			if err != nil {
-				continue
+				return nil, err
 			}
 			key := ""
 			switch d := e.Details.(type) {
@@ -239,5 +241,5 @@ func (v *View) signers() [][]byte {
 		}
 	}
 	slices.SortFunc(list, bytes.Compare)
-	return list
+	return list, nil
 }

@@ -27,6 +27,9 @@ type Proposal struct {
 	Through      bool            // Check looks through the item too: that opens it, which is an access and logged as one
 }
 
+// noteReason is why a share is proposed, or an act is done.
+const noteReason = "reason"
+
 // Propose signs grant.proposed. The pseudonyms of the persons concerned go with it, sealed to the recipient and the keyholders (RULES §7.7).
 func (c *Client) Propose(ctx context.Context, p Proposal) (evidence.GrantID, *Receipt, error) {
 	id := evidence.NewID[evidence.GrantID]()
@@ -46,7 +49,7 @@ func (c *Client) Propose(ctx context.Context, p Proposal) (evidence.GrantID, *Re
 				err = v.noteToRecipient(&a, item, t, notePseudonym, names.String())
 			}
 			if err == nil {
-				err = v.noteToRecipient(&a, item, t, "reason", p.Reason)
+				err = v.noteToRecipient(&a, item, t, noteReason, p.Reason)
 			}
 			return a, err
 		})
@@ -84,15 +87,11 @@ func (c *Client) leaveProposal(ctx context.Context, p Proposal) error {
 		if err != nil {
 			return err
 		}
-		return c.leave(ctx, opened, p.Check, nil, leaving{reason: p.Reason})
+		return c.leave(ctx, opened, p.Check, nil, leaving{reason: p.Reason, shared: true})
 	case p.Reason == "":
 		return nil
 	}
-	v, err := c.Look(ctx, evidence.ItemOf(p.Item))
-	if err != nil {
-		return err
-	}
-	item, err := state[*evidence.ItemState](v, evidence.ItemOf(p.Item))
+	_, item, err := lookAt[*evidence.ItemState](ctx, c, evidence.ItemOf(p.Item))
 	if err != nil {
 		return err
 	}
@@ -158,6 +157,42 @@ func standingHold(item *evidence.ItemState, g *evidence.GrantState, now evidence
 	return ""
 }
 
+// GrantReason reads why a share was proposed, as it is told its recipient: nil if no reason was given. A keyholder opens the item for that,
+// which is an access and logged as one; for others the note is without its text.
+func (c *Client) GrantReason(ctx context.Context, item evidence.ItemID, grant evidence.GrantID) (*ReadNote, error) {
+	stream := evidence.ItemOf(item)
+	wanted := func(n ReadNote) bool {
+		return n.Name == noteReason && n.Audience == evidence.ToRecipient && n.Grant == grant
+	}
+	list, err := c.notes(ctx, stream, nil, wanted)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	if list[0].Unread != UnreadOpens {
+		return &list[0], nil
+	}
+	v, own, err := lookAt[*evidence.ItemState](ctx, c, stream)
+	if err != nil {
+		return nil, err
+	}
+	g := own.Grant(grant)
+	if g == nil {
+		return nil, evidence.Refuse(evidence.NotFound, evidence.ReasonGrant)
+	}
+	opened, err := c.enter(ctx, Open{Item: item, Purpose: g.Terms.Purpose, Hold: standingHold(own, g, v.Time)})
+	if hidden(err) { // a key alone is not the right to open
+		list[0].Unread = UnreadSealed
+		return &list[0], nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if list, err = c.notes(ctx, stream, opened, wanted); err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
 // Approve signs grant.approved ② over the terms that were proposed; the caller has shown them (RULES §7).
 func (c *Client) Approve(ctx context.Context, item evidence.ItemID, grant evidence.GrantID) (*Receipt, error) {
 	stream := evidence.ItemOf(item)
@@ -217,7 +252,7 @@ func (c *Client) WriteEnvelope(ctx context.Context, item evidence.ItemID, grant 
 	if err != nil {
 		return nil, err
 	}
-	if err := c.leave(ctx, opened, check, nil, leaving{grant: grant}); err != nil {
+	if err := c.leave(ctx, opened, check, nil, leaving{grant: grant, shared: true}); err != nil {
 		return nil, err
 	}
 	if err := c.keepGrantsPseudonyms(ctx, opened, g); err != nil {
@@ -226,15 +261,15 @@ func (c *Client) WriteEnvelope(ctx context.Context, item evidence.ItemID, grant 
 	return c.addEnvelope(ctx, opened, evidence.CauseGrant, grant, g.Terms.Recipient)
 }
 
-// CopyForSubject gives the survivor whom an item is about the key to it: it opens the item, which is an access and logged as one, and signs
+// CopyForSubject gives the survivor whom an item is about, or whose consent form it is, the key to it: it opens the item, which is an access and logged as one, and signs
 // item.envelope_added. From then on she opens the item by herself (RULES §3.6). Where several persons are concerned nobody gets a copy.
 // Before that the item is looked through, if there is a check.
 func (c *Client) CopyForSubject(ctx context.Context, item evidence.ItemID, check *Check) (*Receipt, error) {
-	v, err := c.Look(ctx, evidence.ItemOf(item))
+	streams, err := c.concerning(ctx, item)
 	if err != nil {
 		return nil, err
 	}
-	own, err := state[*evidence.ItemState](v, evidence.ItemOf(item))
+	v, own, err := lookAt[*evidence.ItemState](ctx, c, streams[0], streams[1:]...)
 	if err != nil {
 		return nil, err
 	}
@@ -242,10 +277,7 @@ func (c *Client) CopyForSubject(ctx context.Context, item evidence.ItemID, check
 	if err != nil {
 		return nil, err
 	}
-	if v, err = c.Look(ctx, evidence.ItemOf(item), evidence.ActorOf(subject)); err != nil {
-		return nil, err
-	}
-	who, err := state[*evidence.ActorState](v, evidence.ActorOf(subject))
+	_, who, err := lookAt[*evidence.ActorState](ctx, c, evidence.ActorOf(subject), evidence.ItemOf(item))
 	if err != nil {
 		return nil, err
 	}
@@ -264,10 +296,11 @@ func (c *Client) CopyForSubject(ctx context.Context, item evidence.ItemID, check
 
 // subject is the one survivor whom an item is about.
 func (v *View) subject(item *evidence.ItemState) (evidence.ActorID, error) {
-	if len(item.Consent) != 1 {
+	governing := v.governing(item)
+	if len(governing) != 1 {
 		return "", evidence.Refuse(evidence.Forbidden, evidence.ReasonNotSubject)
 	}
-	consent, err := state[*evidence.ConsentState](v, evidence.ConsentOf(item.Consent[0]))
+	consent, err := state[*evidence.ConsentState](v, evidence.ConsentOf(governing[0]))
 	if err == nil && consent.Subject == "" {
 		err = evidence.Refuse(evidence.Forbidden, evidence.ReasonNotSubject)
 	}
@@ -280,11 +313,7 @@ func (v *View) subject(item *evidence.ItemState) (evidence.ActorID, error) {
 // Rewrap writes the envelopes that an item lacks since the keyring changed (RULES §3.4). It opens the item once; nothing is opened if
 // none is missing.
 func (c *Client) Rewrap(ctx context.Context, item evidence.ItemID) ([]*Receipt, error) {
-	v, err := c.Look(ctx, evidence.ItemOf(item))
-	if err != nil {
-		return nil, err
-	}
-	own, err := state[*evidence.ItemState](v, evidence.ItemOf(item))
+	v, own, err := lookAt[*evidence.ItemState](ctx, c, evidence.ItemOf(item))
 	if err != nil {
 		return nil, err
 	}
@@ -323,6 +352,13 @@ func (c *Client) addEnvelope(ctx context.Context, opened *access, cause evidence
 	streams := []evidence.Stream{stream}
 	if to.Actor != "" {
 		streams = append(streams, evidence.ActorOf(to.Actor))
+	}
+	if cause == evidence.CauseCopy {
+		concerning, err := c.concerning(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		streams = append(streams, concerning[1:]...)
 	}
 	return c.perform(ctx, streams, func(v *View) (a act, err error) {
 		d := &evidence.ItemEnvelopeAddedDetails{Cause: cause, Grant: grant}

@@ -72,9 +72,13 @@ func under(id evidence.HoldID) func(*View, *evidence.ItemState, *act) error {
 	}
 }
 
-// SetRetention signs retention.set: for one category of law the item is kept until due. Of several categories the longest wins.
-func (c *Client) SetRetention(ctx context.Context, item evidence.ItemID, category string, due evidence.Time) (*Receipt, error) {
-	return c.onItemAct(ctx, item, evidence.RetentionSet, &evidence.RetentionSetDetails{Category: category, Due: due}, nil)
+// SetRetention signs retention.set: for one category of law the item is kept until due. Of several categories the longest wins. Law is an
+// internal note: which law says so, for those who decide once the period is over; it is erased with the item's keys.
+func (c *Client) SetRetention(ctx context.Context, item evidence.ItemID, category string, due evidence.Time, law string) (*Receipt, error) {
+	d := &evidence.RetentionSetDetails{Category: category, Due: due}
+	return c.onItemAct(ctx, item, evidence.RetentionSet, d, func(v *View, own *evidence.ItemState, a *act) error {
+		return v.noteToCase(a, own.Case, "authority", law)
+	})
 }
 
 // DryRun is what a proposal to shred was shown to be about, sorted by item (RULES §8.3). Everything in it stands in plain in the histories,
@@ -179,8 +183,8 @@ const (
 	WarnQuarter Warning = "90_days"
 )
 
-// Warned is the warning about a moment by which something is to be decided, "" while that is far.
-func Warned(by, now evidence.Time) Warning {
+// warned is the warning about a moment by which something is to be decided, "" while that is far.
+func warned(by, now evidence.Time) Warning {
 	const day = evidence.Time(24 * 60 * 60 * 1000)
 	switch left := by - now; {
 	case left <= 0:
@@ -208,7 +212,7 @@ func (v *View) Warning(item *evidence.ItemState) (w Warning, by evidence.Time, e
 	if err != nil || !ok {
 		return "", 0, err
 	}
-	return Warned(by, v.Time), by, nil
+	return warned(by, v.Time), by, nil
 }
 
 // Policy is the vault's, as it is in force at the time of the look.
@@ -234,6 +238,7 @@ type Shredding struct {
 	Run   DryRun         // of all items of one act
 	Basis evidence.Basis // of an order: "court_order" or "statutory_duty"
 	Order string         // note to who opens the item; of an order: authority, number, law
+	Check *Check         // of it, where somebody outside has a key to the item
 }
 
 // ProposeShred signs item.shred_proposed: nothing of the item is released from then on, and it can be taken back (RULES §8.4).
@@ -241,9 +246,11 @@ func (c *Client) ProposeShred(ctx context.Context, item evidence.ItemID, p Shred
 	d := &evidence.ItemShredProposedDetails{Cause: p.Cause, DryRun: p.Run.Digest()}
 	return c.onItemAct(ctx, item, evidence.ItemShredProposed, d, func(_ *View, own *evidence.ItemState, a *act) error {
 		a.event.Change = p.Cause
+		a.event.Authority = nil // what an item was given for is no ground to destroy it
 		if p.Basis != "" {
 			a.event.Authority = &evidence.Authority{Basis: p.Basis}
 		}
+		a.check = p.Check
 		return a.note("authority", evidence.ToItem, p.Order, own.ItemRecipient)
 	})
 }
@@ -252,7 +259,7 @@ func (c *Client) ProposeShred(ctx context.Context, item evidence.ItemID, p Shred
 func (c *Client) CancelShred(ctx context.Context, item evidence.ItemID, cause evidence.Cause) (*Receipt, error) {
 	return c.onItemAct(ctx, item, evidence.ItemShredCancelled, &evidence.ItemShredCancelledDetails{Cause: cause},
 		func(_ *View, _ *evidence.ItemState, a *act) error {
-			a.event.Change = cause
+			a.event.Change, a.event.Authority = cause, nil
 			return nil
 		})
 }
@@ -269,12 +276,32 @@ func (c *Client) Shred(ctx context.Context, item evidence.ItemID) (*Receipt, err
 		for _, e := range own.Envelopes {
 			d.Envelopes = append(d.Envelopes, e.Recipient)
 		}
+		a.event.Authority = nil
 		if own.Bin != nil {
 			a.event.Change = own.Bin.Cause
+			if a.event.Authority, err = v.proposed(own); err != nil {
+				return err
+			}
 		}
 		d.Horizon, err = v.BackupsEnd()
 		return err
 	})
+}
+
+// proposed is the authority that the newest proposal to shred an item names; nil if it names none.
+func (v *View) proposed(own *evidence.ItemState) (authority *evidence.Authority, _ error) {
+	for e, err := range v.Events(evidence.ItemOf(own.ID)) {
+		if err != nil {
+			return nil, err
+		}
+		if e.Kind != evidence.ItemShredProposed {
+			continue
+		}
+		if authority = e.Authority; authority != nil && authority.Basis == evidence.ByConsent {
+			authority = nil
+		}
+	}
+	return authority, nil
 }
 
 // BackupsEnd is when the last backup has expired that may hold what is destroyed now.

@@ -89,7 +89,7 @@ func TestWarnings(t *testing.T) {
 	for left, want := range map[evidence.Time]Warning{-1: WarnOverdue, 0: WarnOverdue, 1: WarnWeek, 7 * hours: WarnWeek, 7*hours + 1: WarnMonth, 30 * hours: WarnMonth,
 		30*hours + 1: WarnQuarter, 90 * hours: WarnQuarter, 90*hours + 1: "", 8000 * 366 * hours: ""} {
 		now := evidence.At(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC))
-		if got := Warned(now+left*3600*1000, now); got != want {
+		if got := warned(now+left*3600*1000, now); got != want {
 			t.Errorf("%d hours before: %q, want %q", left, got, want)
 		}
 	}
@@ -99,9 +99,9 @@ func TestWarnings(t *testing.T) {
 	consent := w.consent(in)
 	photo := w.deposit(w.clinician, in, consent, strings.NewReader("x"))
 	disk, _, err := w.investigator.Deposit(ctx, Deposit{Case: in, Class: evidence.Original, Content: evidence.Digital, Basis: evidence.CourtOrder,
-		Authority: "order 7/27", Label: "disk", Description: Description{Name: "disk.img", MediaType: "application/octet-stream"}, Body: bytes.NewReader([]byte("x"))})
+		Authority: sampleGround, Label: "disk", Description: Description{Name: "disk.img", MediaType: "application/octet-stream"}, Body: bytes.NewReader([]byte("x"))})
 	check(t, err)
-	_, err = w.custodian.SetRetention(ctx, disk, "case_files", evidence.At(clock.now().Add(100*24*time.Hour)))
+	_, err = w.custodian.SetRetention(ctx, disk, "case_files", evidence.At(clock.now().Add(100*24*time.Hour)), "Code of Criminal Procedure, section 5")
 	check(t, err)
 	_, _, err = w.clinician.WithdrawConsent(ctx, consent, "")
 	check(t, err)

@@ -12,8 +12,8 @@ import (
 	"strongroom.example/strongroom/internal/tlog"
 )
 
-// Keystore keeps one person's documents and sealed files on one device: a Folder, InMemory, or a browser's own storage. Names are lower-case ASCII
-// with "/" between levels. What is absent is fs.ErrNotExist. It is safe for concurrent use.
+// Keystore keeps one person's documents and sealed files on one device: a Folder, InMemory, or a browser's own storage. Names are
+// lower-case ASCII with "/" between levels. What is absent is fs.ErrNotExist. It is safe for concurrent use.
 //
 // The signing key is not in it: it may live in a token or a KMS, and is handed to the Client as a Signer.
 type Keystore interface {
@@ -59,6 +59,10 @@ const (
 	depositsDir = "deposits"    // under way
 	doneDir     = "deposited"   // what became of them
 	exportsDir  = "exports"     // ciphertext on its way into a package
+
+	// Sealed to the person, each document of them.
+	formsDir      = "forms"      // what forms said whose consents are not given yet
+	pseudonymsDir = "pseudonyms" // what was learnt of them
 )
 
 // Profile says who this person is, and where the vault answers.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/scan"
@@ -16,26 +17,43 @@ import (
 // this device alone, while the item is open.
 type Check struct {
 	Names []string            // to look for
-	Agree func(Noticed) error // asked if something was found; its error stops the act before anything is signed for the recipient
+	Agree func(Noticed) error // asked if there is something to agree to; its error stops the act before anything is signed for the recipient
+	Tell  func(Noticed)       // told if there is not, so that silence is no result; or nil
+
+	agreed map[evidence.Hash]bool // additions that were agreed to: an act may be made again
 }
 
 // Noticed is what a check found.
 type Noticed struct {
+	Named    int  // how many names were looked for: without any, none is found
 	Identity bool // the item says who a person is
 	Findings []scan.Finding
-	Opened   bool     // the item was looked through, not only the reason of a share
+	Unseen   []string // parts that are to be seen or heard, which nobody looked through
+	Opened   bool     // the item was looked through, not only what is added to it
 	Looked   int64    // at how many bytes of the file
 	Size     int64    // of the file
 	Unread   []string // notes that go too and that this person cannot read, as Finding.Where names them
+	Readers  []Reader // who has a key to the item already, and so receives what is added to it
+	// Forms are the consent forms that this person cannot read: what they say of places and camera numbers, which were found, is not known.
+	Forms []evidence.ItemID
 }
 
-// reasonFound says that something was found and nobody agreed to let it go.
-const reasonFound = "found"
+// stops reports whether somebody must agree. That a picture is to be seen is no surprise.
+func (f *Noticed) stops() bool {
+	return f.Identity || len(f.Findings)+len(f.Unread)+len(f.Readers) > 0
+}
+
+const (
+	reasonFound   = "found"    // something was found, and nobody agreed to let it go
+	reasonReaders = "readers"  // what is added goes to who has a key already, and nobody agreed to that
+	reasonLeftOut = "left_out" // the person concerned chose that copies which are shared do not hold what was found
+)
 
 // leaving is what goes to a recipient beside the item: what a grant tells that one, and the reason of a grant that is to be proposed.
 type leaving struct {
 	grant  evidence.GrantID // "" for who gets the item without one
 	reason string
+	shared bool // what the person concerned chose for shared copies counts
 }
 
 // leave checks an item that is open: all that whoever has its key can read, now or from a package. file is the beginning of its file, if it was
@@ -57,13 +75,18 @@ func (c *Client) leave(ctx context.Context, a *access, k *Check, file *beginning
 	}
 	s.Text("label", label)
 	describe(s, a.description, "")
-	s.File("file", a.description.MediaType, file.Bytes())
+	s.File("file", a.description.MediaType, file.Bytes(), a.description.Size)
 	s.Text(whereReason, to.reason)
 	if err := c.leaveVersions(ctx, a, s); err != nil {
 		return err
 	}
 	if f.Unread, err = c.leaveNotes(ctx, a, s, to.grant); err != nil {
 		return err
+	}
+	if to.shared {
+		if f.Forms, err = c.choice(ctx, a, s.Findings(func(string) bool { return true })); err != nil {
+			return err
+		}
 	}
 	return c.agreed(ctx, k, s, a.item, f)
 }
@@ -84,10 +107,26 @@ func (c *Client) agreed(ctx context.Context, k *Check, s *scan.Scanner, item *ev
 	if err != nil {
 		return err
 	}
-	f.Findings = s.Findings(func(id string) bool { return slices.Contains(own, id) })
+	for _, found := range s.Findings(func(id string) bool { return slices.Contains(own, id) }) {
+		if found.Kind == scan.Unseen {
+			f.Unseen = append(f.Unseen, found.Where)
+		} else {
+			f.Findings = append(f.Findings, found)
+		}
+	}
+	for _, name := range k.Names {
+		if strings.TrimSpace(name) != "" {
+			f.Named++
+		}
+	}
 	switch {
-	case !f.Identity && len(f.Findings)+len(f.Unread) == 0:
+	case !f.stops():
+		if k.Tell != nil {
+			k.Tell(f)
+		}
 		return nil
+	case k.Agree == nil && len(f.Readers) > 0:
+		return evidence.Refuse(evidence.Forbidden, reasonReaders)
 	case k.Agree == nil:
 		return evidence.Refuse(evidence.Forbidden, reasonFound)
 	}
@@ -171,11 +210,7 @@ func (c *Client) ownIDs(ctx context.Context, item *evidence.ItemState, found []s
 
 // labelOf opens an item's label for members; to others it is not sealed.
 func (c *Client) labelOf(ctx context.Context, item *evidence.ItemState) (string, error) {
-	v, err := c.Look(ctx, evidence.CaseOf(item.Case), evidence.ItemOf(item.ID))
-	if err != nil {
-		return "", err
-	}
-	in, err := state[*evidence.CaseState](v, evidence.CaseOf(item.Case))
+	v, in, err := lookAt[*evidence.CaseState](ctx, c, evidence.CaseOf(item.Case), evidence.ItemOf(item.ID))
 	if err != nil {
 		return "", err
 	}

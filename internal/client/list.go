@@ -43,11 +43,7 @@ func (c *Client) OwnConsents(ctx context.Context) ([]wire.OwnConsent, error) {
 
 // OwnItems lists what a consent governs, and its form, each verified, for who speaks for the person concerned. Labels are not for them.
 func (c *Client) OwnItems(ctx context.Context, consent evidence.ConsentID) ([]Listed, error) {
-	items, err := pages(ctx, func(ctx context.Context, cursor *string) ([]wire.Item, string, error) {
-		req, err := wire.NewListOwnItemsRequest(c.address, string(consent), &wire.ListOwnItemsParams{Cursor: cursor})
-		page, err := ask[wire.ItemList](ctx, c, req, err, http.StatusOK)
-		return page.Items, page.Next, err
-	})
+	items, err := c.listOwnItems(ctx, consent)
 	if err != nil {
 		return nil, err
 	}
@@ -56,11 +52,7 @@ func (c *Client) OwnItems(ctx context.Context, consent evidence.ConsentID) ([]Li
 
 // AllItems lists every item of the vault, each verified, for auditors. Labels are not for them.
 func (c *Client) AllItems(ctx context.Context) ([]Listed, error) {
-	items, err := pages(ctx, func(ctx context.Context, cursor *string) ([]wire.Item, string, error) {
-		req, err := wire.NewListAllItemsRequest(c.address, &wire.ListAllItemsParams{Cursor: cursor})
-		page, err := ask[wire.ItemList](ctx, c, req, err, http.StatusOK)
-		return page.Items, page.Next, err
-	})
+	items, err := c.listAllItems(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -129,15 +121,27 @@ func (c *Client) listItems(ctx context.Context, in evidence.CaseID) ([]wire.Item
 	})
 }
 
+func (c *Client) listAllItems(ctx context.Context) ([]wire.Item, error) {
+	return pages(ctx, func(ctx context.Context, cursor *string) ([]wire.Item, string, error) {
+		req, err := wire.NewListAllItemsRequest(c.address, &wire.ListAllItemsParams{Cursor: cursor})
+		page, err := ask[wire.ItemList](ctx, c, req, err, http.StatusOK)
+		return page.Items, page.Next, err
+	})
+}
+
+func (c *Client) listOwnItems(ctx context.Context, consent evidence.ConsentID) ([]wire.Item, error) {
+	return pages(ctx, func(ctx context.Context, cursor *string) ([]wire.Item, string, error) {
+		req, err := wire.NewListOwnItemsRequest(c.address, string(consent), &wire.ListOwnItemsParams{Cursor: cursor})
+		page, err := ask[wire.ItemList](ctx, c, req, err, http.StatusOK)
+		return page.Items, page.Next, err
+	})
+}
+
 // labelKeys returns the label keys of a case that are addressed to this person, the newest first: the label key changes whenever somebody
 // leaves, and labels sealed before stay under the older one.
 func (c *Client) labelKeys(ctx context.Context, in evidence.CaseID) ([]sealing.ItemKey, error) {
 	stream := evidence.CaseOf(in)
-	v, err := c.Look(ctx, stream, evidence.ActorOf(c.actor))
-	if err != nil {
-		return nil, err
-	}
-	own, err := state[*evidence.CaseState](v, stream)
+	v, own, err := lookAt[*evidence.CaseState](ctx, c, stream, evidence.ActorOf(c.actor))
 	if err != nil {
 		return nil, err
 	}
@@ -151,8 +155,7 @@ func (c *Client) labelKeys(ctx context.Context, in evidence.CaseID) ([]sealing.I
 	}
 	keys := []sealing.ItemKey{current}
 	recipient := "" // of the label key after the event looked at, going forward
-	for seq := range v.Len(stream) {
-		e, err := v.Event(stream, seq)
+	for e, err := range v.Events(stream) {
 		if err != nil {
 			return nil, err
 		}
@@ -172,8 +175,7 @@ func (c *Client) labelKeys(ctx context.Context, in evidence.CaseID) ([]sealing.I
 			if ref.Recipient != self.Fingerprint() {
 				continue
 			}
-			leaf, _ := v.Leaf(stream, seq)
-			body, err := c.attachment(ctx, leaf, ref.SHA256, nil, evidence.MaxEnvelope)
+			body, err := c.attachment(ctx, e.Leaf, ref.SHA256, nil, evidence.MaxEnvelope)
 			if kind := evidence.KindOf(err); kind == evidence.NotFound || kind == evidence.Gone {
 				continue // destroyed: labels of that time stay closed
 			}
@@ -211,13 +213,6 @@ func (c *Client) attachment(ctx context.Context, event, digest evidence.Hash, ac
 	return body, err
 }
 
-// Entry is an event of a verified history.
-type Entry struct {
-	*evidence.Event
-	Leaf  evidence.Hash
-	Index int64 // in the log
-}
-
 // History returns a stream's events from the first to the last, verified, and proved to be all of them up to that moment, but for those that
 // a secret hold withholds.
 func (c *Client) History(ctx context.Context, s evidence.Stream) ([]Entry, error) {
@@ -226,16 +221,11 @@ func (c *Client) History(ctx context.Context, s evidence.Stream) ([]Entry, error
 		return nil, err
 	}
 	list := make([]Entry, 0, v.Len(s))
-	for seq := range v.Len(s) {
-		if v.Withheld(s, seq) != 0 {
-			continue
-		}
-		e, err := v.Event(s, seq)
+	for e, err := range v.Events(s) {
 		if err != nil {
 			return nil, err
 		}
-		leaf, index := v.Leaf(s, seq)
-		list = append(list, Entry{e, leaf, index})
+		list = append(list, e)
 	}
 	return list, nil
 }

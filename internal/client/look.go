@@ -2,14 +2,11 @@ package client
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"strongroom.example/strongroom/internal/dossier"
@@ -18,65 +15,6 @@ import (
 	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/wire"
 )
-
-// Limits of one look.
-const (
-	maxStreams   = 1000    // of one proof of completeness (api/openapi.yaml)
-	maxEvents    = 200_000 // of one stream
-	eventsOfPage = 100
-	fetchers     = 6
-)
-
-// View is what was verified of some streams at one moment. It is the only ground on which this package decides or signs.
-type View struct {
-	*dossier.History
-	Time evidence.Time // of the look, by the vault's clock
-
-	facts   evidence.Facts
-	excerpt dossier.Excerpt
-	readers readers
-}
-
-// state returns a stream's present state.
-func state[T evidence.State](v *View, s evidence.Stream) (T, error) {
-	t, ok := v.facts.States[s].(T)
-	if !ok {
-		return t, evidence.Refuse(evidence.NotFound, "not_found")
-	}
-	return t, nil
-}
-
-// known keeps verified receipts, so that only what is new is fetched again.
-type known struct {
-	sync.Mutex
-	receipts map[evidence.Stream][][]byte
-}
-
-func (k *known) of(s evidence.Stream) [][]byte {
-	k.Lock()
-	defer k.Unlock()
-	return slices.Clip(k.receipts[s])
-}
-
-// forget drops what is kept of streams.
-func (k *known) forget(streams []evidence.Stream) {
-	k.Lock()
-	defer k.Unlock()
-	for _, s := range streams {
-		delete(k.receipts, s)
-	}
-}
-
-func (k *known) keep(fetched map[evidence.Stream][][]byte) {
-	k.Lock()
-	defer k.Unlock()
-	for s, receipts := range fetched {
-		receipts = whole(receipts)
-		if len(receipts) > len(k.receipts[s]) {
-			k.receipts[s] = receipts
-		}
-	}
-}
 
 // Look fetches streams, and every stream that their events stand on, with the proof that nothing is left out of any of them; verifies
 // everything against the pinned trust file by replaying the law; compares it with what this device saw before; and remembers it. Events
@@ -133,6 +71,14 @@ func (c *Client) Look(ctx context.Context, streams ...evidence.Stream) (*View, e
 	}
 }
 
+// lookAt looks at a stream, and at others beside it, and returns its present state.
+func lookAt[T evidence.State](ctx context.Context, c *Client, s evidence.Stream, beside ...evidence.Stream) (v *View, own T, err error) {
+	if v, err = c.Look(ctx, append(beside, s)...); err == nil {
+		own, err = state[T](v, s)
+	}
+	return v, own, err
+}
+
 // toldAll refuses that anything is withheld from this person from whom nothing may be: from auditors, and custodians of an item's case
 // (RULES §4.7). The own role is what was enrolled, not what the vault says.
 func (c *Client) toldAll(ctx context.Context, h *dossier.History) error {
@@ -140,12 +86,7 @@ func (c *Client) toldAll(ctx context.Context, h *dossier.History) error {
 		if len(promises(h, s)) == 0 {
 			continue
 		}
-		self := evidence.ActorOf(c.actor)
-		v, err := c.Look(ctx, self) // people's streams hold nothing that is withheld
-		if err != nil {
-			return err
-		}
-		own, err := state[*evidence.ActorState](v, self)
+		v, own, err := lookAt[*evidence.ActorState](ctx, c, evidence.ActorOf(c.actor)) // people's streams hold nothing that is withheld
 		if err != nil {
 			return err
 		}
@@ -164,14 +105,6 @@ func (c *Client) toldAll(ctx context.Context, h *dossier.History) error {
 		}
 	}
 	return nil
-}
-
-// whole are the receipts before the first event that was withheld: it is asked for again every time, and what follows with it.
-func whole(receipts [][]byte) [][]byte {
-	if i := slices.IndexFunc(receipts, dossier.IsWithheld); i >= 0 {
-		receipts = receipts[:i]
-	}
-	return slices.Clip(receipts)
 }
 
 // due reports whether anything that was withheld may be shown by now.
@@ -207,141 +140,6 @@ func grew(found []dossier.Finding) bool {
 		}
 		return f.Result == dossier.Fail
 	})
-}
-
-// gather fetches what is new of the streams and of all that they stand on, into fetched.
-func (c *Client) gather(ctx context.Context, asked []evidence.Stream, fetched map[evidence.Stream][][]byte) error {
-	done := make(map[evidence.Stream]bool)
-	next := slices.Clone(asked)
-	for s := range fetched {
-		next = append(next, s)
-	}
-	for len(next) > 0 {
-		slices.SortFunc(next, evidence.Stream.Compare)
-		next = slices.DeleteFunc(slices.Compact(next), func(s evidence.Stream) bool { return done[s] })
-		if len(done)+len(next) > maxStreams {
-			return evidence.Refuse(evidence.TooLarge, "streams")
-		}
-		got, err := c.fetchAll(ctx, next, fetched)
-		if err != nil {
-			if s := (*absent)(nil); errors.As(err, &s) && !slices.Contains(asked, s.stream) {
-				return alarm(MissingEvent, s.stream, err) // what others stand on was shown to exist
-			}
-			return err
-		}
-		var named []evidence.Stream
-		for i, s := range next {
-			done[s] = true
-			fetched[s] = got[i]
-			more, err := dossier.Required(got[i]...)
-			if err != nil {
-				return alarm(Malformed, s, err)
-			}
-			named = append(named, more...)
-		}
-		next = named
-	}
-	return nil
-}
-
-// absent is the NotFound of one stream.
-type absent struct {
-	stream evidence.Stream
-	error
-}
-
-func (a *absent) Unwrap() error { return a.error }
-
-// fetchAll fetches some streams at a time.
-func (c *Client) fetchAll(ctx context.Context, streams []evidence.Stream, have map[evidence.Stream][][]byte) ([][][]byte, error) {
-	if _, err := c.token(ctx, ""); err != nil { // once, not in every fetcher
-		return nil, err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	got := make([][][]byte, len(streams))
-	free := make(chan struct{}, fetchers)
-	var all sync.WaitGroup
-	for i, s := range streams {
-		start := have[s]
-		if start == nil {
-			start = c.known.of(s)
-		}
-		free <- struct{}{}
-		all.Go(func() {
-			defer func() { <-free }()
-			var err error
-			if got[i], err = c.fetch(ctx, s, whole(start)); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	all.Wait()
-	return got, context.Cause(ctx)
-}
-
-// fetch appends the included events of a stream that come after those in receipts.
-func (c *Client) fetch(ctx context.Context, s evidence.Stream, receipts [][]byte) ([][]byte, error) {
-	limit := int32(eventsOfPage)
-	for {
-		after := int64(len(receipts)) - 1
-		page, err := lossy(ctx, c, func() (wire.EventList, error) {
-			req, err := wire.NewListEventsRequest(c.address, wire.StreamType(s.Type), s.ID, &wire.ListEventsParams{After: &after, Limit: &limit})
-			return ask[wire.EventList](ctx, c, req, err, http.StatusOK)
-		})
-		if evidence.KindOf(err) == evidence.NotFound {
-			return nil, &absent{s, err}
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range page.Events {
-			if e.Seq != int64(len(receipts)) {
-				return nil, alarm(BrokenChain, s, nil)
-			}
-			receipt := e.Receipt
-			if e.Withheld != nil {
-				if receipt, err = c.withheld(s, e); err != nil {
-					return nil, err
-				}
-			}
-			if len(receipt) == 0 {
-				return receipts, nil // pending, as is all that follows
-			}
-			receipts = append(receipts, receipt)
-		}
-		if page.Next == nil {
-			return receipts, nil
-		}
-		if len(page.Events) == 0 || len(receipts) > maxEvents {
-			return nil, alarm(Malformed, s, nil)
-		}
-	}
-}
-
-// withheld is what stands for an event that may not be shown yet. Whether it is in the log and in its place is seen when it is replayed.
-func (c *Client) withheld(s evidence.Stream, e wire.StreamEvent) ([]byte, error) {
-	until, err := evidence.ParseTime(e.Withheld.Until)
-	w := dossier.Withheld{Checkpoint: e.Withheld.Checkpoint, Index: e.Withheld.Index, Until: until}
-	if err == nil {
-		w.LeafHash, err = evidence.ParseHash(e.LeafHash)
-	}
-	for _, text := range e.Withheld.Hashes {
-		hash, bad := hex.DecodeString(text)
-		err = errors.Join(err, bad)
-		w.Hashes = append(w.Hashes, hash)
-	}
-	if err != nil || len(e.Receipt)+len(e.DSSE) > 0 {
-		return nil, alarm(Malformed, s, err)
-	}
-	if until.Add(evidence.Clock) <= c.now() {
-		return nil, alarm(Undue, s, fmt.Errorf("event %d could be shown since %s", e.Seq, until))
-	}
-	stands, err := w.Marshal()
-	if err != nil {
-		return nil, alarm(Malformed, s, err)
-	}
-	return stands, nil
 }
 
 // indexOf is where in the log the event of a receipt is, or the one that is withheld.

@@ -1,21 +1,16 @@
 package client
 
 import (
-	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
-	"net/http"
 	"slices"
 	"sync"
-	"time"
 
 	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/tlog"
-	"strongroom.example/strongroom/internal/wire"
 )
 
 // memory is what this device has seen of the vault: the newest checkpoint, how far the heads map was published, and the last event of each
@@ -303,101 +298,4 @@ func (s seen) contradicted(h *dossier.History) error {
 		return alarm(StaleHead, evidence.Stream{}, nil)
 	}
 	return nil
-}
-
-// follow verifies a signed checkpoint and that it belongs to the one history seen so far, and remembers the larger one.
-func (c *Client) follow(ctx context.Context, note []byte) (tlog.Checkpoint, error) {
-	more, err := c.followed(ctx, note)
-	if err != nil {
-		return more.parsed, err
-	}
-	return more.parsed, c.memory.learn(more)
-}
-
-// followed is follow, but for the remembering.
-func (c *Client) followed(ctx context.Context, note []byte) (seen, error) {
-	cp, err := tlog.OpenCheckpoint(note, c.trust.LogKeys())
-	if err != nil {
-		return seen{}, alarm(logLie(err), evidence.Stream{}, err)
-	}
-	old := c.memory.snapshot().parsed
-	switch {
-	case old == (tlog.Checkpoint{}), cp == old:
-	case cp.Size == old.Size:
-		return seen{}, alarm(Forked, evidence.Stream{}, nil)
-	case cp.Size > old.Size:
-		err = c.consistent(ctx, old, cp)
-	default:
-		err = c.consistent(ctx, cp, old)
-	}
-	return seen{Checkpoint: note, parsed: cp}, err
-}
-
-// consistent asks for the proof that one log grew from older to newer.
-func (c *Client) consistent(ctx context.Context, older, newer tlog.Checkpoint) error {
-	if older.Size == 0 {
-		return nil
-	}
-	answer, err := lossy(ctx, c, func() (wire.ConsistencyProof, error) {
-		req, err := wire.NewGetConsistencyRequest(c.address, &wire.GetConsistencyParams{From: older.Size, To: newer.Size})
-		return public[wire.ConsistencyProof](ctx, c, req, err, http.StatusOK)
-	})
-	if evidence.KindOf(err) == evidence.Invalid || evidence.KindOf(err) == evidence.NotFound {
-		return alarm(Forked, evidence.Stream{}, err) // it signed both sizes and cannot say how one became the other
-	}
-	if err != nil {
-		return err
-	}
-	hashes := make([][]byte, len(answer.Hashes))
-	for i, text := range answer.Hashes {
-		if hashes[i], err = hex.DecodeString(text); err != nil {
-			return alarm(Malformed, evidence.Stream{}, nil)
-		}
-	}
-	if err := tlog.VerifyConsistency(older, newer, hashes); err != nil {
-		return alarm(Forked, evidence.Stream{}, err)
-	}
-	return nil
-}
-
-// newest asks for the newest checkpoint, which must not be smaller than one seen before. A replica may lag for a moment, so it is asked
-// again before that counts as a lie.
-func (c *Client) newest(ctx context.Context) error {
-	const attempts = 4
-	for attempt := range attempts {
-		before := c.memory.snapshot().parsed
-		note, err := lossy(ctx, c, func() ([]byte, error) { return c.getCheckpoint(ctx) })
-		if err != nil {
-			return err
-		}
-		cp, err := tlog.OpenCheckpoint(note, c.trust.LogKeys())
-		if err != nil {
-			return alarm(logLie(err), evidence.Stream{}, err)
-		}
-		if cp.Size >= before.Size {
-			_, err := c.follow(ctx, note)
-			return err
-		}
-		if attempt < attempts-1 {
-			if err := c.pause(ctx, time.Second); err != nil {
-				return err
-			}
-		}
-	}
-	return alarm(RolledBack, evidence.Stream{}, nil)
-}
-
-func (c *Client) getCheckpoint(ctx context.Context) ([]byte, error) {
-	req, err := wire.NewGetCheckpointRequest(c.address)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := c.exchange(req.WithContext(ctx), http.StatusOK)
-	if evidence.KindOf(err) == evidence.NotFound && c.memory.snapshot().parsed.Size > 0 {
-		return nil, alarm(RolledBack, evidence.Stream{}, err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return readAll(resp, tlog.MaxCheckpointSize)
 }

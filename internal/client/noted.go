@@ -56,17 +56,12 @@ func (c *Client) notes(ctx context.Context, s evidence.Stream, a *access, want f
 		return nil, err
 	}
 	var labels []sealing.Key // of the case, asked for once
-	for seq := range v.Len(s) {
-		if v.Withheld(s, seq) != 0 {
-			continue
-		}
-		e, err := v.Event(s, seq)
+	for e, err := range v.Events(s) {
 		if err != nil {
 			return nil, err
 		}
-		leaf, _ := v.Leaf(s, seq)
 		for _, n := range e.Notes {
-			r := ReadNote{Note: n, Seq: seq, Grant: grantOf(e)}
+			r := ReadNote{Note: n, Seq: e.Stream.Seq, Grant: grantOf(e.Event)}
 			if want != nil && !want(r) {
 				continue
 			}
@@ -76,7 +71,7 @@ func (c *Client) notes(ctx context.Context, s evidence.Stream, a *access, want f
 			case r.Unread != "":
 			case n.Audience == evidence.ToInternal:
 				if labels == nil {
-					if labels, err = c.keysOfCase(ctx, caseOf(s, e)); err != nil {
+					if labels, err = c.keysOfCase(ctx, caseOf(s, e.Event)); err != nil {
 						return nil, err
 					}
 				}
@@ -91,7 +86,7 @@ func (c *Client) notes(ctx context.Context, s evidence.Stream, a *access, want f
 				keys, access = []sealing.Key{id}, &a.receipt.Leaf
 			}
 			if r.Unread == "" {
-				if r.Text, r.Unread, err = c.readNote(ctx, leaf, n, access, keys...); err != nil {
+				if r.Text, r.Unread, err = c.readNote(ctx, e.Leaf, n, access, keys...); err != nil {
 					return nil, err
 				}
 			}

@@ -30,11 +30,11 @@ func TestNotes(t *testing.T) {
 	ctx := t.Context()
 	in := w.openCase()
 	kit, _, err := w.clinician.Deposit(ctx, Deposit{Case: in, Class: evidence.DescriptionOnly, Content: evidence.Physical, Basis: evidence.StatutoryDuty,
-		Authority: "act 5", Label: "kit", Description: Description{Name: "kit 4", MediaType: "text/plain"}})
+		Authority: sampleGround, Label: "kit", Description: Description{Name: "kit 4", MediaType: "text/plain"}})
 	check(t, err)
 	_, err = w.clinician.HandOverItem(ctx, HandOver{Item: kit, To: w.investigator.Actor(), Note: "kit 4, seal 81"})
 	check(t, err)
-	_, err = w.investigator.ReceiveItem(ctx, kit, true, "dry")
+	_, err = w.investigator.ReceiveItem(ctx, kit, true, "dry", nil)
 	check(t, err)
 	_, err = w.clinician.Seal(ctx, kit, 0)
 	check(t, err)
@@ -67,7 +67,7 @@ func TestNotes(t *testing.T) {
 	}
 	list, access, err := w.investigator.OpenNotes(ctx, Open{Item: kit, Purpose: evidence.ForInvestigation})
 	check(t, err)
-	const open = "authority: act 5; transfer: kit 4, seal 81; condition: dry; reason: review; reason: request 7; reason: not yet; authority: order 9"
+	const open = "authority: " + sampleGround + "; transfer: kit 4, seal 81; condition: dry; reason: review; reason: request 7; reason: not yet; authority: order 9"
 	if got := noteTexts(list); got != open || access.Event.Kind != evidence.ItemOpened {
 		t.Errorf("opened, a keyholder reads %s", got)
 	}

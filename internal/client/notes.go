@@ -1,15 +1,20 @@
 package client
 
 import (
+	"strings"
+
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/sealing"
 	"strongroom.example/strongroom/internal/wire"
 )
 
-// note seals a text beside a to its audience (FORMATS §3); an empty text is no note.
+// note seals a text beside a to its audience (FORMATS §3); one without a letter is no note, so the law misses it where it must be there.
 func (a *act) note(name string, to evidence.Audience, text string, recipients ...string) error {
-	if text == "" {
+	if strings.TrimSpace(text) == "" {
 		return nil
+	}
+	if to == evidence.ToItem {
+		a.say(name, text)
 	}
 	file, err := sealing.SealNote(text, recipients...)
 	if err != nil {

@@ -113,6 +113,45 @@ func (c *Client) nextExhibit(ctx context.Context, in evidence.CaseID) (int64, er
 	return last + 1, err
 }
 
+// governing are the consents that govern an item; of a consent form the one that was given with it, if it was looked at.
+func (v *View) governing(item *evidence.ItemState) []evidence.ConsentID {
+	if item.Class == evidence.ConsentForm {
+		for _, s := range v.facts.States {
+			if c, ok := s.(*evidence.ConsentState); ok && slices.Contains(c.Forms, item.ID) {
+				return []evidence.ConsentID{c.ID}
+			}
+		}
+	}
+	return item.Consent
+}
+
+// concerning lists what is looked at to act on an item for the person concerned: its stream, and of a consent form the consent that was
+// given with it.
+func (c *Client) concerning(ctx context.Context, id evidence.ItemID) ([]evidence.Stream, error) {
+	streams := []evidence.Stream{evidence.ItemOf(id)}
+	_, item, err := lookAt[*evidence.ItemState](ctx, c, streams[0])
+	if err != nil || item.Class != evidence.ConsentForm {
+		return streams, err
+	}
+	list, err := c.Consents(ctx, item.Case)
+	if evidence.KindOf(err) == evidence.NotFound { // no member: she speaks for some of them
+		own, failed := c.OwnConsents(ctx)
+		list, err = nil, failed
+		for _, o := range own {
+			list = append(list, o.Consent)
+		}
+	}
+	for _, l := range list {
+		s := evidence.ConsentOf(evidence.ConsentID(l.ID))
+		if _, consent, failed := lookAt[*evidence.ConsentState](ctx, c, s); failed != nil {
+			return streams, failed
+		} else if slices.Contains(consent.Forms, id) {
+			return append(streams, s), nil
+		}
+	}
+	return streams, err
+}
+
 // onItem begins an event on an item: its case, the ground on which it is held, the consents that govern it as they are now, what it is.
 func (v *View) onItem(id evidence.ItemID, kind evidence.Kind, d evidence.Details) (*evidence.ItemState, *evidence.Event, error) {
 	item, err := state[*evidence.ItemState](v, evidence.ItemOf(id))
@@ -123,7 +162,7 @@ func (v *View) onItem(id evidence.ItemID, kind evidence.Kind, d evidence.Details
 		Kind: kind, Case: item.Case, Details: d, Authority: &evidence.Authority{Basis: item.Basis},
 		Object: &evidence.Object{Class: item.Class, Content: item.Content, Exhibit: item.Exhibit},
 	}
-	for _, id := range item.Consent {
+	for _, id := range v.governing(item) {
 		c, err := state[*evidence.ConsentState](v, evidence.ConsentOf(id))
 		if err != nil {
 			return nil, nil, err
@@ -148,7 +187,13 @@ func (c *Client) enter(ctx context.Context, p Open) (*access, error) {
 	stream := evidence.ItemOf(p.Item)
 	var item *evidence.ItemState
 	var ref evidence.EnvelopeRef
-	receipt, err := c.perform(ctx, []evidence.Stream{stream}, func(v *View) (a act, err error) {
+	streams, err := []evidence.Stream{stream}, error(nil)
+	if p.Purpose == evidence.ForSubjectAccess {
+		if streams, err = c.concerning(ctx, p.Item); err != nil {
+			return nil, err
+		}
+	}
+	receipt, err := c.perform(ctx, streams, func(v *View) (a act, err error) {
 		d := &evidence.ItemOpenedDetails{}
 		a.stream = stream
 		if item, a.event, err = v.onItem(p.Item, evidence.ItemOpened, d); err != nil {

@@ -313,11 +313,7 @@ func (c *Client) WhoAmI(ctx context.Context) (me ActorInfo, current bool, err er
 
 // Person returns a verified entry of the directory.
 func (c *Client) Person(ctx context.Context, id evidence.ActorID) (ActorInfo, error) {
-	v, err := c.Look(ctx, evidence.ActorOf(id))
-	if err != nil {
-		return ActorInfo{}, err
-	}
-	who, err := state[*evidence.ActorState](v, evidence.ActorOf(id))
+	_, who, err := lookAt[*evidence.ActorState](ctx, c, evidence.ActorOf(id))
 	if err != nil {
 		return ActorInfo{}, err
 	}

@@ -36,6 +36,10 @@ type act struct {
 	stream      evidence.Stream
 	attachments []wire.Attachment
 	upload      evidence.UploadID
+
+	says      []said       // notes to who opens the item, not yet sealed
+	describes *Description // the item anew
+	check     *Check       // of these
 }
 
 // attempts bounds how often an act is signed again because the state had moved on.
@@ -76,6 +80,9 @@ func (c *Client) performOn(ctx context.Context, from looker, streams []evidence.
 	for {
 		view, a, err := c.prepare(ctx, from, streams, compose)
 		if err != nil {
+			return nil, err
+		}
+		if err := c.leaveAddition(ctx, view, a); err != nil {
 			return nil, err
 		}
 		signed, err := custody.Sign(a.event, c.cfg.Signer.SPKI(), c.cfg.Signer)

@@ -5,15 +5,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io/fs"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
-	"strongroom.example/strongroom/internal/sealing"
 )
 
 // Pseudonyms are the names by which one recipient knows the persons concerned in one case, by their consents: random, and another one for
@@ -74,48 +71,23 @@ func (p Pseudonyms) learn(more Pseudonyms) {
 	}
 }
 
-// pseudonymsDir keeps on this device what was learnt, each file sealed to the person.
-const pseudonymsDir = "pseudonyms"
-
 func pseudonymsDoc(in evidence.CaseID, of evidence.ActorID) string {
-	return path.Join(pseudonymsDir, string(in)+"."+string(of)+".age")
+	return sealedDoc(pseudonymsDir, string(in)+"."+string(of))
 }
 
 // Pseudonyms returns those by which a recipient knows the persons concerned in a case, as far as this device has learnt them: by proposing
 // a share, or by writing the key for one.
 func (c *Client) Pseudonyms(in evidence.CaseID, recipient evidence.ActorID) (Pseudonyms, error) {
-	file, err := c.cfg.Keystore.Read(pseudonymsDoc(in, recipient))
-	if errors.Is(err, fs.ErrNotExist) {
-		return Pseudonyms{}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	id, err := c.unlock()
-	if err != nil {
-		return nil, err
-	}
-	text, err := sealing.OpenNote(file, id)
-	if errors.Is(err, sealing.ErrNotForYou) {
-		return Pseudonyms{}, nil // sealed to earlier keys of this person
-	}
-	if err != nil {
-		return nil, errDamaged
+	text, err := c.readSealed(pseudonymsDoc(in, recipient))
+	if text == "" {
+		return Pseudonyms{}, err
 	}
 	return ParsePseudonyms(text)
 }
 
 // keepPseudonyms remembers them on this device.
 func (c *Client) keepPseudonyms(in evidence.CaseID, recipient evidence.ActorID, p Pseudonyms) error {
-	id, err := c.unlock()
-	if err != nil {
-		return err
-	}
-	file, err := sealing.SealNote(p.String(), id.Recipient())
-	if err != nil {
-		return err
-	}
-	return c.cfg.Keystore.Write(pseudonymsDoc(in, recipient), file)
+	return c.writeSealed(pseudonymsDoc(in, recipient), p.String())
 }
 
 // errLacking says that a share needs pseudonyms that this device does not know.

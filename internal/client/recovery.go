@@ -27,7 +27,7 @@ func (c *Client) StateRecovery(ctx context.Context, r Recovery, instead bool) (r
 			return act{}, err
 		}
 		d := &evidence.VaultRecoveredDetails{Recovery: evidence.Fingerprint(nil, s.At(v.Time).Recovery), Items: items, Cause: r.Cause}
-		confirmed = s.Recovering != nil && same(&s.Recovering.Stated, d)
+		confirmed = s.Recovering != nil && sameUse(&s.Recovering.Stated, d)
 		if s.Recovering != nil && !confirmed && s.Recovering.By != c.actor && !instead {
 			return act{}, evidence.Refuse(evidence.Conflict, reasonRecoveryDiffers)
 		}
@@ -36,7 +36,8 @@ func (c *Client) StateRecovery(ctx context.Context, r Recovery, instead bool) (r
 	return receipt, confirmed && err == nil, err
 }
 
-func same(a, b *evidence.VaultRecoveredDetails) bool {
+// sameUse reports whether two trustees state the same use of the recovery key: then the second confirms what the first stated.
+func sameUse(a, b *evidence.VaultRecoveredDetails) bool {
 	return a.Recovery == b.Recovery && a.Cause == b.Cause && slices.Equal(a.Items, b.Items)
 }
 
@@ -46,8 +47,7 @@ func (v *View) recoveries() (list []Finding, _ error) {
 	policy := evidence.PolicyOf(v.facts.Origin)
 	var stated *evidence.VaultRecoveredDetails // that waits
 	first := 0                                 // its first finding
-	for seq := range v.Len(policy) {
-		e, err := v.Event(policy, seq)
+	for e, err := range v.Events(policy) {
 		if err != nil {
 			return nil, err
 		}
@@ -55,17 +55,16 @@ func (v *View) recoveries() (list []Finding, _ error) {
 		if !ok {
 			continue
 		}
-		if stated != nil && same(stated, d) {
+		if stated != nil && sameUse(stated, d) {
 			for i := range list[first:] {
 				list[first+i].Kind, list[first+i].Done = FoundRecovered, e.Time
 			}
 			stated = nil
 			continue
 		}
-		_, entry := v.Leaf(policy, seq)
 		stated, first = d, len(list)
 		for _, item := range d.Items {
-			list = append(list, Finding{Kind: FoundRecovering, Item: item, Actor: e.Actor.ID, Since: e.Time, Entry: entry, Why: string(d.Cause)})
+			list = append(list, Finding{Kind: FoundRecovering, Item: item, Actor: e.Actor.ID, Since: e.Time, Entry: e.Index, Why: string(d.Cause)})
 		}
 	}
 	return list, nil

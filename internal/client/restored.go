@@ -24,15 +24,11 @@ func (c *Client) Restored(ctx context.Context) (Restored, error) {
 	if err != nil {
 		return Restored{}, err
 	}
-	for seq := v.Len(policy) - 1; seq >= 0; seq-- {
-		if leaf, _ := v.Leaf(policy, seq); leaf != waiting {
-			continue
-		}
-		e, err := v.Event(policy, seq)
+	for e, err := range v.Events(policy) {
 		if err != nil {
 			return Restored{}, err
 		}
-		if d, ok := e.Details.(*evidence.VaultRestoredDetails); ok {
+		if d, ok := e.Details.(*evidence.VaultRestoredDetails); ok && e.Leaf == waiting {
 			return Restored{waiting, e.Time, *d}, nil
 		}
 	}

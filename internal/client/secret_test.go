@@ -51,13 +51,7 @@ func TestSecretHold(t *testing.T) {
 	check(t, err)
 	_, err = w.custodian.Seal(ctx, item, 1)
 	check(t, err)
-	grant, _, err := w.custodian.Propose(ctx, Proposal{Item: item, Recipient: w.court.Actor(), Actions: []evidence.Action{evidence.Download, evidence.View},
-		Purpose: evidence.ForAdjudication, Jurisdiction: "DE", LegalBasis: "treaty", NotBefore: now, Expires: now.Add(20 * time.Hour)})
-	check(t, err)
-	_, err = w.second.Approve(ctx, item, grant)
-	check(t, err)
-	_, err = w.second.WriteEnvelope(ctx, item, grant, nil)
-	check(t, err)
+	grant := w.grants(w.custodian, item, w.court)
 
 	hold := Hold{ID: evidence.NewID[evidence.HoldID](), Basis: evidence.CourtOrder, Expires: now.Add(20 * time.Hour), Review: now.Add(10 * time.Hour), Secret: now.Add(time.Hour), Order: "Court 7, order 12"}
 	placed, err := w.custodian.PlaceHold(ctx, item, hold)
@@ -255,13 +249,7 @@ func TestPackageUnderSecretHold(t *testing.T) {
 	now := evidence.At(time.Now())
 	_, err := w.custodian.Seal(ctx, item, 1)
 	check(t, err)
-	grant, _, err := w.custodian.Propose(ctx, Proposal{Item: item, Recipient: w.court.Actor(), Actions: []evidence.Action{evidence.Download, evidence.View},
-		Purpose: evidence.ForAdjudication, Jurisdiction: "DE", LegalBasis: "treaty", NotBefore: now, Expires: now.Add(20 * time.Hour)})
-	check(t, err)
-	_, err = w.second.Approve(ctx, item, grant)
-	check(t, err)
-	_, err = w.second.WriteEnvelope(ctx, item, grant, nil)
-	check(t, err)
+	grant := w.grants(w.custodian, item, w.court)
 	_, err = w.custodian.PlaceHold(ctx, item, Hold{ID: evidence.NewID[evidence.HoldID](), Basis: evidence.CourtOrder, Expires: now.Add(20 * time.Hour),
 		Review: now.Add(10 * time.Hour), Secret: now.Add(time.Hour), Order: "Court 7, order 12"})
 	check(t, err)

@@ -46,10 +46,12 @@ func (c *Client) BreakGlass(ctx context.Context, p Emergency, dst io.Writer) (op
 	return &Opened{a.receipt, a.description, found, a}, review, err
 }
 
-// ReviewEmergency signs item.break_glass_reviewed ② over an emergency opening: whether it was justified, and what follows from it.
-func (c *Client) ReviewEmergency(ctx context.Context, item evidence.ItemID, event evidence.Hash, justified bool, measures string) (*Receipt, error) {
+// ReviewEmergency signs item.break_glass_reviewed ② over an emergency opening: whether it was justified, and what follows from it, which is a
+// note to who opens the item. check is of that, where somebody outside has a key to the item.
+func (c *Client) ReviewEmergency(ctx context.Context, item evidence.ItemID, event evidence.Hash, justified bool, measures string, check *Check) (*Receipt, error) {
 	return c.onItemAct(ctx, item, evidence.ItemBreakGlassReviewed, &evidence.ItemBreakGlassReviewedDetails{Event: event, Justified: justified},
 		func(_ *View, own *evidence.ItemState, a *act) error {
+			a.check = check
 			return a.note("measures", evidence.ToItem, measures, own.ItemRecipient)
 		})
 }
@@ -61,6 +63,7 @@ type HandOver struct {
 	Class evidence.Role
 	Place string // country code: consent to courts is asked for by it
 	Note  string // to who opens the item: kit, seal, contents, condition, by whom, to whom
+	Check *Check // of it, where somebody outside has a key to the item
 }
 
 // HandOverItem signs item.transferred (RULES §3.6).
@@ -85,19 +88,20 @@ func (c *Client) HandOverItem(ctx context.Context, p HandOver) (*Receipt, error)
 			d.Class = who.Role
 			e.Counterparty = &evidence.Counterparty{Actor: who.ID, Fingerprint: who.Fingerprint(), Class: who.Role}
 		}
-		a := act{stream: stream, event: e}
+		a := act{stream: stream, event: e, check: p.Check}
 		return a, a.note("transfer", evidence.ToItem, p.Note, own.ItemRecipient)
 	})
 }
 
 // ReceiveItem signs item.received: by who was named as the receiver, or by a member who holds the signed paper. condition is a note to who
-// opens the item.
-func (c *Client) ReceiveItem(ctx context.Context, item evidence.ItemID, sealIntact bool, condition string) (*Receipt, error) {
+// opens the item, and check is of it, where somebody outside has a key to the item.
+func (c *Client) ReceiveItem(ctx context.Context, item evidence.ItemID, sealIntact bool, condition string, check *Check) (*Receipt, error) {
 	return c.onItemAct(ctx, item, evidence.ItemReceived, &evidence.ItemReceivedDetails{SealIntact: sealIntact},
 		func(_ *View, own *evidence.ItemState, a *act) error {
 			if t := own.Transit; t != nil {
 				a.event.Counterparty = &evidence.Counterparty{Actor: t.From, Receipt: t.Event}
 			}
+			a.check = check
 			return a.note("condition", evidence.ToItem, condition, own.ItemRecipient)
 		})
 }

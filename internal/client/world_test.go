@@ -298,3 +298,6 @@ func wantReason(t testing.TB, err error, reason string) {
 		t.Errorf("got %v, want %q", err, reason)
 	}
 }
+
+// sampleGround is a note on a legal ground with all its lines.
+const sampleGround = "Examining judge of District 4\norder 7/27\nact 4, article 5\nArt. 9(2)(f)"

@@ -199,7 +199,7 @@ func namedObjects(ctx context.Context, records *sqldb.DB) (names []objects.Info,
 	}
 }
 
-// copyFiles copies what else makes a vault: settings, trust file, keys as they are, encrypted. Their passphrase comes along only where
+// copyFiles copies what else makes a vault: settings, trust file, names, keys as they are, encrypted. Their passphrase comes along only where
 // it lies beside them.
 func (p *parts) copyFiles(dir folder) error {
 	if err := os.Mkdir(dir.path("keys"), 0o700); err != nil {
@@ -208,6 +208,9 @@ func (p *parts) copyFiles(dir folder) error {
 	names := []string{"vault.json", "trust.json"}
 	if _, err := os.Stat(p.folder.config()); err == nil && p.options.ConfigFile == "" {
 		names = append(names, filepath.Base(p.folder.config()))
+	}
+	if _, err := os.Stat(p.folder.names()); err == nil {
+		names = append(names, filepath.Base(p.folder.names()))
 	}
 	for _, key := range []string{logKey, logNoteKey, vaultKey} {
 		names = append(names, filepath.Join("keys", key))

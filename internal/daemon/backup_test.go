@@ -279,7 +279,7 @@ func TestRestoreTakesAwayAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone := c.A.sign(p, ev.ItemOf(item), ev.ItemEnvelopeRemoved, &ev.ItemEnvelopeRemovedDetails{
-		Recipient: c.C.fingerprint(), Cause: ev.CauseDeparture, Horizon: ev.At(time.Now().Add(time.Hour)),
+		Recipient: c.C.fingerprint(), Cause: ev.CauseDeparture, Horizon: ev.At(time.Now().Add(31 * 24 * time.Hour)),
 	}, func(e *ev.Event) { e.Case = in })
 	if _, err := c.A.submit(p, gone, ""); err != nil {
 		t.Fatal(err)

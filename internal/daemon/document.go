@@ -10,13 +10,13 @@ import (
 
 // document is a small file that a vault or a backup keeps about itself. It has one spelling, which is what marshal returns.
 type document interface {
-	settings | Manifest | owner | prepared
+	settings | Manifest | owner | prepared | Organizations
 	valid() bool
 	marshal() []byte
 }
 
-// maxDocument bounds a document, in bytes. The longest is a manifest, of some two thousand.
-const maxDocument = 16 << 10
+// maxDocument bounds a document, in bytes. The longest are the names of organizations, of half of that.
+const maxDocument = 1 << 20
 
 var errDocument = errors.New("the document is not as it was written")
 

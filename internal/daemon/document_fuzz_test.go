@@ -24,7 +24,7 @@ func someSettings() settings {
 func someManifest() Manifest {
 	m := Manifest{Version: 1, Vault: "vault.example", Taken: someTime, LogSize: 7, Objects: 2, Horizon: 30 * 86400}
 	for _, path := range []string{"checkpoint", erasableFile, "keys/log-ed25519.pem", "keys/log.pem", "keys/passphrase", "keys/vault.pem", "log.db",
-		"records.db", "strongroomd.yaml", "trust.json", "vault.json"} {
+		"organizations.json", "records.db", "strongroomd.yaml", "trust.json", "vault.json"} {
 		m.Files = append(m.Files, ManifestFile{path, int64(len(path)), ev.SHA256([]byte(path))})
 	}
 	return m
@@ -97,11 +97,11 @@ func TestDocumentsAreStrict(t *testing.T) {
 		"negative objects":   func(m *Manifest) { m.Objects = -1 },
 		"no horizon":         func(m *Manifest) { m.Horizon = 0 },
 		"no files":           func(m *Manifest) { m.Files = nil },
-		"no records":         func(m *Manifest) { m.Files = append(m.Files[:7], m.Files[8:]...) },
+		"no records":         func(m *Manifest) { m.Files = append(m.Files[:8], m.Files[9:]...) },
 		"a file twice":       func(m *Manifest) { m.Files = append(m.Files[:1], m.Files...) },
 		"another order":      func(m *Manifest) { m.Files[3], m.Files[4] = m.Files[4], m.Files[3] },
 		"a file of no size":  func(m *Manifest) { m.Files[0].Size = -1 },
-		"a file of its own":  func(m *Manifest) { m.Files[8].Path = "socket" },
+		"a file of its own":  func(m *Manifest) { m.Files[9].Path = "socket" },
 		"a file outside":     func(m *Manifest) { m.Files = append([]ManifestFile{{Path: "../vault.json"}}, m.Files...) },
 		"a file by its root": func(m *Manifest) { m.Files = append([]ManifestFile{{Path: "/vault.json"}}, m.Files...) },
 	} {

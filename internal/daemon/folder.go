@@ -9,6 +9,7 @@
 //	<dir>/log.db         the log's tree (Trillian on bbolt)
 //	<dir>/checkpoint     the last signed checkpoint, kept apart from both
 //	<dir>/objects/       ciphertext, unless the configuration names a bucket for it
+//	<dir>/organizations.json  what the operator calls organizations, if any has a name
 //	<dir>/strongroomd.yaml  the configuration, if the operator put one there
 //	<dir>/operator.sock  where a running server answers backup and scrub
 //	<dir>/tls/           the certificate for clients on the same machine, made when it is first needed
@@ -50,6 +51,7 @@ func (f folder) log() string        { return f.path("log.db") }
 func (f folder) checkpoint() string { return f.path("checkpoint") }
 func (f folder) objects() string    { return f.path("objects") }
 func (f folder) config() string     { return f.path("strongroomd.yaml") }
+func (f folder) names() string      { return f.path("organizations.json") }
 func (f folder) passphrase() string { return f.path("keys", "passphrase") }
 
 // The three keys of a vault.

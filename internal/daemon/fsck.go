@@ -32,6 +32,7 @@ const (
 		"Put the file back from the backup's objects folder, under the same name."
 	doOrphan   = "Nothing is missing. An interrupted deposit leaves such a file; the person deposits again."
 	doSettings = "Put it back from a backup."
+	doNames    = "People are shown ids instead. Put it back from a backup, or remove it and name the organizations again."
 	doRecords  = "The log holds the statement of every event: move records.db away and make it again with strongroomd rebuild, with --attachments for what the log does not hold."
 	doLog      = "The records hold every leaf and receipt: move log.db away and make it again with strongroomd rebuild. Nobody's receipts change by it."
 	doEither   = "Log and records contradict each other. See which of the two is named in other lines, and make that one again with strongroomd rebuild; or restore the newest backup."
@@ -70,6 +71,9 @@ func Fsck(ctx context.Context, dir string, o Options, report func(Damage)) (Exam
 	}
 	if err != nil {
 		return Examined{}, err
+	}
+	if _, err := f.readNames(); err != nil {
+		report(Damage{Where: "organizations.json", What: err.Error(), Do: doNames, Harmless: true})
 	}
 	lost := false
 	stores := []struct{ path, do string }{{f.records(), doRecords}, {f.log(), doLog}}

@@ -55,7 +55,8 @@ func newDaemon(ctx context.Context, p *parts) (*Daemon, error) {
 	}
 	handler, err := httpapi.New(httpapi.Config{
 		Vault: p.vault, Auth: p.auth, TrustFingerprint: evidence.Hash(trust.Fingerprint()), TrustFile: p.trustFile, Ready: p.ready, Logger: p.options.Logger,
-		Now: p.options.Now, TrustedProxies: p.options.TrustedProxies,
+		Organizations: func() (map[evidence.OrgID]string, error) { return p.folder.readNames() },
+		Now:           p.options.Now, TrustedProxies: p.options.TrustedProxies,
 	})
 	if err != nil {
 		return nil, err

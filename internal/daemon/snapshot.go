@@ -71,7 +71,7 @@ func window(horizon int64) time.Duration { return time.Duration(horizon) * time.
 var snapshotFiles = map[string]bool{
 	"checkpoint": true, erasableFile: true, "keys/" + logKey: true, "keys/" + logNoteKey: true, "keys/" + vaultKey: true, "log.db": true,
 	"records.db": true, "trust.json": true, "vault.json": true,
-	"keys/passphrase": false, "strongroomd.yaml": false,
+	"keys/passphrase": false, "organizations.json": false, "strongroomd.yaml": false,
 }
 
 // readManifest reads what backup wrote, byte for byte.

@@ -26,6 +26,8 @@ type item struct {
 	opaque  bool                // some event could not be read: what is not recorded may be recorded there
 	opened  *Opened
 
+	grounds []string // paths of the notes that must state a ground, or an order (RULES §3.1)
+
 	envelope     bool // the one in the package is one of those ever made for the recipient
 	descriptions recorded
 	notes        recorded
@@ -102,6 +104,19 @@ func (o Opened) Description(name string) ([]byte, error) {
 		return nil, err
 	}
 	return sealing.OpenDescription(file, key)
+}
+
+// note opens a note to who opens the item.
+func (o Opened) note(path string) (string, error) {
+	key, err := o.key()
+	if err != nil {
+		return "", err
+	}
+	file, err := o.pkg.read(path, evidence.MaxNote)
+	if err != nil {
+		return "", err
+	}
+	return sealing.OpenNote(file, key)
 }
 
 func (o Opened) key() (sealing.ItemKey, error) {
@@ -186,6 +201,9 @@ func (it *item) learn(e *evidence.Event, p *Package) {
 		grant = d.ID
 	}
 	for _, n := range e.Notes {
+		if n.Name == "authority" && n.Audience == evidence.ToItem && (e.Kind == evidence.ItemDeposited || e.Kind == evidence.ItemShredProposed) {
+			it.grounds = append(it.grounds, NotePath(it.id, seq, n.Name))
+		}
 		if n.Audience == evidence.ToItem || n.Audience == evidence.ToRecipient && p.Grant != "" && grant == p.Grant {
 			it.notes.compare(p, NotePath(it.id, seq, n.Name), evidence.File{SHA256: n.SHA256, Size: n.Size}, seq)
 		}
@@ -361,6 +379,14 @@ func (v *verification) open(it *item) (Result, string, error) {
 	slices.SortFunc(files, func(a, b Listed) int { // the original one first, then as they were made
 		return cmp.Or(cmp.Compare(len(a.Path), len(b.Path)), cmp.Compare(a.Path, b.Path))
 	})
+	for _, path := range it.grounds {
+		if !v.pkg.Has(path) {
+			continue // checkExport said so
+		}
+		if text, err := o.note(path); err != nil || strings.TrimSpace(text) == "" {
+			return Fail, ReasonGroundUnstated, err
+		}
+	}
 	for i, f := range files {
 		o.Descriptions = append(o.Descriptions, strings.TrimSuffix(f.Path[len(ItemPath(it.id, "")):], ".age"))
 		description, err := o.Description(o.Descriptions[i])

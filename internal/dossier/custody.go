@@ -1,11 +1,13 @@
 package dossier
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/csv"
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +23,7 @@ type Custody struct {
 	By    evidence.ActorID // whose acts these are alone, or ""
 	AsOf  evidence.Time    // up to when nothing is missing
 	Items []CustodyItem
+	Acts  []CustodyRow // of one person: what that one signed elsewhere, in the order of entry
 }
 
 // CustodyItem is an item with its rows. Digest and size are those of the encrypted file.
@@ -41,29 +44,48 @@ func (c Custody) Steps() (n int) {
 	for _, i := range c.Items {
 		n += len(i.Rows)
 	}
-	return n
+	return n + len(c.Acts)
 }
 
 // CustodyRow is one step. Where Until is set it may not be shown before, and Event is empty: nobody knows who signed it, so it stands in the
 // report of every actor.
 type CustodyRow struct {
 	*evidence.Event
+	Stream  evidence.Stream // in which the step is: among an item's rows are those of the consents that govern it
 	Until   evidence.Time
-	Item    evidence.ItemID
-	Exhibit int64 // 0 while it is not sealed
-	Step    int64 // from 1
+	Item    evidence.ItemID // "" of an act that is in no item's history
+	Exhibit int64           // 0 while it is not sealed
+	Step    int64           // of its stream, from 1
 	Leaf    evidence.Hash
 	Entry   int64 // index in the log
 	What    string
 	Why     string // why it was allowed, of what released something
 	// After is the latest time stated by what was entered in the log before, among the streams of one look; 0 if there is nothing.
 	After evidence.Time
+	// Book is the first known publication that covers the entry: by the vault's clock the step was signed and entered before. Zero if none does.
+	Book Publication
 	// SHA256 and Size are of the item's encrypted file.
 	SHA256 evidence.Hash
 	Size   int64
+	// Named is what the vault's operator calls the organization of who signed: for reading, in nobody's signature. "" if it has no name.
+	Named string
 }
 
-// CustodyOf reports on items; with an actor only on what that one signed. asOf is the time of the look.
+// Name puts what the vault's operator calls organizations beside their ids.
+func (c Custody) Name(organizations map[evidence.OrgID]string) {
+	name := func(rows []CustodyRow) {
+		for i := range rows {
+			rows[i].Named = organizations[rows[i].Actor.Organization]
+		}
+	}
+	for _, i := range c.Items {
+		name(i.Rows)
+	}
+	name(c.Acts)
+}
+
+// CustodyOf reports on items; with an actor only on what that one signed. Without, the steps of the consents that govern an item stand among
+// its own. asOf is the time of the look.
 func (h *History) CustodyOf(actor evidence.ActorID, asOf evidence.Time, items ...evidence.ItemID) (Custody, error) {
 	report := Custody{Vault: h.trust.Vault(), By: actor, AsOf: asOf}
 	for _, id := range items {
@@ -72,34 +94,78 @@ func (h *History) CustodyOf(actor evidence.ActorID, asOf evidence.Time, items ..
 		if !ok {
 			return report, evidence.Refuse(evidence.NotFound, ReasonItemUnknown)
 		}
-		item := CustodyItem{ItemState: state, Steps: h.Len(s)}
-		exhibit := int64(0)
+		rows, err := h.rows(s, actor)
+		if err != nil {
+			return report, err
+		}
+		item := CustodyItem{ItemState: state, Steps: h.Len(s), Rows: rows}
 		for seq := range h.Len(s) {
-			leaf, index := h.Leaf(s, seq)
-			row := CustodyRow{Event: new(evidence.Event), Item: id, Exhibit: exhibit, Step: seq + 1, Leaf: leaf, Entry: index,
-				After: h.After(s, seq), SHA256: state.Evidence.SHA256, Size: state.Evidence.Size}
-			if row.Until = h.Withheld(s, seq); row.Until != 0 {
+			if h.Withheld(s, seq) != 0 {
 				item.Withheld++
-				row.What = "An event that may not be shown until " + moment(row.Until) + "."
-				item.Rows = append(item.Rows, row)
-				continue
 			}
-			e, err := h.Event(s, seq)
+		}
+		for _, consent := range state.Consent {
+			if actor != "" {
+				break // it stands once among the acts
+			}
+			more, err := h.rows(evidence.ConsentOf(consent), actor)
 			if err != nil {
 				return report, err
 			}
-			if d, ok := e.Details.(*evidence.ItemSealedDetails); ok {
+			item.Rows = append(item.Rows, more...)
+		}
+		slices.SortFunc(item.Rows, byEntry)
+		exhibit := int64(0)
+		for i := range item.Rows {
+			r := &item.Rows[i]
+			if d, ok := r.Details.(*evidence.ItemSealedDetails); ok {
 				exhibit = d.Exhibit
 			}
-			if actor != "" && e.Actor.ID != actor {
-				continue
-			}
-			row.Event, row.Exhibit, row.What, row.Why = e, exhibit, what(e), h.Why(s, seq)
-			item.Rows = append(item.Rows, row)
+			r.Item, r.Exhibit, r.SHA256, r.Size = id, exhibit, state.Evidence.SHA256, state.Evidence.Size
 		}
 		report.Items = append(report.Items, item)
 	}
 	return report, nil
+}
+
+// ActsOf are the rows of streams that are no item's, with an actor only of what that one signed, in the order of entry.
+func (h *History) ActsOf(actor evidence.ActorID, streams ...evidence.Stream) (list []CustodyRow, _ error) {
+	for _, s := range streams {
+		rows, err := h.rows(s, actor)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, rows...)
+	}
+	slices.SortFunc(list, byEntry)
+	return list, nil
+}
+
+func byEntry(a, b CustodyRow) int { return cmp.Compare(a.Entry, b.Entry) }
+
+// rows are the steps of a stream, with an actor only those that the actor signed and those that may not be shown yet.
+func (h *History) rows(s evidence.Stream, actor evidence.ActorID) (list []CustodyRow, _ error) {
+	for seq := range h.Len(s) {
+		leaf, index := h.Leaf(s, seq)
+		row := CustodyRow{Event: new(evidence.Event), Stream: s, Step: seq + 1, Leaf: leaf, Entry: index, After: h.After(s, seq)}
+		if newest, ok := h.publication(); ok && index < newest.Covers {
+			row.Book = newest
+		}
+		if row.Until = h.Withheld(s, seq); row.Until != 0 {
+			row.What = "An event that may not be shown until " + moment(row.Until) + "."
+			list = append(list, row)
+			continue
+		}
+		e, err := h.Event(s, seq)
+		if err != nil {
+			return nil, err
+		}
+		if actor == "" || e.Actor.ID == actor {
+			row.Event, row.What, row.Why = e, what(e), h.Why(s, seq)
+			list = append(list, row)
+		}
+	}
+	return list, nil
 }
 
 // The plain fields of a row, as text. What a row has no such field for is "".
@@ -122,8 +188,12 @@ func (r CustodyRow) Who() string {
 	return who
 }
 
+// Ground is the authority of a step. Consent is none to destroy what it governed, nor to keep it against the person's will.
 func (r CustodyRow) Ground() string {
 	if r.Authority == nil {
+		return ""
+	}
+	if against := strings.HasPrefix(string(r.Kind), "item.shred") || strings.HasPrefix(string(r.Kind), "hold."); against && r.Authority.Basis == evidence.ByConsent {
 		return ""
 	}
 	ground := strings.ReplaceAll(string(r.Authority.Basis), "_", " ")
@@ -166,7 +236,31 @@ func (r CustodyRow) Behind() time.Duration {
 	return max(0, r.After.Sub(r.Time))
 }
 
-// Order says how the stated time stands to the order of entry, which is the only other thing known of when it was.
+// Booked says by when the step was in the record book, as the vault's clock showed it.
+func (r CustodyRow) Booked() string {
+	if r.Book.Time == 0 {
+		return ""
+	}
+	return fmt.Sprintf("in the record book by %s, by the vault's clock (entry %d says so)", precise(r.Book.Time), r.Book.Entry)
+}
+
+// Ahead is by how much at least the row states a time after it was in the record book; 0 if it does not.
+func (r CustodyRow) Ahead() time.Duration {
+	if r.Until != 0 || r.Book.Time == 0 {
+		return 0
+	}
+	return max(0, r.Time.Sub(r.Book.Time))
+}
+
+// Place names where a step stands that is not of the item itself.
+func (r CustodyRow) Place() string {
+	if r.Stream.Type == evidence.ItemStream {
+		return ""
+	}
+	return string(r.Stream.Type) + " " + r.Stream.ID
+}
+
+// Order says how the stated time stands to the order of entry.
 func (r CustodyRow) Order() string {
 	switch behind := r.Behind(); {
 	case r.After == 0:
@@ -192,7 +286,7 @@ func (r CustodyRow) Proof() string {
 }
 
 // clocks says what the times are.
-const clocks = "Times are those of the signers' devices, at most two minutes from the vault's clock when they were accepted; no independent clock was asked. The order of entry bounds them: what was entered later was not signed earlier, if the clocks are right."
+const clocks = "Times are those of the signers' devices, at most two minutes from the vault's clock when they were accepted. The order of entry bounds them: what was entered later was not signed earlier, if the clocks are right. The second clock is the vault's: each of its signed lists of last steps states a time, and every entry that it covers was in the record book by then. No clock of a third party was asked."
 
 //go:embed assets/custody.en.html
 var custodyText string
@@ -256,7 +350,8 @@ func NewCustodyPage(w io.Writer, items int) *CustodyWriter {
 // custodyColumns only ever grow at their end: scripts read them by position.
 var custodyColumns = []string{"item", "exhibit", "step", "kind", "what", "actor", "role", "organization", "on_behalf_of", "signed_at", "purpose", "authority",
 	"consent", "result", "counterparty", "change", "entry", "event", "proof", "why_allowed", "sha256", "size", "entered_after",
-	"milliseconds_behind_order_of_entry_no_second_clock"}
+	"milliseconds_behind_order_of_entry", "in_record_book_by", "milliseconds_ahead_of_record_book", "stream_type", "stream",
+	"organization_as_the_vault_names_it"}
 
 // NewCustodyTable begins a table.
 func NewCustodyTable(w io.Writer) *CustodyWriter {
@@ -276,6 +371,11 @@ func NewCustodyTable(w io.Writer) *CustodyWriter {
 					}
 				}
 			}
+			for _, r := range c.Acts {
+				if err := out.Write(r.cells()); err != nil {
+					return err
+				}
+			}
 			return nil
 		},
 		end: func() error {
@@ -285,11 +385,14 @@ func NewCustodyTable(w io.Writer) *CustodyWriter {
 	}
 }
 
-// cells are in the order of custodyColumns.
+// cells are in the order of custodyColumns. What a row has nothing to say of is "".
 func (r CustodyRow) cells() []string {
-	exhibit, signed, after, behind := "", "", "", ""
+	exhibit, signed, after, behind, booked, ahead, digest, size := "", "", "", "", "", "", "", ""
 	if r.Exhibit > 0 {
 		exhibit = strconv.FormatInt(r.Exhibit, 10)
+	}
+	if r.Item != "" {
+		digest, size = r.SHA256.String(), strconv.FormatInt(r.Size, 10)
 	}
 	if r.Until == 0 {
 		signed = r.Time.String()
@@ -298,7 +401,14 @@ func (r CustodyRow) cells() []string {
 	if r.After != 0 {
 		after = r.After.String()
 	}
+	if r.Book.Time != 0 {
+		booked = r.Book.Time.String()
+		if r.Until == 0 {
+			ahead = strconv.FormatInt(r.Ahead().Milliseconds(), 10)
+		}
+	}
 	return []string{string(r.Item), exhibit, strconv.FormatInt(r.Step, 10), string(r.Kind), r.What, string(r.Actor.ID), string(r.Actor.Role),
 		string(r.Actor.Organization), string(r.Actor.OnBehalfOf), signed, string(r.Purpose), r.Ground(), r.Consents(), r.Outcome(), r.Other(),
-		string(r.Change), strconv.FormatInt(r.Entry, 10), r.Leaf.String(), r.Proof(), r.Why, r.SHA256.String(), strconv.FormatInt(r.Size, 10), after, behind}
+		string(r.Change), strconv.FormatInt(r.Entry, 10), r.Leaf.String(), r.Proof(), r.Why, digest, size, after, behind,
+		booked, ahead, string(r.Stream.Type), r.Stream.ID, r.Named}
 }

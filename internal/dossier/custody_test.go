@@ -19,7 +19,7 @@ func TestCustody(t *testing.T) {
 		t.Fatal(findings)
 	}
 	all := must(h.CustodyOf("", w.now, id))
-	if int64(all.Steps()) != h.Len(ev.ItemOf(id)) || len(all.Items) != 1 {
+	if int64(all.Steps()) != h.Len(ev.ItemOf(id))+h.Len(ev.ConsentOf(w.con)) || len(all.Items) != 1 {
 		t.Fatalf("%d rows", all.Steps())
 	}
 	court := w.people["court"].ID
@@ -42,7 +42,7 @@ func TestCustody(t *testing.T) {
 	}
 	for _, row := range rows[1:] {
 		for i, name := range rows[0] {
-			optional := strings.Contains(" exhibit on_behalf_of purpose authority consent result counterparty change why_allowed ", " "+name+" ")
+			optional := strings.Contains(" exhibit on_behalf_of purpose authority consent result counterparty change why_allowed organization_as_the_vault_names_it ", " "+name+" ")
 			if row[i] == "" && !optional {
 				t.Errorf("step %s has no %s", row[2], name)
 			}
@@ -69,8 +69,47 @@ func TestCustody(t *testing.T) {
 	}
 }
 
-// A report says of each row how its time stands to the order of entry, and that there is no second clock; the columns of before keep their
-// places.
+// What became of the consent stands among the steps of the item that it governs, in the order of entry, and nothing destroyed or held names
+// consent as its authority.
+func TestCustodyOfWithdrawn(t *testing.T) {
+	w, id := newShared(t)
+	w.do(w.event("clinician", ev.ConsentOf(w.con), ev.ConsentWithdrawn, &ev.ConsentWithdrawnDetails{Number: "1234-5678"}, func(e *ev.Event) { e.Case = w.cas }))
+	w.now = w.now.Add(time.Hour)
+	w.do(w.on(id, "custodian", ev.ItemShredProposed, &ev.ItemShredProposedDetails{Cause: ev.CauseWithdrawal, DryRun: ev.SHA256(nil)},
+		func(e *ev.Event) { e.Authority = &ev.Authority{Basis: ev.ByConsent} }))
+	h, findings := Replay(w.trust, w.excerpt(ev.ItemOf(id)))
+	if len(findings) > 0 {
+		t.Fatal(findings)
+	}
+	rows := must(h.CustodyOf("", w.now, id)).Items[0].Rows
+	var kinds []ev.Kind
+	for i, r := range rows {
+		if kinds = append(kinds, r.Kind); i > 0 && r.Entry <= rows[i-1].Entry {
+			t.Errorf("row %d is entry %d, after %d", i, r.Entry, rows[i-1].Entry)
+		}
+		if r.Item != id || r.Stream.Type == ev.ConsentStream && r.Place() != "consent "+string(w.con) {
+			t.Errorf("%+v", r)
+		}
+	}
+	if last := kinds[len(kinds)-2:]; !slices.Contains(kinds, ev.ConsentGiven) || !slices.Equal(last, []ev.Kind{ev.ConsentWithdrawn, ev.ItemShredProposed}) {
+		t.Errorf("%q", kinds)
+	}
+	if proposed := rows[len(rows)-1]; proposed.Ground() != "" || proposed.Authority == nil {
+		t.Errorf("shredding on the authority %q", proposed.Ground())
+	}
+	if opened := rows[slices.Index(kinds, ev.ItemDeposited)]; opened.Authority != nil && opened.Ground() == "" {
+		t.Error("the authority of a deposit is not said")
+	}
+	acts := must(h.ActsOf(w.people["clinician"].ID, ev.ConsentOf(w.con), ev.CaseOf(w.cas)))
+	if len(acts) != 3 || acts[0].Kind != ev.CaseOpened || acts[2].Kind != ev.ConsentWithdrawn || acts[2].Item != "" || acts[2].What != "Withdrew the consent: all use stopped." {
+		t.Errorf("%+v", acts)
+	}
+	if own := must(h.CustodyOf(w.people["clinician"].ID, w.now, id)).Items[0].Rows; slices.ContainsFunc(own, func(r CustodyRow) bool { return r.Stream.Type != ev.ItemStream }) {
+		t.Error("of one person a consent stands among the steps, too")
+	}
+}
+
+// A report says of each row how its time stands to the order of entry and to the vault's clock; the columns of before keep their places.
 func TestCustodyClocks(t *testing.T) {
 	w := newWorld(t)
 	id, other := w.deposit("a finding"), w.deposit("another finding")
@@ -92,6 +131,14 @@ func TestCustodyClocks(t *testing.T) {
 	if first := rows[0]; first.After == 0 || first.After > first.Time || first.Behind() != 0 {
 		t.Errorf("deposited at %v, after %v, behind by %v", first.Time, first.After, first.Behind())
 	}
+	if sealed.Book.Time == 0 || sealed.Book.Covers <= sealed.Entry {
+		t.Errorf("no publication covers the entry: %+v", sealed.Book)
+	}
+	fast := sealed
+	fast.Book.Time = sealed.Time.Add(-time.Minute)
+	if fast.Ahead() != time.Minute || sealed.Ahead() != max(0, sealed.Time.Sub(sealed.Book.Time)) {
+		t.Errorf("ahead by %v and %v", fast.Ahead(), sealed.Ahead())
+	}
 	var table, page strings.Builder
 	if err := report.WriteCSV(&table); err != nil {
 		t.Fatal(err)
@@ -102,13 +149,13 @@ func TestCustodyClocks(t *testing.T) {
 		t.Errorf("columns %q", lines[0])
 	}
 	last := lines[len(lines)-1]
-	if !strings.Contains(lines[0][23], "no_second_clock") || last[22] != ahead.String() || last[23] != strconv.FormatInt(sealed.Behind().Milliseconds(), 10) || lines[1][23] != "0" {
+	if lines[0][23] != "milliseconds_behind_order_of_entry" || lines[0][24] != "in_record_book_by" || last[24] != sealed.Book.Time.String() || last[22] != ahead.String() || last[23] != strconv.FormatInt(sealed.Behind().Milliseconds(), 10) || lines[1][23] != "0" {
 		t.Errorf("%s: %q, %q", lines[0][23], lines[1], last)
 	}
 	if err := report.WriteHTML(&page); err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{"no second clock", sealed.Behind().String() + " before " + precise(ahead), "no independent clock was asked"} {
+	for _, text := range []string{sealed.Behind().String() + " before " + precise(ahead), "in the record book by " + precise(sealed.Book.Time), "The second clock is the vault"} {
 		if !strings.Contains(page.String(), text) {
 			t.Errorf("%q is not on the page", text)
 		}

@@ -302,6 +302,29 @@ func TestTimesRunBackwards(t *testing.T) {
 	}
 }
 
+// An incident that was stated stands in every package and is said, whatever its code and scope.
+func TestIncidentsAreSaid(t *testing.T) {
+	w, id := newShared(t)
+	for code, said := range incidentCodes {
+		from, policy := w.now, ev.PolicyOf(origin)
+		w.do(w.event("administrator", policy, ev.VaultIncident, &ev.VaultIncidentDetails{Code: code, From: from, Scope: "vault"}))
+		r := verify(t, w, w.pack(id).write(t), nil)
+		if !strings.Contains(strings.Join(r.DoesNotShow, "\n"), said+", from "+moment(from)+" and has not ended. It concerns the whole vault.") {
+			t.Errorf("%s: %q", code, r.DoesNotShow)
+		}
+	}
+	until := w.now
+	w.do(w.event("administrator", ev.PolicyOf(origin), ev.VaultIncident, &ev.VaultIncidentDetails{Code: "breach", From: w.now.Add(-time.Hour), Until: w.now, Scope: "case"}))
+	r := verify(t, w, w.pack(id).write(t), nil)
+	if !strings.Contains(strings.Join(r.DoesNotShow, "\n"), " to "+moment(until)+". It concerns one case.") || r.Verdict != Verified {
+		t.Errorf("%s: %q", r.Verdict, r.DoesNotShow)
+	}
+	bad := &ev.VaultIncidentDetails{Code: "another", From: w.now, Scope: "vault"}
+	if e := w.event("administrator", ev.PolicyOf(origin), ev.VaultIncident, bad); e.Check() == nil || len(incidentCodes) != 5 {
+		t.Error("there are codes that have no words")
+	}
+}
+
 // A description that was added later is opened, too, and is of the same file.
 func TestAmendedDescription(t *testing.T) {
 	for about, reason := range map[string]string{"sealed": "", "something else": ReasonPlaintextChanged} {

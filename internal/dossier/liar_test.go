@@ -292,3 +292,26 @@ func TestDescriptionOnly(t *testing.T) {
 	court := w.people["court"].age
 	wanted(t, verify(t, w, w.pack(id).write(t), &court), Verified, CheckContent, "")
 }
+
+// A deposit without consent has a note that states its ground. Whoever opens the item sees whether it says anything.
+func TestGroundThatSaysNothing(t *testing.T) {
+	for text, reason := range map[string]string{"order 7 of the court of K.": "", " \n": ReasonGroundUnstated} {
+		w := newWorld(t)
+		w.grant = ev.NewID[ev.GrantID]()
+		id := w.deposit("with a ground", func(e *ev.Event) {
+			sealed := must(sealing.SealNote(text, e.Details.(*ev.ItemDepositedDetails).ItemRecipient))
+			e.Notes = []ev.Note{{Name: "authority", Audience: ev.ToItem, SHA256: ev.SHA256(sealed), Size: int64(len(sealed))}}
+			w.more = []File{BytesFile(NotePath(ev.ItemID(e.Stream.ID), 0, "authority"), sealed)}
+		})
+		w.seal(id, 1)
+		w.share(id)
+		court := w.people["court"].age
+		verdict := Verified
+		if reason != "" {
+			verdict = Refused
+		}
+		s := w.pack(id)
+		wanted(t, verify(t, w, s.write(t), &court), verdict, CheckContent, reason)
+		wanted(t, verify(t, w, s.write(t), nil), Verified, CheckContent, ReasonNoIdentity)
+	}
+}

@@ -110,6 +110,7 @@ const (
 	ReasonNoFileDescribed     = "no_file_described"
 	ReasonNoteMissing         = "note_missing"
 	ReasonExportSigner        = "export_signer"
+	ReasonGroundUnstated      = "ground_unstated"
 
 	// more than one check
 

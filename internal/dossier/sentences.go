@@ -100,6 +100,7 @@ var sentences = map[string]string{
 	ReasonDescriptionForm:     "The description is not in its proper form.",
 	ReasonNoFileDescribed:     "The description stands alone, and yet it describes a file.",
 	ReasonNoteMissing:         "A note that was recorded is not in the package.",
+	ReasonGroundUnstated:      "The required note on its ground or order says nothing.",
 	ReasonExportSigner:        "Somebody else than the recipient signed for this package.",
 
 	ReasonTrustMissing: "The trust file is missing: ask the registry. It is never taken from the package.",
@@ -216,6 +217,28 @@ var acts = map[evidence.Kind]string{
 	evidence.GrantExpired:           "Noted that the share has ended.",
 	evidence.GrantRedeemed:          "Used the share.",
 	evidence.GrantAcknowledged:      "Confirmed what arrived.",
+
+	evidence.ActorEnrolled:          "Enrolled a person's keys.",
+	evidence.ActorKeyRotated:        "Gave a person new keys.",
+	evidence.ActorConfirmed:         "Confirmed the number of a person's key.",
+	evidence.ActorSuspended:         "Suspended a person.",
+	evidence.ActorRevoked:           "Ended a person's right to sign for good.",
+	evidence.CaseOpened:             "Opened a case.",
+	evidence.CaseMemberAdded:        "Gave a person rights in the case.",
+	evidence.CaseMemberRemoved:      "Ended a person's membership of the case.",
+	evidence.CaseKeyringChanged:     "Changed who holds keys of the case.",
+	evidence.CaseClosed:             "Closed the case.",
+	evidence.CaseReopened:           "Opened the case again.",
+	evidence.ConsentGiven:           "Recorded a consent.",
+	evidence.ConsentNarrowed:        "Narrowed the consent: less is allowed.",
+	evidence.ConsentWithdrawn:       "Withdrew the consent: all use stopped.",
+	evidence.ConsentDelegated:       "Named somebody who speaks for the person concerned.",
+	evidence.ConsentDelegationEnded: "Ended that somebody speaks for the person concerned.",
+	evidence.VaultConfigured:        "Set the rules of the vault.",
+	evidence.VaultConfirmed:         "Confirmed a change of the vault's rules.",
+	evidence.VaultRecovered:         "Stated that the recovery key was used.",
+	evidence.VaultRestored:          "Restored the vault from a backup.",
+	evidence.VaultIncident:          "Reported an incident.",
 }
 
 func what(e *evidence.Event) string {
@@ -229,6 +252,8 @@ func what(e *evidence.Event) string {
 		return "Compared the item with the record: they were equal."
 	case *evidence.GrantProposedDetails:
 		return fmt.Sprintf("Proposed a share to a %s in %s until %s.", d.RecipientClass, d.Jurisdiction, date(d.Expires))
+	case *evidence.VaultIncidentDetails:
+		return "Reported an incident: " + incident(d)
 	case *evidence.GrantAcknowledgedDetails:
 		if !d.Equal {
 			return "Confirmed that something else arrived than was recorded."
@@ -245,9 +270,10 @@ func what(e *evidence.Event) string {
 var limits = []string{
 	"That the content is true, or that a court may use it.",
 	"Which other items exist.",
-	"Copies, and openings outside the service.",
+	"Copies, and openings outside the service: whoever holds a key, with the operator or a stolen backup, opens an item without a trace.",
 	"Whose hand held a key.",
-	"What happens after a copy was taken: whoever opened an item may keep it.",
+	"What happens after a copy was taken: whoever opened an item may keep it, also after the vault has made the item unreadable.",
+	"That what is withheld until a date had to be withheld: that is the vault's word until then.",
 	"That an exhibit number was used only once: that is the vault's claim.",
 	"That all states of the record book named here belong to one history: the book's own key alone vouches for that.",
 }
@@ -281,7 +307,7 @@ func (v *verification) explain(r *Report) {
 		}
 		r.DoesNotShow = append(r.DoesNotShow, v.forOthers()...)
 	}
-	r.DoesNotShow = append(r.DoesNotShow, limits...)
+	r.DoesNotShow = append(append(r.DoesNotShow, v.incidents()...), limits...)
 	if r.Verdict != Verified {
 		return
 	}
@@ -306,6 +332,50 @@ func (v *verification) explain(r *Report) {
 		}
 	}
 	r.Shows = append(r.Shows, "Who acted, in which role, and in which order.")
+}
+
+// incidents are what the vault's people have stated about times in which something was wrong (RULES §12.8). Whatever they did not state
+// is not here.
+func (v *verification) incidents() (list []string) {
+	if v.history == nil {
+		return nil
+	}
+	for _, s := range v.history.Streams() {
+		if s.Type != evidence.PolicyStream {
+			continue
+		}
+		for seq := range v.history.Len(s) {
+			e, err := v.history.Event(s, seq)
+			if err != nil {
+				continue // a check says so
+			}
+			if d, ok := e.Details.(*evidence.VaultIncidentDetails); ok {
+				list = append(list, "What is not affected by a known incident: "+incident(d))
+			}
+		}
+	}
+	return list
+}
+
+var incidentCodes = map[string]string{
+	"breach":         "somebody got in who should not",
+	"outage":         "the vault did not work",
+	"key_compromise": "a key may have been in wrong hands",
+	"witness_alarm":  "a witness raised an alarm",
+	"data_damage":    "stored data was damaged",
+}
+
+// incident says what was stated.
+func incident(d *evidence.VaultIncidentDetails) string {
+	until := "and has not ended"
+	if d.Until != 0 {
+		until = "to " + moment(d.Until)
+	}
+	scope := "the whole vault"
+	if d.Scope != "vault" {
+		scope = "one " + d.Scope
+	}
+	return fmt.Sprintf("%s, from %s %s. It concerns %s.", incidentCodes[d.Code], moment(d.From), until, scope)
 }
 
 // forOthers names the files of the package that are not looked at, and trust data that is not the one pinned: a newer trust file may name

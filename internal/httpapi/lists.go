@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/vault"
@@ -9,7 +11,8 @@ import (
 )
 
 type lists struct {
-	vault *vault.Vault
+	vault         *vault.Vault
+	organizations func() (map[evidence.OrgID]string, error)
 }
 
 // limit is the asked length of a page; the contract filled in what was not asked.
@@ -71,6 +74,18 @@ func actor(a *evidence.ActorState) wire.Actor {
 		ID: string(a.ID), Role: wire.Role(a.Role), Organization: string(a.Organization), Status: wire.ActorStatus(a.Status),
 		Fingerprint: a.Fingerprint().String(), Founder: a.Founder, Length: a.Last.Seq + 1,
 	}
+}
+
+func (l lists) ListOrganizations(context.Context, ListOrganizationsRequestObject) (ListOrganizationsResponseObject, error) {
+	names, err := l.organizations()
+	if err != nil {
+		return nil, evidence.Fail(evidence.Internal, "organizations", err)
+	}
+	return ListOrganizations200JSONResponse{
+		Organizations: each(slices.Sorted(maps.Keys(names)), func(id evidence.OrgID) wire.Organization {
+			return wire.Organization{ID: string(id), Name: names[id]}
+		}),
+	}, nil
 }
 
 func (l lists) ListCases(ctx context.Context, r ListCasesRequestObject) (ListCasesResponseObject, error) {

@@ -85,6 +85,9 @@ type ServerInterface interface {
 	// GetInclusion Proof that a leaf is in the tree of that size (RFC 6962).
 	// (GET /v1/log/inclusion)
 	GetInclusion(c *gin.Context, params GetInclusionParams)
+	// ListOrganizations What the vault's operator calls organizations, for reading; whatever is signed or judged goes by the id.
+	// (GET /v1/organizations)
+	ListOrganizations(c *gin.Context)
 	// ListOwnConsents The consents for which the caller speaks now, as the person concerned or as her advocate.
 	// (GET /v1/own/consents)
 	ListOwnConsents(c *gin.Context)
@@ -740,6 +743,19 @@ func (siw *ServerInterfaceWrapper) GetInclusion(c *gin.Context) {
 	siw.Handler.GetInclusion(c, params)
 }
 
+// ListOrganizations operation middleware
+func (siw *ServerInterfaceWrapper) ListOrganizations(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOrganizations(c)
+}
+
 // ListOwnConsents operation middleware
 func (siw *ServerInterfaceWrapper) ListOwnConsents(c *gin.Context) {
 
@@ -990,6 +1006,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/streams/:type/:id/events", wrapper.ListEvents)
 	router.POST(options.BaseURL+"/v1/complete", wrapper.ProveComplete)
 	router.GET(options.BaseURL+"/v1/actors", wrapper.ListActors)
+	router.GET(options.BaseURL+"/v1/organizations", wrapper.ListOrganizations)
 	router.GET(options.BaseURL+"/v1/cases", wrapper.ListCases)
 	router.GET(options.BaseURL+"/v1/cases/:case/items", wrapper.ListItems)
 	router.GET(options.BaseURL+"/v1/cases/:case/consents", wrapper.ListConsents)
@@ -2025,6 +2042,44 @@ func (response GetInclusiondefaultApplicationProblemPlusJSONResponse) VisitGetIn
 	return err
 }
 
+type ListOrganizationsRequestObject struct {
+}
+
+type ListOrganizationsResponseObject interface {
+	VisitListOrganizationsResponse(w http.ResponseWriter) error
+}
+
+type ListOrganizations200JSONResponse OrganizationList
+
+func (response ListOrganizations200JSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrganizationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOrganizationsdefaultApplicationProblemPlusJSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListOwnConsentsRequestObject struct {
 }
 
@@ -2467,6 +2522,9 @@ type StrictServerInterface interface {
 	// GetInclusion Proof that a leaf is in the tree of that size (RFC 6962).
 	// (GET /v1/log/inclusion)
 	GetInclusion(ctx context.Context, request GetInclusionRequestObject) (GetInclusionResponseObject, error)
+	// ListOrganizations What the vault's operator calls organizations, for reading; whatever is signed or judged goes by the id.
+	// (GET /v1/organizations)
+	ListOrganizations(ctx context.Context, request ListOrganizationsRequestObject) (ListOrganizationsResponseObject, error)
 	// ListOwnConsents The consents for which the caller speaks now, as the person concerned or as her advocate.
 	// (GET /v1/own/consents)
 	ListOwnConsents(ctx context.Context, request ListOwnConsentsRequestObject) (ListOwnConsentsResponseObject, error)
@@ -3197,6 +3255,30 @@ func (sh *strictHandler) GetInclusion(ctx *gin.Context, params GetInclusionParam
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetInclusionResponseObject); ok {
 		if err := validResponse.VisitGetInclusionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOrganizations operation middleware
+func (sh *strictHandler) ListOrganizations(ctx *gin.Context) {
+	var request ListOrganizationsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOrganizations(ctx, request.(ListOrganizationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOrganizations")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOrganizationsResponseObject); ok {
+		if err := validResponse.VisitListOrganizationsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -23,6 +23,8 @@ type Config struct {
 	// TrustFile returns the trust file with this number, the present one or an earlier one: NotFound if there is none. A number is its
 	// SHA-256 in hex, or the thirty digits by which that is shown.
 	TrustFile func(ctx context.Context, number string) (string, error)
+	// Organizations returns what the operator calls organizations, as it is now.
+	Organizations func() (map[evidence.OrgID]string, error)
 	// Ready reports whether what the vault stands on answers, its records above all.
 	Ready  func(context.Context) error
 	Logger *slog.Logger
@@ -61,7 +63,7 @@ func New(cfg Config) (http.Handler, error) {
 	routes := engine.Group("", admit(k, cfg.Auth, newLimiter(cfg.Now, cfg.TrustedProxies)))
 	handlers := api{
 		probes{cfg.Ready}, logReads{cfg.Vault, cfg.TrustFingerprint, cfg.TrustFile}, sessions{cfg.Auth}, invitations{cfg.Vault},
-		events{cfg.Vault}, content{cfg.Vault, watches}, lists{cfg.Vault},
+		events{cfg.Vault}, content{cfg.Vault, watches}, lists{cfg.Vault, cfg.Organizations},
 	}
 	malformed := func(c *gin.Context, _ error) { refuse(c, departs()) }
 	strict := NewStrictHandlerWithOptions(handlers, []StrictMiddlewareFunc{detached}, StrictGinServerOptions{

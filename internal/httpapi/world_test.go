@@ -60,6 +60,9 @@ type world struct {
 	client *http.Client
 
 	drift atomic.Int64 // of the vault's clock, nanoseconds
+
+	organizations map[ev.OrgID]string // as the operator names them
+	unreadable    error
 }
 
 type person struct {
@@ -175,8 +178,9 @@ func (w *world) start() {
 	})
 	w.edge = must(httpapi.New(httpapi.Config{
 		Vault: w.vault, Auth: w.auth, TrustFingerprint: ev.SHA256([]byte("trust")), TrustFile: trustFile, Logger: w.logger(),
-		Ready: func(ctx context.Context) error { _, err := w.db.Checkpoint(ctx); return err },
-		Now:   w.now,
+		Organizations: func() (map[ev.OrgID]string, error) { return w.organizations, w.unreadable },
+		Ready:         func(ctx context.Context) error { _, err := w.db.Checkpoint(ctx); return err },
+		Now:           w.now,
 	}))
 	w.server = httptest.NewServer(w.edge)
 	w.client = &http.Client{Transport: contracttest.Checked{T: w.t, Next: http.DefaultTransport}}

@@ -4,33 +4,60 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/binary"
+	"html"
 	"io"
+	"path"
 	"regexp"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
-// File looks through the first bytes of a file, at most Most, or all of it if it is shorter: text and JSON as such; of everything else
-// readable strings, the properties and texts of office documents, and where a picture was taken with which camera.
-func (s *Scanner) File(part, mediaType string, b []byte) {
+// File looks through the first bytes of a file of this size, at most Most, or all of it if it is shorter: text and JSON as such; the text of
+// PDF and office documents; of everything else readable strings, and where a picture was taken with which camera. What it did not read is
+// among the findings (Unread, UnreadPDF, Rest, Unseen).
+func (s *Scanner) File(part, mediaType string, b []byte, size int64) {
 	b = b[:min(len(b), Most)]
 	mediaType, _, _ = strings.Cut(strings.ToLower(mediaType), ";")
-	if text, ok := wide(b); ok {
-		s.lines(part, text)
-		return
+	s.file(part, mediaType, b)
+	if kind, _, _ := strings.Cut(mediaType, "/"); int64(len(b)) < size && !perceived[kind] {
+		s.add(Finding{Kind: Rest, Where: part})
 	}
+}
+
+// perceived are kinds of files that are to be seen or heard: all that can be read of them stands at their beginning.
+var perceived = map[string]bool{"image": true, "audio": true, "video": true}
+
+func (s *Scanner) file(part, mediaType string, b []byte) {
+	kind, _, _ := strings.Cut(mediaType, "/")
+	text, isWide := wide(b)
 	switch {
+	case isWide:
+		s.lines(part, text)
+	case bytes.Contains(b[:min(len(b), 1024)], []byte("%PDF-")):
+		s.pdf(part, b)
+	case bytes.HasPrefix(b, []byte("PK\x03\x04")):
+		s.strings(part+", properties", b)
+		s.packed(part, b)
 	case strings.HasSuffix(mediaType, "json"):
 		s.JSON(part, b)
-		return
-	case strings.HasPrefix(mediaType, "text/"), strings.HasSuffix(mediaType, "xml"), mediaType == "message/rfc822":
+	case kind == "text", strings.HasSuffix(mediaType, "xml"), mediaType == "message/rfc822":
 		s.lines(part, valid(b))
-		return
-	}
-	s.strings(part+", properties", b)
-	s.pictures(part, b)
-	if bytes.HasPrefix(b, []byte("PK\x03\x04")) {
-		s.packed(part, b)
+		if kind == "message" && bytes.Contains(bytes.ToLower(b), []byte("content-transfer-encoding: base64")) {
+			s.add(Finding{Kind: Unread, Where: part})
+		}
+	case perceived[kind]:
+		s.strings(part+", properties", b)
+		s.pictures(part, b)
+		if len(b) > 0 {
+			s.add(Finding{Kind: Unseen, Where: part})
+		}
+	case utf8.Valid(b) && !bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' && r != '\f' }):
+		s.lines(part, string(b))
+	default:
+		s.strings(part+", properties", b)
+		s.pictures(part, b)
+		s.add(Finding{Kind: Unread, Where: part})
 	}
 }
 
@@ -74,29 +101,73 @@ func (s *Scanner) strings(where string, b []byte) {
 	}
 }
 
-// packed looks through an office document: the names in it, its properties and texts.
+// packed looks through an office document or an archive: the names in it, its properties and texts. What else is in it is unread.
 func (s *Scanner) packed(part string, b []byte) {
+	unread := Finding{Kind: Unread, Where: part + ", within"}
 	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
+		s.add(unread)
 		return
 	}
 	left := int64(Most)
 	for i, f := range z.File {
-		if i == maxEntries || left <= 0 {
+		s.Text(part+", names within", f.Name)
+		kind := strings.ToLower(path.Ext(f.Name))
+		switch {
+		case strings.HasSuffix(f.Name, "/"), f.UncompressedSize64 == 0, f.Name == "mimetype":
+			continue
+		case i >= maxEntries:
+			s.add(unread)
 			return
 		}
-		s.Text(part+", names within", f.Name)
-		if !strings.HasSuffix(f.Name, ".xml") && !strings.HasSuffix(f.Name, ".rels") && !strings.HasSuffix(f.Name, ".txt") {
-			continue
-		}
 		r, err := f.Open()
-		if err != nil {
+		if err != nil || f.Flags&1 != 0 { // it has a password
+			s.add(unread)
 			continue
 		}
-		text, _ := io.ReadAll(io.LimitReader(r, left)) // what came before an error is looked at, too
+		body, err := io.ReadAll(io.LimitReader(r, left+1)) // what came before an error is looked at, too
 		r.Close()
-		left -= int64(len(text))
-		s.text(part+", text within", tags.ReplaceAllString(valid(text), " "), true)
+		whole := err == nil && int64(len(body)) <= left
+		body = body[:min(int64(len(body)), left)]
+		left -= int64(len(body))
+		switch {
+		case textWithin[kind]:
+			s.marked(part+", text within", valid(body))
+		case pictureWithin[kind]:
+			s.pictures(part+", picture within", body)
+			s.add(Finding{Kind: Unseen, Where: part + ", picture within"})
+		default:
+			s.strings(part+", text within", body)
+			whole = false
+		}
+		if !whole {
+			s.add(unread)
+		}
+	}
+}
+
+var (
+	textWithin    = map[string]bool{".xml": true, ".rels": true, ".txt": true, ".csv": true, ".json": true, ".htm": true, ".html": true, ".vml": true, ".rdf": true, ".svg": true}
+	pictureWithin = map[string]bool{".jpg": true, ".jpeg": true, ".png": true, ".tif": true, ".tiff": true, ".gif": true, ".webp": true, ".bmp": true, ".emf": true, ".wmf": true}
+)
+
+// marked looks through a text with marks in it (XML). A word may stand in pieces, each with marks of its own.
+func (s *Scanner) marked(where, text string) {
+	s.joined(where, html.UnescapeString(tags.ReplaceAllString(text, " ")), html.UnescapeString(tags.ReplaceAllString(text, "")))
+}
+
+// joined looks through a text, and for names also in other readings of it: one that was found is not counted again.
+func (s *Scanner) joined(where, text string, others ...string) {
+	s.Text(where, text)
+	for _, text := range others {
+		more := make(map[int]bool)
+		s.lookForNames(text, func(of, _ int) {
+			f := Finding{Kind: Name, Where: where, Of: of}
+			if _, found := s.at[f]; !found || more[of] {
+				more[of] = true
+				s.add(f)
+			}
+		})
 	}
 }
 

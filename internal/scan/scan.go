@@ -20,6 +20,11 @@ const (
 	Phone  Kind = "phone"         // digits that look like a telephone number
 	Place  Kind = "place"         // where a picture was taken (GPS)
 	Serial Kind = "serial_number" // of a camera or lens
+
+	Unread    Kind = "unread"     // an archive, a password, a kind of file that is not known: what is in it was not looked at
+	UnreadPDF Kind = "unread_pdf" // one whose text cannot be read here, or not all of it
+	Rest      Kind = "rest"       // what comes after the first bytes of a file (Most)
+	Unseen    Kind = "unseen"     // a picture or recording: what is to be seen or heard in it, and text in it
 )
 
 // Finding is one thing to look at. It does not repeat what was found.

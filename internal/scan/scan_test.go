@@ -90,7 +90,7 @@ func TestPatterns(t *testing.T) {
 // TestWhere: a finding says where, counts, and never repeats what was found.
 func TestWhere(t *testing.T) {
 	s := New([]string{"", "Amara Exemple"})
-	s.File("file", "text/plain; charset=utf-8", []byte("one\nAmara\nthree\nAmara\r\nExemple and Amara\n"))
+	s.File("file", "text/plain; charset=utf-8", []byte("one\nAmara\nthree\nAmara\r\nExemple and Amara\n"), 0)
 	s.JSON("record", []byte(`{"conclusions":{"limits":"seen by Exemple"},"present":["a","Exemple"],"Exemple":"Exemple","n":1}`))
 	own := "itm-5luit2umh5otysdjtccoaqkqcq"
 	s.Text("label", own+" cas-i5y7vsqkkcng24ujuda26gexsm")
@@ -154,8 +154,8 @@ func TestPictures(t *testing.T) {
 				"webp": append([]byte("RIFF....WEBPEXIF\x50\x00\x00\x00"), block...),
 			} {
 				s := New(nil)
-				s.File("file", "image/"+name, file)
-				if got := kinds(s); got != c.want {
+				s.File("file", "image/"+name, file, int64(len(file)))
+				if got := kinds(s); got != strings.TrimSpace(c.want+" unseen") {
 					t.Errorf("%s, %v, place %v, serial %v: %q", name, o, c.place, c.serial, got)
 				}
 			}
@@ -194,28 +194,28 @@ func TestFiles(t *testing.T) {
 		{"json", "application/json", []byte(`{"a":{"b":"Amara"}}`), "name"},
 		{"broken json", "application/json", []byte("{\nAmara"), "name"},
 		{"mail", "message/rfc822", []byte("From: a@b.example\n\n"), "email"},
-		{"picture's author", "image/jpeg", append(author, 0xff, 0xd9), "name"},
-		{"pdf", "application/pdf", []byte("%PDF-1.7\n/Author (Amara)\n0000012345 00000 n"), "name"},
-		{"numbers in bytes", "application/octet-stream", []byte("\x00\x01+31 20 555 01 23\x00"), ""},
+		{"picture's author", "image/jpeg", append(author, 0xff, 0xd9), "name unseen"},
+		{"pdf", "application/pdf", []byte("%PDF-1.7\n/Author (Amara)\n0000012345 00000 n"), "name unread_pdf"},
+		{"numbers in bytes", "application/octet-stream", []byte("\x00\x01+31 20 555 01 23\x00"), "unread"},
 		{"not a text's bytes", "text/plain", []byte("\xff\xfa Amara \xc3"), "name"},
 	} {
 		s := New([]string{"Amara"})
-		s.File("file", c.media, c.file)
+		s.File("file", c.media, c.file, int64(len(c.file)))
 		if got := kinds(s); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
 	s := New([]string{"Amara Exemple"})
-	s.File("file", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", office.Bytes())
+	s.File("file", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", office.Bytes(), int64(office.Len()))
 	for _, want := range []string{"name", "email"} {
 		if !strings.Contains(kinds(s), want) {
 			t.Errorf("office document: %q", kinds(s))
 		}
 	}
 	s = New([]string{"Amara"})
-	s.File("file", "text/plain", append(bytes.Repeat([]byte("x"), Most), " Amara"...))
-	if kinds(s) != "" {
-		t.Error("it looked beyond Most")
+	s.File("file", "text/plain", append(bytes.Repeat([]byte("x"), Most), " Amara"...), Most+6)
+	if kinds(s) != "rest" {
+		t.Error("it looked beyond Most, or does not say that it did not")
 	}
 }
 
@@ -225,9 +225,12 @@ func FuzzFile(f *testing.F) {
 	f.Add("text/plain", []byte("Amara a@b.example +31 20 555 01 23"))
 	f.Add("application/json", []byte(`{"a":["Amara"]}`))
 	f.Add("application/zip", []byte("PK\x03\x04"))
+	for _, c := range documents() {
+		f.Add("application/pdf", c.file)
+	}
 	f.Fuzz(func(t *testing.T, media string, b []byte) {
 		s := New([]string{"Amara Exemple", "王小明"})
-		s.File("file", media, b)
+		s.File("file", media, b, int64(len(b)))
 		list := s.Findings(none)
 		if len(list) > maxFindings {
 			t.Error("too many findings")

@@ -123,9 +123,9 @@ func (h *holding) end(ctx context.Context, item *evidence.ItemState) (done bool,
 	}
 	done = true
 	for _, ref := range item.Envelopes {
-		whose, err := h.whose(ctx, item, consents, ref.Recipient)
-		if err != nil {
-			return false, err
+		whose, failed := h.whose(ctx, item, consents, ref.Recipient)
+		if failed != nil {
+			return false, errors.Join(err, failed)
 		}
 		kept := h.in.OnKeyring(ref.Recipient) || slices.Contains(item.Copies, ref.Recipient) || item.Needs(h.facts(consents), ref.Recipient, h.now())
 		if kept && whose == "" || !item.OpensWithout(h.in, ref.Recipient) { // the last one goes once the item has another: endHoldingOf

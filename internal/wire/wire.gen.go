@@ -897,6 +897,19 @@ type Opening struct {
 // OrgID defines model for OrgID.
 type OrgID = string
 
+// Organization defines model for Organization.
+type Organization struct {
+	ID OrgID `json:"id"`
+
+	// Name Printable characters; the first is a letter or a number, and the last no space.
+	Name string `json:"name"`
+}
+
+// OrganizationList defines model for OrganizationList.
+type OrganizationList struct {
+	Organizations []Organization `json:"organizations"`
+}
+
 // Origin The vault's name, a bare host name.
 type Origin = string
 
@@ -1458,6 +1471,11 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/log/inclusion (the `GetInclusion` operationId).
 	GetInclusion(ctx context.Context, params *GetInclusionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListOrganizations What the vault's operator calls organizations, for reading; whatever is signed or judged goes by the id.
+	//
+	// Corresponds with GET /v1/organizations (the `ListOrganizations` operationId).
+	ListOrganizations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListOwnConsents The consents for which the caller speaks now, as the person concerned or as her advocate.
 	//
 	// Corresponds with GET /v1/own/consents (the `ListOwnConsents` operationId).
@@ -1956,6 +1974,21 @@ func (c *Client) GetConsistency(ctx context.Context, params *GetConsistencyParam
 // Corresponds with GET /v1/log/inclusion (the `GetInclusion` operationId).
 func (c *Client) GetInclusion(ctx context.Context, params *GetInclusionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetInclusionRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOrganizations What the vault's operator calls organizations, for reading; whatever is signed or judged goes by the id.
+//
+// Corresponds with GET /v1/organizations (the `ListOrganizations` operationId).
+func (c *Client) ListOrganizations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOrganizationsRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -3222,6 +3255,33 @@ func NewGetInclusionRequest(server string, params *GetInclusionParams) (*http.Re
 	return req, nil
 }
 
+// NewListOrganizationsRequest constructs an http.Request for the ListOrganizations method
+func NewListOrganizationsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/organizations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListOwnConsentsRequest constructs an http.Request for the ListOwnConsents method
 func NewListOwnConsentsRequest(server string) (*http.Request, error) {
 	var err error
@@ -3833,6 +3893,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/log/inclusion (the `GetInclusion` operationId).
 	GetInclusionWithResponse(ctx context.Context, params *GetInclusionParams, reqEditors ...RequestEditorFn) (*GetInclusionResponse, error)
+
+	// ListOrganizationsWithResponse What the vault's operator calls organizations, for reading; whatever is signed or judged goes by the id.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/organizations (the `ListOrganizations` operationId).
+	ListOrganizationsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListOrganizationsResponse, error)
 
 	// ListOwnConsentsWithResponse The consents for which the caller speaks now, as the person concerned or as her advocate.
 	//
@@ -5044,6 +5111,54 @@ func (r GetInclusionResponse) ContentType() string {
 	return ""
 }
 
+type ListOrganizationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OrganizationList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOrganizationsResponse) GetJSON200() *OrganizationList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOrganizationsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOrganizationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOrganizationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOrganizationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOrganizationsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListOwnConsentsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5856,6 +5971,19 @@ func (c *ClientWithResponses) GetInclusionWithResponse(ctx context.Context, para
 		return nil, err
 	}
 	return ParseGetInclusionResponse(rsp)
+}
+
+// ListOrganizationsWithResponse What the vault's operator calls organizations, for reading; whatever is signed or judged goes by the id.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/organizations (the `ListOrganizations` operationId).
+func (c *ClientWithResponses) ListOrganizationsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListOrganizationsResponse, error) {
+	rsp, err := c.ListOrganizations(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOrganizationsResponse(rsp)
 }
 
 // ListOwnConsentsWithResponse The consents for which the caller speaks now, as the person concerned or as her advocate.
@@ -6828,6 +6956,39 @@ func ParseGetInclusionResponse(rsp *http.Response) (*GetInclusionResponse, error
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest InclusionProof
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOrganizationsResponse parses an HTTP response from a ListOrganizationsWithResponse call
+func ParseListOrganizationsResponse(rsp *http.Response) (*ListOrganizationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOrganizationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OrganizationList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -144,7 +144,7 @@ func lookOwn(ctx context.Context, cl *client.Client, l teller, consent evidence.
 	}
 	for _, h := range state.Holds {
 		if h.Blocks(v.Time) {
-			o.Holds = append(o.Holds, ownHold(l, &h))
+			o.Holds = append(o.Holds, ownHold(l, v, &h))
 		}
 	}
 	if in, ok := v.State(evidence.CaseOf(state.Case)).(*evidence.CaseState); ok && state.Shredded == 0 {
@@ -196,9 +196,9 @@ func ownShare(l *words.Language, g *evidence.GrantState, v *client.View, consent
 
 // ownHold says which law keeps an item, who said so, when that is looked at again, and what the person can do. Which court and which number
 // stand in a note that is not for her.
-func ownHold(l teller, h *evidence.HoldState) string {
+func ownHold(l teller, v *client.View, h *evidence.HoldState) string {
 	return strings.Join([]string{
-		l.Say("hold.kept", "law", l.Code("law", string(h.Basis)), "date", dateIn(l.Language, h.Expires), "who", l.who(evidence.Custodian, h.Organization), "review", dateIn(l.Language, h.Review)),
+		l.Say("hold.kept", "law", l.Code("law", string(h.Basis)), "date", dateIn(l.Language, h.Expires), "who", roleOf(l, v, h.PlacedBy), "review", dateIn(l.Language, h.Review)),
 		l.Say("hold.order"), l.Say("hold.object", "command", "strongroom case open --type complaint"),
 	}, "\n")
 }

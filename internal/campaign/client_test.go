@@ -87,7 +87,7 @@ func TestKilledClient(t *testing.T) {
 	d := &desktop{w, string(w.investigator.folder), w.model.rand, make(map[ev.ItemID]ev.Hash)}
 	check(t, client.WriteProfile(w.investigator.folder, client.Profile{Address: p.address, Actor: w.investigator.Actor()}))
 	order := w.path("order.txt")
-	check(t, os.WriteFile(order, []byte("order 7/27"), 0o600))
+	check(t, os.WriteFile(order, []byte("judge\norder 7/27\nact 4\nArt. 9(2)(f)"), 0o600))
 	deposit := func(name string) []string {
 		return []string{"deposit", w.path(name), "--case", string(in), "--content", "digital", "--basis", "court_order", "--authority", order}
 	}

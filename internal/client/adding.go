@@ -52,14 +52,16 @@ func (v *View) outside(item *evidence.ItemState, me evidence.ActorID) (list []Re
 
 // leaveAddition is the one place through which an act adds words to an item: a new description, or a note to who opens it. Where somebody
 // outside has a key already, they are looked through, and nothing is signed until somebody agreed that they go there (RULES §12.12).
-func (c *Client) leaveAddition(ctx context.Context, v *View, a act) error {
+//
+// It reports whether somebody was asked: that may have taken as long as reading does, so what was prepared is no longer of now.
+func (c *Client) leaveAddition(ctx context.Context, v *View, a act) (asked bool, err error) {
 	item, ok := v.facts.States[a.stream].(*evidence.ItemState)
 	if !ok || len(a.says) == 0 && a.describes == nil {
-		return nil
+		return false, nil
 	}
 	readers := v.outside(item, c.actor)
 	if len(readers) == 0 {
-		return nil
+		return false, nil
 	}
 	k := a.check
 	if k == nil {
@@ -67,11 +69,11 @@ func (c *Client) leaveAddition(ctx context.Context, v *View, a act) error {
 	}
 	text, err := json.Marshal([]any{a.stream, readers, a.says, a.describes})
 	if err != nil {
-		return err
+		return false, err
 	}
 	addition := evidence.SHA256(text)
 	if k.agreed[addition] {
-		return nil
+		return false, nil
 	}
 	s := scan.New(k.Names)
 	if a.describes != nil {
@@ -81,13 +83,13 @@ func (c *Client) leaveAddition(ctx context.Context, v *View, a act) error {
 		s.Text(fmt.Sprintf("note %q", n.Name), n.Text)
 	}
 	if err := c.agreed(ctx, k, s, item, Noticed{Identity: item.Class == evidence.Identity, Readers: readers}); err != nil {
-		return err
+		return true, err
 	}
 	if k.agreed == nil {
 		k.agreed = make(map[evidence.Hash]bool)
 	}
 	k.agreed[addition] = true
-	return nil
+	return true, nil
 }
 
 // choice refuses what the persons concerned want left out of shared copies (RULES §4): where a picture was taken, the numbers of its camera.

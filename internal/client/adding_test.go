@@ -56,7 +56,7 @@ func (w *world) approved(item evidence.ItemID, reason string, actions ...evidenc
 
 // Whatever is added to an item goes to who has a key to it already: it is looked through, and somebody agrees, before anything is signed.
 func TestAdditionsToWhatIsShared(t *testing.T) {
-	w := newWorld(t)
+	w, clock := newLaterWorld(t)
 	ctx := t.Context()
 	in := w.openCase()
 	consent := w.consent(in)
@@ -66,7 +66,11 @@ func TestAdditionsToWhatIsShared(t *testing.T) {
 	var seen []Noticed
 	no := errors.New("not this way")
 	refuse := &Check{Names: []string{"Olena"}, Agree: func(f Noticed) error { seen = append(seen, f); return no }}
-	agree := &Check{Names: []string{"Olena"}, Agree: func(f Noticed) error { seen = append(seen, f); return nil }}
+	agree := &Check{Names: []string{"Olena"}, Agree: func(f Noticed) error {
+		seen = append(seen, f)
+		clock.pass(3 * evidence.Clock) // people read
+		return nil
+	}}
 	amend := func(name string, k *Check) error {
 		_, err := w.custodian.Amend(ctx, Amendment{Item: item, Cause: evidence.CauseError, Reason: "better", Purpose: evidence.ForDocumentation, Check: k,
 			Change: func(d *Description) { d.Name = name }})

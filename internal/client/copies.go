@@ -75,7 +75,7 @@ func (c *Client) Derive(ctx context.Context, p Derivation) (Deposited, *Receipt,
 	}
 	linking := act{stream: evidence.ItemOf(p.Source), check: p.Check}
 	linking.say(noteParameters, p.Parameters)
-	if err := c.leaveAddition(ctx, v, linking); err != nil { // before anything is deposited
+	if _, err := c.leaveAddition(ctx, v, linking); err != nil { // before anything is deposited
 		return Deposited{}, nil, err
 	}
 	made, err := c.DepositOnce(ctx, d)

@@ -113,9 +113,10 @@ func (c *Client) nextExhibit(ctx context.Context, in evidence.CaseID) (int64, er
 	return last + 1, err
 }
 
-// governing are the consents that govern an item; of a consent form the one that was given with it, if it was looked at.
+// governing are the consents that govern an item; of a consent form the one that was given with it, if it was looked at
+// and the vault's rules know of that.
 func (v *View) governing(item *evidence.ItemState) []evidence.ConsentID {
-	if item.Class == evidence.ConsentForm {
+	if policy, err := v.policy(); err == nil && policy.Rules >= 2 && item.Class == evidence.ConsentForm {
 		for _, s := range v.facts.States {
 			if c, ok := s.(*evidence.ConsentState); ok && slices.Contains(c.Forms, item.ID) {
 				return []evidence.ConsentID{c.ID}

@@ -82,8 +82,10 @@ func (c *Client) performOn(ctx context.Context, from looker, streams []evidence.
 		if err != nil {
 			return nil, err
 		}
-		if err := c.leaveAddition(ctx, view, a); err != nil {
+		if asked, err := c.leaveAddition(ctx, view, a); err != nil {
 			return nil, err
+		} else if asked {
+			continue // the time of what is signed is that of its signing
 		}
 		signed, err := custody.Sign(a.event, c.cfg.Signer.SPKI(), c.cfg.Signer)
 		if err != nil {

@@ -91,7 +91,8 @@ func (s *ItemState) OpensWithout(in *CaseState, recipient Hash) bool {
 }
 
 // itemEnvelopeRemoved: what nobody needs any more. The envelopes of the keyring, of recovery, of a grant in force and of the subject's own
-// copy stay, unless the keys are nobody's any more, and at least one of a present keyholder: one person alone never makes an item unreadable.
+// copy stay, unless the keys are nobody's any more (under rules 1 a grant's stayed all the same), and at least one of a present keyholder:
+// one person alone never makes an item unreadable.
 func itemEnvelopeRemoved(a *act) (State, error) {
 	own, d := a.item, a.Details.(*ItemEnvelopeRemovedDetails)
 	if a.Actor.Role == Custodian {
@@ -106,8 +107,9 @@ func itemEnvelopeRemoved(a *act) (State, error) {
 	if _, exists := own.Envelope(d.Recipient); !exists {
 		return nil, Refuse(NotFound, ReasonEnvelope)
 	}
-	kept := a.in.OnKeyring(d.Recipient) || slices.Contains(own.Copies, d.Recipient) || own.Needs(a.facts, d.Recipient, a.Time)
-	if kept && !a.idle(d.Recipient) || !own.OpensWithout(a.in, d.Recipient) {
+	granted := own.Needs(a.facts, d.Recipient, a.Time)
+	kept := granted || a.in.OnKeyring(d.Recipient) || slices.Contains(own.Copies, d.Recipient)
+	if granted && a.policy.Rules < 2 || kept && !a.idle(d.Recipient) || !own.OpensWithout(a.in, d.Recipient) {
 		return nil, Refuse(Conflict, ReasonEnvelopeNeeded)
 	}
 	if a.policy.Rules >= 2 && d.Horizon < a.after(a.policy.Policy.BackupHorizon) {

@@ -39,9 +39,9 @@ func (s *ItemState) consents(f Facts) ([]*ConsentState, error) {
 }
 
 // governing are the consents that govern the item. An act on a consent form may name the one that it was the form of: so the form is the
-// subject's as what was allowed by it is.
+// subject's as what was allowed by it is. Under rules 1 it was nobody's.
 func (a *act) governing() ([]*ConsentState, error) {
-	if a.item.Class != ConsentForm || len(a.Consent) == 0 {
+	if a.item.Class != ConsentForm || len(a.Consent) == 0 || a.policy.Rules < 2 {
 		return a.item.consents(a.facts)
 	}
 	c, err := lookup[*ConsentState](a.facts, ConsentOf(a.Consent[0].ID))

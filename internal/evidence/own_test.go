@@ -69,6 +69,9 @@ func TestOwnForm(t *testing.T) {
 	old.Version++
 	w.refuse(copying("survivor", old), Conflict, ReasonConsentVersion)
 	form := w.form
+	w.underRules(1)
+	w.refuse(copying("survivor", own), Conflict, ReasonConsentVersion)
+	w.underRules(RulesVersion)
 	w.aboutTwo(Clinical)
 	for id := range w.facts.States {
 		if other, ok := w.facts.States[id].(*ConsentState); ok && other.ID != own.ID {

@@ -89,7 +89,7 @@ func vaultConfirmed(a *act) (State, error) {
 	if err := a.second(s.ProposedBy, s.ProposedOrg); err != nil {
 		return nil, err
 	}
-	if s.Rules >= 2 && s.Proposed.Policy.TwoOrganizations && a.Actor.Organization == s.ProposedOrg {
+	if max(s.Rules, s.Proposed.Rules) >= 2 && s.Proposed.Policy.TwoOrganizations && a.Actor.Organization == s.ProposedOrg {
 		return nil, Refuse(Forbidden, ReasonTwoOrgs) // or there may be nobody who can ever confirm anything again, its end included
 	}
 	s.Last = a.tip

@@ -113,6 +113,16 @@ func TestIdleKeys(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a recipient's, under rules 1", func(t *testing.T) {
+		w := newConsented(t)
+		id := w.item("investigator", Clinical)
+		w.seal(id)
+		w.do(w.open(id, "custodian"))
+		w.do(w.wrap(id, "custodian", w.granted(id, "court")))
+		w.revokeActor("court")
+		w.underRules(1)
+		w.refuse(remove(w, id, "court", w.p("court").fingerprint()), Conflict, ReasonEnvelopeNeeded)
+	})
 	t.Run("the last one", func(t *testing.T) {
 		w := newConsented(t)
 		id := w.item("investigator", Clinical)

@@ -204,6 +204,17 @@ func TestVaultConfigured(t *testing.T) {
 			t.Errorf("rules %d after the wait", now().Rules)
 		}
 	})
+	t.Run("to two organizations, by one", func(t *testing.T) {
+		w := newCase(t)
+		w.meet("colleague", Custodian, false).signer.Organization = w.p("administrator").signer.Organization
+		w.do(w.enrolment("administrator", "colleague"))
+		w.do(w.confirmation("custodian", "colleague"))
+		w.underRules(1)
+		d := w.configuration()
+		d.Policy.TwoOrganizations = true
+		s := w.do(w.event("administrator", policy, VaultConfigured, d)).(*PolicyState)
+		w.refuse(w.event("colleague", policy, VaultConfirmed, &VaultConfirmedDetails{s.Last.Leaf}), Forbidden, ReasonTwoOrgs)
+	})
 }
 
 // No administrator changes the rules alone, not even towards what sounds like more protection: a wait of ten years keeps what was withdrawn

@@ -246,10 +246,6 @@ func (v *Vault) endSharing(ctx context.Context, s evidence.Stream) (done bool, e
 	if !ok {
 		return true, nil
 	}
-	horizon, err := v.backupsEnd(ctx)
-	if err != nil {
-		return false, err
-	}
 	in, err := state[*evidence.CaseState](ctx, v, evidence.CaseOf(consent.Case))
 	if err != nil {
 		return false, err
@@ -265,7 +261,7 @@ func (v *Vault) endSharing(ctx context.Context, s evidence.Stream) (done bool, e
 			if !slices.Contains(item.Consent, consent.ID) {
 				continue
 			}
-			ended, failed := v.endSharingOf(ctx, item, in, horizon)
+			ended, failed := v.endSharingOf(ctx, item, in)
 			done, err = done && ended, errors.Join(err, failed)
 		}
 		if len(items) < MaxPage {
@@ -275,7 +271,7 @@ func (v *Vault) endSharing(ctx context.Context, s evidence.Stream) (done bool, e
 }
 
 // endSharingOf is endSharing of one item.
-func (v *Vault) endSharingOf(ctx context.Context, item *evidence.ItemState, in *evidence.CaseState, horizon evidence.Time) (done bool, err error) {
+func (v *Vault) endSharingOf(ctx context.Context, item *evidence.ItemState, in *evidence.CaseState) (done bool, err error) {
 	consents, err := v.governing(ctx, item)
 	if err != nil {
 		return false, err
@@ -284,6 +280,10 @@ func (v *Vault) endSharingOf(ctx context.Context, item *evidence.ItemState, in *
 	for _, recipient := range shared(item, in) {
 		if item.Needs(v.facts(consents), recipient, v.now()) {
 			continue
+		}
+		horizon, failed := v.backupsEnd(ctx)
+		if failed != nil {
+			return false, errors.Join(err, failed)
 		}
 		e := &evidence.Event{Kind: evidence.ItemEnvelopeRemoved, Case: item.Case, Details: &evidence.ItemEnvelopeRemovedDetails{
 			Recipient: recipient, Cause: evidence.CauseWithdrawal, Horizon: horizon,

@@ -101,9 +101,9 @@ func (v *Vault) endHoldingOf(ctx context.Context, s evidence.Stream) (done bool,
 // holding is who holds keys to a case's items.
 type holding struct {
 	*Vault
-	in      *evidence.CaseState
-	horizon evidence.Time
-	lost    map[evidence.Keyholder]bool // whether these keys are that one's no more, of those asked for
+	in     *evidence.CaseState
+	policy *evidence.PolicyState
+	lost   map[evidence.Keyholder]bool // whether these keys are that one's no more, of those asked for
 }
 
 func (v *Vault) holding(ctx context.Context, id evidence.CaseID) (*holding, error) {
@@ -111,8 +111,8 @@ func (v *Vault) holding(ctx context.Context, id evidence.CaseID) (*holding, erro
 	if err != nil {
 		return nil, err
 	}
-	horizon, err := v.backupsEnd(ctx)
-	return &holding{v, in, horizon, make(map[evidence.Keyholder]bool)}, err
+	policy, err := state[*evidence.PolicyState](ctx, v, evidence.PolicyOf(v.cfg.Origin))
+	return &holding{v, in, policy, make(map[evidence.Keyholder]bool)}, err
 }
 
 // end takes away an item's envelopes for keys that left the keyring or are nobody's any more.
@@ -127,17 +127,25 @@ func (h *holding) end(ctx context.Context, item *evidence.ItemState) (done bool,
 		if failed != nil {
 			return false, errors.Join(err, failed)
 		}
-		kept := h.in.OnKeyring(ref.Recipient) || slices.Contains(item.Copies, ref.Recipient) || item.Needs(h.facts(consents), ref.Recipient, h.now())
-		if kept && whose == "" || !item.OpensWithout(h.in, ref.Recipient) { // the last one goes once the item has another: endHoldingOf
+		rules, granted := h.policy.At(h.now()).Rules, item.Needs(h.facts(consents), ref.Recipient, h.now())
+		kept := granted || h.in.OnKeyring(ref.Recipient) || slices.Contains(item.Copies, ref.Recipient)
+		switch {
+		case kept && whose == "", rules < 2 && (granted || item.Class == evidence.ConsentForm && slices.Contains(item.Copies, ref.Recipient)):
+			continue
+		case !item.OpensWithout(h.in, ref.Recipient): // the last one goes once the item has another: endHoldingOf
 			continue
 		}
+		horizon, failed := h.backupsEnd(ctx)
+		if failed != nil {
+			return false, errors.Join(err, failed)
+		}
 		e := &evidence.Event{Kind: evidence.ItemEnvelopeRemoved, Case: item.Case, Details: &evidence.ItemEnvelopeRemovedDetails{
-			Recipient: ref.Recipient, Cause: evidence.CauseReplacement, Horizon: h.horizon,
+			Recipient: ref.Recipient, Cause: evidence.CauseReplacement, Horizon: horizon,
 		}}
 		if whose != "" {
 			e.Counterparty = &evidence.Counterparty{Actor: whose}
 		}
-		if item.Class == evidence.ConsentForm {
+		if item.Class == evidence.ConsentForm && rules >= 2 {
 			for _, s := range consents {
 				c := s.(*evidence.ConsentState)
 				e.Consent = []evidence.ConsentRef{{ID: c.ID, Version: c.Version}}

@@ -99,7 +99,7 @@ func newWorld(t testing.TB) *world {
 		w.found(w.sign(name, ev.ActorOf(p.id), ev.ActorEnrolled, &ev.ActorEnrolledDetails{Keys: w.keys(name), Role: p.role, Organization: p.org}))
 	}
 	w.found(w.sign("vault", ev.PolicyOf(origin), ev.VaultConfigured, &ev.VaultConfiguredDetails{
-		Rules: 1, Recovery: w.recovery.Recipient(), Version: "1", LogKeys: []string{base64.StdEncoding.EncodeToString(w.logKey.SPKI())},
+		Rules: ev.RulesVersion, Recovery: w.recovery.Recipient(), Version: "1", LogKeys: []string{base64.StdEncoding.EncodeToString(w.logKey.SPKI())},
 		Policy: ev.VaultPolicy{ConfirmWait: 1, DecisionTime: 1, BinWait: 1, WithdrawalWait: 1, ReviewTime: 1, HoldTime: 1, BackupHorizon: 86400},
 	}))
 	return w

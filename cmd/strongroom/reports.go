@@ -196,11 +196,16 @@ Signs:     nothing.`,
 		}
 		who := signersOf(found.Acts, names)
 		n := found.Compared
+		clocks := "Times run against the order of entry by " + found.Backwards.Round(time.Millisecond).String() + " at most."
+		if found.Dated < found.Steps {
+			clocks += fmt.Sprintf("\n%d of %s were held against the vault's clock, picked at random for each signer:\nit published too often to read all.",
+				found.Dated, plural(found.Steps, "step", "steps"))
+		}
 		rows := []row{
 			{"Read", fmt.Sprintf("%s, each history to its proved end", plural(found.Items, "item", "items"))},
 			{"Compared", fmt.Sprintf("%s as deposited, as the record says within 31 days\n%d longer ago, %d missing, %d different",
 				plural(n.Right, "file", "files"), n.Late, n.Missing, n.Different)},
-			{"Clocks", "Times run against the order of entry by " + found.Backwards.Round(time.Millisecond).String() + " at most."},
+			{"Clocks", clocks},
 		}
 		late := 0
 		for _, f := range found.Findings {

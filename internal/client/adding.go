@@ -93,7 +93,8 @@ func (c *Client) leaveAddition(ctx context.Context, v *View, a act) (asked bool,
 }
 
 // choice refuses what the persons concerned want left out of shared copies (RULES §4): where a picture was taken, the numbers of its camera.
-// Their forms are opened if such was found, which are accesses and logged as such. It returns those that this person cannot read.
+// Their forms are opened if such was found, which are accesses and logged as such. It returns those that this person cannot read, or nobody
+// can, as their depositors left what does not open.
 func (c *Client) choice(ctx context.Context, a *access, found []scan.Finding) (unread []evidence.ItemID, _ error) {
 	has := func(kind scan.Kind) bool {
 		return slices.ContainsFunc(found, func(f scan.Finding) bool { return f.Kind == kind })
@@ -107,7 +108,7 @@ func (c *Client) choice(ctx context.Context, a *access, found []scan.Finding) (u
 			return nil, err
 		}
 		form, err := c.enter(ctx, Open{Item: consent.Form, Purpose: a.receipt.Event.Purpose})
-		if hidden(err) || evidence.KindOf(err) == evidence.Held && LieOf(err) == "" {
+		if hidden(err) || stopped(err, evidence.Held, evidence.Invalid) {
 			unread = append(unread, consent.Form)
 			continue
 		}
@@ -130,4 +131,9 @@ func (c *Client) choice(ctx context.Context, a *access, found []scan.Finding) (u
 		}
 	}
 	return unread, nil
+}
+
+// stopped reports whether err is of one of these kinds, and no lie of the vault.
+func stopped(err error, kinds ...evidence.ErrorKind) bool {
+	return err != nil && LieOf(err) == "" && slices.Contains(kinds, evidence.KindOf(err))
 }

@@ -12,6 +12,8 @@ import (
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/scan"
+	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/wire"
 )
 
 // A ground that is not consent is stated in all its lines, or nothing is deposited.
@@ -224,6 +226,84 @@ func TestChoiceForSharedCopies(t *testing.T) {
 			}
 		})
 	}
+}
+
+// depositBroken deposits a consent form whose description is not one, as whoever has a program of their own can.
+func (w *world) depositBroken(p *person, in evidence.CaseID) evidence.ItemID {
+	w.Helper()
+	ctx := w.Context()
+	d := draft{Item: evidence.NewID[evidence.ItemID](), Case: in, Details: evidence.ItemDepositedDetails{Class: evidence.ConsentForm, Content: evidence.Testimony, Basis: evidence.ByConsent}}
+	release := must(p.hold(ctx, &d, false))(w)
+	deposit := Deposit{Basis: d.Details.Basis, Label: "Consent form", Description: Description{Name: "form.txt", MediaType: "text/plain"}, Body: strings.NewReader("I agree.")}
+	check(w, deposit.read())
+	v := must(p.rehearse(ctx, d, deposit))(w)
+	check(w, p.seal(v, &d, deposit))
+	file := must(sealing.SealDescription([]byte(`{"name":7}`), d.Details.ItemRecipient))(w)
+	d.Details.Description = evidence.File{SHA256: evidence.SHA256(file), Size: int64(len(file))}
+	i := slices.IndexFunc(d.Files, func(a wire.Attachment) bool { return a.Kind == wire.AttachmentKindDescription })
+	d.Files[i].Body = file
+	_, err := p.finish(ctx, &d, nil)
+	check(w, err)
+	check(w, release())
+	return d.Item
+}
+
+// A form that its depositor left so that nobody can open it is named as unread; it does not keep everything from being shared for ever. That
+// the vault has swapped it is no such thing.
+func TestChoiceOfBrokenForm(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	in := w.openCase()
+	form, now, yes := w.depositBroken(w.investigator, in), evidence.At(time.Now()), evidence.Yes
+	consent, _, _, err := w.clinician.GiveConsent(ctx, Consent{
+		Case: in, By: "self", From: now.Add(-time.Hour), Until: now.Add(24 * time.Hour), FormItem: form,
+		Answers: evidence.Answers{Examination: yes, Photographs: yes, Storage: yes, Courts: []evidence.CourtAnswer{{Jurisdiction: "DE", Photographs: yes}}},
+	})
+	check(t, err)
+	item := w.deposit(w.clinician, in, consent, bytes.NewReader(located()))
+	_, err = w.custodian.Seal(ctx, item, 0)
+	check(t, err)
+	grant := w.approved(item, "", evidence.Download)
+	var seen Noticed
+	agree := &Check{Agree: func(f Noticed) error { seen = f; return nil }}
+	swapped := about("POST", "/v1/events", func(a *wire.Included) {
+		if a.Opening != nil && a.Opening.Item == string(form) {
+			a.Opening.Description = []byte("another")
+		}
+	})
+	_, err = w.client(w.second, swapped).WriteEnvelope(ctx, item, grant, agree)
+	wantLie(t, err, OtherText)
+	_, err = w.second.WriteEnvelope(ctx, item, grant, agree)
+	check(t, err)
+	if !slices.Equal(seen.Forms, []evidence.ItemID{form}) {
+		t.Errorf("%+v", seen)
+	}
+	if stopped(alarm(Unlawful, evidence.ItemOf(form), evidence.Refuse(evidence.Invalid, "x")), evidence.Invalid) {
+		t.Error("a lie is taken for the depositor's fault")
+	}
+}
+
+// Of an item that is not served, as its file was found to differ, a keyholder decides a share as anybody else does: knowing that there is a
+// reason.
+func TestReasonOfDamaged(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	in := w.openCase()
+	item := w.deposit(w.clinician, in, w.consent(in), bytes.NewReader(random(100_000)))
+	_, err := w.custodian.Seal(ctx, item, 0)
+	check(t, err)
+	now := evidence.At(time.Now())
+	grant, _, err := w.custodian.Propose(ctx, Proposal{Item: item, Recipient: w.court.Actor(), Actions: []evidence.Action{evidence.Download}, Purpose: evidence.ForAdjudication,
+		Jurisdiction: "DE", LegalBasis: "court_order", NotBefore: now, Expires: now.Add(24 * time.Hour), Reason: "request 7"})
+	check(t, err)
+	flipped := instead("GET", "/evidence", func(b []byte) []byte { b[70_000] ^= 1; return b })
+	_, err = w.client(w.custodian, flipped).Verify(ctx, Open{Item: item, Purpose: evidence.ForVerification})
+	wantLie(t, err, OtherBytes)
+	if why := must(w.second.GrantReason(ctx, item, grant))(t); why == nil || why.Text != "" || why.Unread != UnreadSealed {
+		t.Errorf("%+v", why)
+	}
+	_, err = w.second.Approve(ctx, item, grant)
+	check(t, err)
 }
 
 // That no names were looked for is told, also where nothing is found.

@@ -74,12 +74,15 @@ type Audit struct {
 	Findings  []Finding     `json:"findings"`
 	Acts      []Act         `json:"acts"`      // on the vault and its people, in the order of entry
 	Backwards time.Duration `json:"backwards"` // by how much times run against the order of entry at most, in nanoseconds
+	Steps     int           `json:"steps"`     // of which the times were read
+	Dated     int           `json:"dated"`     // how many of them were held against the vault's clock: all, unless it published too often
 	AsOf      evidence.Time `json:"as_of"`
 }
 
 // Audit reads every item and every actor of the vault that it admits to, verifies their histories to the proved end, and says what stands
 // out; sample is how many openings and shares are picked at random beside. Which items and actors there are is the vault's claim
-// (RULES §11, 3); but who signed anything is among the actors, or it fails with an Alarm.
+// (RULES §11, 3); but who signed anything is among the actors, or it fails with an Alarm. Of the vault's publications it asks for auditPages
+// pages at most, besides the search that is begun then: see Dated.
 func (c *Client) Audit(ctx context.Context, sample int) (Audit, error) {
 	var audit Audit
 	releases, seen := []Finding{}, 0
@@ -166,12 +169,11 @@ func (c *Client) Audit(ctx context.Context, sample int) (Audit, error) {
 	}
 	audit.AsOf = v.Time
 	slices.SortFunc(audit.Acts, func(a, b Act) int { return cmp.Compare(a.Entry, b.Entry) })
-	published, err := c.bookOf(v).all(ctx)
+	slow, backwards, dated, err := times.findings(ctx, c.bookOf(v), auditPages)
 	if err != nil {
 		return audit, err
 	}
-	slow, backwards := times.findings(published)
-	audit.Findings, audit.Backwards = append(audit.Findings, slow...), backwards
+	audit.Findings, audit.Backwards, audit.Steps, audit.Dated = append(audit.Findings, slow...), backwards, len(times.list), dated
 	slices.SortFunc(releases, func(a, b Finding) int { return cmp.Compare(a.Entry, b.Entry) })
 	audit.Findings = append(audit.Findings, releases...)
 	return audit, nil

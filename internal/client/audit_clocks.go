@@ -2,10 +2,11 @@ package client
 
 import (
 	"cmp"
+	"context"
+	"math/rand/v2"
 	"slices"
 	"time"
 
-	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
 )
 
@@ -53,11 +54,17 @@ func (c *clocks) read(v *View) error {
 	return nil
 }
 
+// auditPages bounds how many pages of the vault's publications an audit asks for: those of a vault that published 100,000 times.
+const auditPages = pagesKept
+
 // findings name each signer whose times cannot be those of the vault's clock, with the event of which that is most so, the worst signer first:
 // before a time that the vault published in an earlier entry, or after the time at which it published that the event was entered, by more than
 // clockNoise; or before what any earlier entry states, by more than clockBound. Most is by how much any event states an earlier time than one
-// entered before. The vault's publications are in the order of the log.
-func (c *clocks) findings(vault []dossier.Publication) (list []Finding, most time.Duration) {
+// entered before.
+//
+// Dated is how many events were held against the publications around them: all, if those fill no more than so many pages. Otherwise the signers
+// take turns, each with one picked at random, until as many pages were read; the search that is begun then is ended.
+func (c *clocks) findings(ctx context.Context, b *book, pages int) (list []Finding, most time.Duration, dated int, _ error) {
 	slices.SortFunc(c.list, func(a, b stated) int { return cmp.Compare(a.entry, b.entry) })
 	worst := make(map[evidence.ActorID]Finding)
 	note := func(s stated, f Finding, by, bound time.Duration) {
@@ -66,28 +73,40 @@ func (c *clocks) findings(vault []dossier.Publication) (list []Finding, most tim
 			worst[s.by] = f
 		}
 	}
+	var order []int
+	sampled := b.len > int64(pages)*eventsOfPage
+	if sampled {
+		order = c.turns()
+	}
+	for dated < len(c.list) && !(sampled && b.read >= pages) {
+		s := c.list[dated]
+		if sampled {
+			s = c.list[order[dated]]
+		}
+		before, err := b.before(ctx, s.entry)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		covering, err := b.covering(ctx, s.entry)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		dated++
+		if before.Time != 0 {
+			behind := before.Time.Sub(s.time)
+			most = max(most, behind)
+			note(s, Finding{Behind: behind, Against: before.Entry}, behind, clockNoise)
+		}
+		if covering.Time != 0 {
+			ahead := s.time.Sub(covering.Time)
+			note(s, Finding{Ahead: ahead, Against: covering.Entry}, ahead, clockNoise)
+		}
+	}
 	var latest stated // the latest time so far, and where it was stated
-	before, covering := 0, 0
 	for _, s := range c.list {
-		for ; before < len(vault) && vault[before].Entry < s.entry; before++ {
-			if p := vault[before]; p.Time > latest.time {
-				latest = stated{entry: p.Entry, time: p.Time}
-			}
-		}
-		for covering < len(vault) && vault[covering].Covers <= s.entry {
-			covering++
-		}
 		behind := latest.time.Sub(s.time)
 		most = max(most, behind)
 		note(s, Finding{Behind: behind, Against: latest.entry}, behind, clockBound)
-		if before > 0 {
-			p := vault[before-1]
-			note(s, Finding{Behind: p.Time.Sub(s.time), Against: p.Entry}, p.Time.Sub(s.time), clockNoise)
-		}
-		if covering < len(vault) {
-			p := vault[covering]
-			note(s, Finding{Ahead: s.time.Sub(p.Time), Against: p.Entry}, s.time.Sub(p.Time), clockNoise)
-		}
 		if s.time > latest.time {
 			latest = s
 		}
@@ -98,5 +117,16 @@ func (c *clocks) findings(vault []dossier.Publication) (list []Finding, most tim
 	slices.SortFunc(list, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(max(b.Behind, b.Ahead), max(a.Behind, a.Ahead)), cmp.Compare(a.Actor, b.Actor))
 	})
-	return list, most
+	return list, most, dated, nil
+}
+
+// turns are the places of the events in such an order that each signer comes once before anybody comes twice, and in no other.
+func (c *clocks) turns() []int {
+	order, turn, had := rand.Perm(len(c.list)), make([]int, len(c.list)), make(map[evidence.ActorID]int) //#nosec G404 -- a sample, not a secret
+	for _, i := range order {
+		turn[i] = had[c.list[i].by]
+		had[c.list[i].by]++
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(turn[a], turn[b]) })
+	return order
 }

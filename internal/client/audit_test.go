@@ -2,9 +2,12 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
+	"math/bits"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -249,6 +252,85 @@ func TestAuditClocks(t *testing.T) {
 	if audit.Backwards != found[0].Behind {
 		t.Errorf("backwards %v", audit.Backwards)
 	}
+}
+
+// busyBook is of a vault that published once a second, so many times, each time of ten entries, with its own among them.
+func busyBook(publications int64) *book {
+	b := &book{len: publications, pages: make(map[int64][]dossier.Publication)}
+	b.fetch = func(_ context.Context, first int64) (list []dossier.Publication, _ error) {
+		for seq := first; seq < min(first+eventsOfPage, publications); seq++ {
+			at := 10 * (seq + 1)
+			list = append(list, dossier.Publication{Seq: seq, Entry: at, Covers: at, Time: evidence.Time(1000 * (seq + 1))})
+		}
+		return list, nil
+	}
+	return b
+}
+
+// Of a vault that published ten million times an audit reads as many pages as it may, each signer's times among them; of one that published
+// less often, what is around each time. What it keeps is bounded.
+func TestAuditOfBusyVault(t *testing.T) {
+	ctx := t.Context()
+	const publications, events, signers, pages = 10_000_000, 50_000, 20, 300
+	var c clocks
+	for i := range int64(events) {
+		entry := 5 + i*(publications/events)*10
+		s := stated{entry: entry, time: evidence.Time(100 * entry), by: evidence.ActorID(strconv.Itoa(int(i % signers))), event: evidence.SHA256([]byte(strconv.Itoa(int(i))))}
+		if s.by == "7" {
+			s.time = s.time.Add(time.Minute) // too little to be seen in the order of entry
+		}
+		c.list = append(c.list, s)
+	}
+	b := busyBook(publications)
+	found, _, dated, err := c.findings(ctx, b, pages)
+	check(t, err)
+	if search := bits.Len64(publications / eventsOfPage); b.read < pages || b.read > pages+2*search || len(b.pages) > pages+2*search {
+		t.Errorf("%d pages were read, %d kept", b.read, len(b.pages))
+	}
+	if len(found) != 1 || found[0].Actor != "7" || found[0].Ahead < 59*time.Second || dated < signers || dated >= events {
+		t.Errorf("%d dated: %+v", dated, found)
+	}
+
+	c.list = c.list[:1000]
+	b = busyBook(pages * eventsOfPage)
+	found, _, dated, err = c.findings(ctx, b, pages)
+	check(t, err)
+	if dated != len(c.list) || b.read > pages || len(found) != 1 || found[0].Actor != "7" {
+		t.Errorf("%d of %d dated, %d pages: %+v", dated, len(c.list), b.read, found)
+	}
+
+	b = busyBook(publications)
+	for entry := int64(0); entry < 10*publications; entry += publications / 500 {
+		before, err := b.before(ctx, entry)
+		check(t, err)
+		covering, err := b.covering(ctx, entry)
+		check(t, err)
+		if before.Entry != (entry-1)/10*10 || covering.Covers != (entry/10+1)*10 {
+			t.Fatalf("around %d: %+v, %+v", entry, before, covering)
+		}
+		if len(b.pages) > pagesKept {
+			t.Fatalf("%d pages are kept", len(b.pages))
+		}
+	}
+	if b.read <= pagesKept {
+		t.Error("nothing had to be forgotten")
+	}
+	if p, err := b.covering(ctx, 10*publications); err != nil || p != (dossier.Publication{}) {
+		t.Errorf("what nothing covers: %+v, %v", p, err)
+	}
+	honest := b.fetch // later ones, of an earlier time
+	b.fetch = func(ctx context.Context, first int64) ([]dossier.Publication, error) {
+		list, err := honest(ctx, first)
+		if first > publications/2 {
+			for i := range list {
+				list[i].Time -= 1000 * publications / 2
+			}
+		}
+		return list, err
+	}
+	clear(b.pages)
+	_, err = b.covering(ctx, 10*(publications-1))
+	wantLie(t, err, BrokenChain)
 }
 
 // A report of more items than one look is of any number, each once, with one head and one end.

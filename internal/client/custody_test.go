@@ -121,7 +121,11 @@ func TestCustodyBooked(t *testing.T) {
 		return list, err
 	}
 	got := must(rows(w.second.Client))(t)
-	published := must(w.second.bookOf(must(w.second.Look(ctx, evidence.ItemOf(item)))(t)).all(ctx))(t)
+	b := w.second.bookOf(must(w.second.Look(ctx, evidence.ItemOf(item)))(t))
+	var published []dossier.Publication
+	for seq := range b.len {
+		published = append(published, must(b.at(ctx, seq))(t))
+	}
 	for _, r := range got {
 		i := slices.IndexFunc(published, func(p dossier.Publication) bool { return p.Covers > r.Entry })
 		if i < 0 || r.Book != published[i] || i > 0 && published[i-1].Covers > r.Entry {

@@ -180,7 +180,7 @@ func (c *Client) GrantReason(ctx context.Context, item evidence.ItemID, grant ev
 		return nil, evidence.Refuse(evidence.NotFound, evidence.ReasonGrant)
 	}
 	opened, err := c.enter(ctx, Open{Item: item, Purpose: g.Terms.Purpose, Hold: standingHold(own, g, v.Time)})
-	if hidden(err) { // a key alone is not the right to open
+	if hidden(err) || stopped(err, evidence.Held) { // a key alone is not the right to open, nor is every item served
 		list[0].Unread = UnreadSealed
 		return &list[0], nil
 	}

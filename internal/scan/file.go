@@ -31,14 +31,18 @@ var perceived = map[string]bool{"image": true, "audio": true, "video": true}
 func (s *Scanner) file(part, mediaType string, b []byte) {
 	kind, _, _ := strings.Cut(mediaType, "/")
 	text, isWide := wide(b)
+	isPDF := bytes.Contains(b[:min(len(b), 1024)], []byte("%PDF-"))
 	switch {
 	case isWide:
 		s.lines(part, text)
-	case bytes.Contains(b[:min(len(b), 1024)], []byte("%PDF-")):
-		s.pdf(part, b)
 	case bytes.HasPrefix(b, []byte("PK\x03\x04")):
 		s.strings(part+", properties", b)
 		s.packed(part, b)
+		if isPDF { // the first entry, or what some programs open instead
+			s.pdf(part, b)
+		}
+	case isPDF:
+		s.pdf(part, b)
 	case strings.HasSuffix(mediaType, "json"):
 		s.JSON(part, b)
 	case kind == "text", strings.HasSuffix(mediaType, "xml"), mediaType == "message/rfc822":
@@ -109,17 +113,18 @@ func (s *Scanner) packed(part string, b []byte) {
 		s.add(unread)
 		return
 	}
-	left := int64(Most)
+	left, unused := int64(Most), uint64(len(b)) // bytes to unpack, and to unpack them from: entries may lie over each other
 	for i, f := range z.File {
 		s.Text(part+", names within", f.Name)
 		kind := strings.ToLower(path.Ext(f.Name))
 		switch {
 		case strings.HasSuffix(f.Name, "/"), f.UncompressedSize64 == 0, f.Name == "mimetype":
 			continue
-		case i >= maxEntries:
+		case i >= maxEntries, f.CompressedSize64 > unused:
 			s.add(unread)
 			return
 		}
+		unused -= f.CompressedSize64
 		r, err := f.Open()
 		if err != nil || f.Flags&1 != 0 { // it has a password
 			s.add(unread)

@@ -2,10 +2,6 @@ package scan
 
 import (
 	"bytes"
-	"compress/zlib"
-	"encoding/ascii85"
-	"encoding/hex"
-	"io"
 	"regexp"
 	"strconv"
 	"strings"
@@ -56,129 +52,28 @@ type pdf struct {
 	unread bool // something could not be
 }
 
-// streamIn finds where a stream is announced: after its dictionary, at the end of a line.
-func streamIn(b []byte) int {
-	for at := 0; ; at += len("stream") {
-		n := bytes.Index(b[at:], []byte("stream"))
-		if n < 0 {
-			return -1
-		}
-		at += n
-		after := b[at+len("stream"):]
-		if len(after) > 0 && (after[0] == '\r' || after[0] == '\n') && bytes.HasSuffix(bytes.TrimRight(b[:at], blanks), []byte(">>")) {
-			return at
-		}
-	}
-}
-
-// dictionaryOf is that of the stream which begins after b.
-func dictionaryOf(b []byte) string {
-	b = b[max(0, len(b)-64<<10):]
-	return string(b[max(0, bytes.LastIndex(b, []byte(" obj"))):])
-}
-
-var (
-	filterOf  = regexp.MustCompile(`/Filter\s*(\[[^\]]*\]|/\w+)`)
-	filters   = regexp.MustCompile(`/\w+`)
-	pictured  = regexp.MustCompile(`/Subtype\s*/Image\b`)
-	unwritten = regexp.MustCompile(`/Type\s*/XRef\b|/Length1\b|/Subtype\s*/(?:Type1C|CIDFontType0C|OpenType)\b|/FunctionType\b|/ShadingType\b|/Alternate\b`)
-	packedIn  = regexp.MustCompile(`/Type\s*/ObjStm\b`)
-	metadata  = regexp.MustCompile(`/Type\s*/Metadata\b|/Subtype\s*/XML\b`)
-	attached  = regexp.MustCompile(`/Type\s*/EmbeddedFile\b`)
-	predicted = regexp.MustCompile(`/Predictor\s*(?:[2-9]|1\d)`)
-)
-
-// stream looks through one stream, as its dictionary says what it is.
-func (p *pdf) stream(dictionary string, body []byte) {
-	switch {
-	case pictured.MatchString(dictionary):
-		p.add(Finding{Kind: Unseen, Where: p.part})
-		return
-	case unwritten.MatchString(dictionary): // tables, fonts, colours
-		return
-	}
-	text, ok := p.unpack(dictionary, body)
-	p.unread = p.unread || !ok
-	switch {
-	case attached.MatchString(dictionary):
-		p.unread = true
-		p.strings(p.part+", text within", text)
-	case metadata.MatchString(dictionary):
-		p.marked(p.part+", properties", valid(text))
-	case packedIn.MatchString(dictionary):
-		p.objects(text)
-	case bytes.Contains(text, []byte("begincmap")):
-	default:
-		p.page(text)
-	}
-}
-
-// unpack undoes the filters of a stream, and reports whether all of it was.
-func (p *pdf) unpack(dictionary string, body []byte) ([]byte, bool) {
-	m := filterOf.FindStringSubmatch(dictionary)
-	if m == nil {
-		body = body[:min(int64(len(body)), p.left)]
-		p.left -= int64(len(body))
-		return body, true
-	}
-	src := io.Reader(bytes.NewReader(body))
-	for i, name := range filters.FindAllString(m[1], 4) {
-		if i > 0 && name != "/FlateDecode" && name != "/Fl" {
-			return nil, false
-		}
-		switch name {
-		case "/ASCII85Decode", "/A85":
-			text, _, _ := bytes.Cut(body, []byte("~>"))
-			src = ascii85.NewDecoder(bytes.NewReader(bytes.TrimPrefix(bytes.TrimSpace(text), []byte("<~"))))
-		case "/ASCIIHexDecode", "/AHx":
-			text, _, _ := bytes.Cut(body, []byte(">"))
-			src = bytes.NewReader(unhex(text))
-		case "/FlateDecode", "/Fl":
-			z, err := zlib.NewReader(src)
-			if err != nil {
-				return nil, false
-			}
-			src = z
-		default:
-			return nil, false
-		}
-	}
-	text, err := io.ReadAll(io.LimitReader(src, p.left+1)) // what came before an error is looked at, too
-	whole := err == nil && int64(len(text)) <= p.left && !predicted.MatchString(dictionary)
-	text = text[:min(int64(len(text)), p.left)]
-	p.left -= int64(len(text))
-	return text, whole
-}
-
-func unhex(b []byte) []byte {
-	digits := bytes.Map(func(r rune) rune {
-		if strings.ContainsRune("0123456789abcdefABCDEF", r) {
-			return r
-		}
-		return -1
-	}, b)
-	if len(digits)%2 == 1 {
-		digits = append(digits, '0')
-	}
-	out := make([]byte, len(digits)/2)
-	n, _ := hex.Decode(out, digits)
-	return out[:n]
-}
-
 // page looks through the instructions of a page. Letters are set one by one, to keep their distance: a name may stand in pieces. What is
 // joined as it seems to be meant is looked through for everything; names also in what is joined without any space, and with one everywhere.
 func (p *pdf) page(b []byte) {
 	var meant, tight, loose strings.Builder
+	var beside, besideTight strings.Builder // what is said to be meant by what is shown (14.9.4)
 	put := func(s string) {
 		meant.WriteString(s)
 		tight.WriteString(s)
 		loose.WriteString(s + " ")
 	}
-	in, array := false, false
+	in, array, picture := false, false, false
+	nested := 0
 	shown := token{} // the newest operand
-	for t := range tokens(b) {
+	for t := range tokens(&b) {
 		switch t.kind {
 		case wordToken:
+		case dictToken:
+			nested++
+			continue
+		case dictEndToken:
+			nested = max(0, nested-1)
+			continue
 		case arrayToken, arrayEndToken:
 			array = t.kind == arrayToken
 			continue
@@ -188,6 +83,11 @@ func (p *pdf) page(b []byte) {
 			}
 			continue
 		default:
+			if nested > 0 && t.kind == textToken {
+				beside.WriteString(letters(t.text) + " ")
+				besideTight.WriteString(letters(t.text))
+				continue
+			}
 			if shown = t; t.kind == textToken && in && array {
 				put(letters(t.text))
 			}
@@ -210,11 +110,22 @@ func (p *pdf) page(b []byte) {
 			}
 		case "BI": // a picture within the page
 			p.add(Finding{Kind: Unseen, Where: p.part})
+			picture = true
+		case "ID":
+			if picture {
+				var sure bool
+				b, sure = afterPicture(b)
+				p.unread = p.unread || !sure
+				picture = false
+			}
+		case "true", "false", "null":
+			continue
 		}
-		shown, array = token{}, false
+		shown, array, nested = token{}, false, 0
 	}
 	p.shows = p.shows || strings.TrimSpace(tight.String()) != ""
 	p.joined(p.part+", text", meant.String(), tight.String(), loose.String())
+	p.joined(p.part+", properties", beside.String(), besideTight.String())
 }
 
 // wordGap is the distance, in thousandths of the size of the letters, from which on it is read as a space.
@@ -238,7 +149,7 @@ func (p *pdf) objects(b []byte) {
 		array int  // how deep in arrays
 	}
 	var nested []dictionary
-	for t := range tokens(b) {
+	for t := range tokens(&b) {
 		var in dictionary
 		top := len(nested) - 1
 		if top >= 0 {

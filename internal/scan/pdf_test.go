@@ -3,11 +3,13 @@ package scan
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"compress/zlib"
 	"encoding/ascii85"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"testing"
@@ -39,6 +41,40 @@ func streamed(dictionary string, content []byte) string {
 
 // page is one with this content, packed as most programs do.
 func page(content string) string { return streamed("/Filter /FlateDecode", deflated([]byte(content))) }
+
+// form is content that pages show, with something more in its dictionary.
+func form(more, content string) string {
+	return streamed("/Type /XObject /Subtype /Form "+more+" /Filter /FlateDecode", deflated([]byte(content)))
+}
+
+// nothing is what unpacks to nothing (RFC 1951, 3.2.4): blocks without bytes, of about this size.
+func nothing(size int) []byte { return bytes.Repeat([]byte("\x00\x00\x00\xff\xff"), size/5) }
+
+// flushed packs b so that more may follow (RFC 1951): what is packed alone can be joined.
+func flushed(b []byte) []byte {
+	var out bytes.Buffer
+	z, err := flate.NewWriter(&out, flate.BestCompression)
+	if err == nil {
+		_, err = z.Write(b)
+	}
+	if err == nil {
+		err = z.Flush()
+	}
+	if err != nil {
+		panic(err)
+	}
+	return out.Bytes()
+}
+
+// layers are three, each the packed form of the next; the last would be 40 GB and unpacks to nothing.
+func layers() []byte {
+	second := bytes.Repeat(flushed(nothing(1<<20)), 400)
+	first := bytes.Repeat(flushed(second), 100)
+	return slices.Concat([]byte(header), flushed(slices.Concat([]byte(header), flushed([]byte(header)))), first)
+}
+
+// header begins what zlib packs (RFC 1950).
+const header = "\x78\x9c"
 
 type sample struct {
 	name string
@@ -78,7 +114,22 @@ func documents() []sample {
 		{"metadata", document(plain, streamed("/Type /Metadata /Subtype /XML", []byte("<dc:creator><rdf:li>Ole</rdf:li><b>na</b></dc:creator>")), page(body)), "name"},
 		{"earlier version", append(document(plain, page(shown)), document(plain, page(body))...), "name"},
 		{"after what looks like a stream", document(plain, "<< /Title (a downstream\nstory) >>", page(shown)), "name"},
+		{"with a colour of its own", document(plain, form("/Resources << /ColorSpace << /C [/Separation /X /DeviceGray << /FunctionType 2 >>] >> >>", shown), page(body)), "name"},
+		{"with a shade of its own", document(plain, form("/Resources << /Shading << /S << /ShadingType 2 >> >> >>", shown), page(body)), "name"},
+		{"shown, with a font's length", document(plain, form("/Length1 1", shown), page(body)), "name"},
+		{"with another's filter", document(plain, streamed("/PieceInfo << /Subtype /Image /Alternate /X >>", []byte(shown))), "name"},
+		{"after a picture", document(plain, page("q BI /W 1 /H 1 /BPC 8 /CS /G ID \xff(<%\x80[ EI Q "+shown)), "unseen name"},
+		{"after packed pictures", document(plain, page("BI /F /A85 ID (!!~>EI "+shown+" BI /F /AHx ID <00>\nEI Q")), "unseen name"},
+		{"meant", document(plain, page("/Span << /ActualText (Olena) >> BDC BT (0) Tj ET EMC")), "name"},
+		{"meant, wide", document(plain, page("BT /Span << /Lang (en) /ActualText <"+wide+"> >> BDC (0) Tj EMC ET")), "name"},
+		{"meant, in pieces", document(plain, page("BT /S << /ActualText (Ole) >> BDC (0) Tj EMC /S << /ActualText (na) >> BDC (0) Tj EMC ET")), "name"},
 
+		{"after what may be a picture's end", document(plain, page(body+" BI ID \xff EI \x80( EI Q")), "unseen unread_pdf"},
+		{"after an end that touches", document(plain, page(body+" BI ID \xffEI Q")), "unseen unread_pdf"},
+		{"after a picture without end", document(plain, page(body+" BI ID \xff")), "unseen unread_pdf"},
+		{"broken dictionary", document(plain, page(body), streamed(">> /FunctionType 2", []byte("x"))), "unread_pdf"},
+		{"packed twice", document(plain, streamed("/Filter [/FlateDecode /FlateDecode]", deflated(deflated([]byte(body)))), page(body)), "unread_pdf"},
+		{"packing elsewhere", document(plain, streamed("/Filter 9 0 R", deflated([]byte(shown))), page(body)), "unread_pdf"},
 		{"own letters", document("<< /Type /Font /Subtype /TrueType /BaseFont /AAAAAA+Liberation /ToUnicode 9 0 R >>", page("BT <0102030401> Tj ET")), "unread_pdf"},
 		{"own letters of two bytes", document("<< /Type /Font /Subtype /Type0 /Encoding /Identity-H /DescendantFonts [4 0 R] >>", page("BT <00120013> Tj ET")), "unread_pdf"},
 		{"own order", document("<< /Type /Font /Subtype /Type1 /BaseFont /X /Encoding << /Type /Encoding /Differences [1 /O /l /e] >> >>", page(body)), "unread_pdf"},
@@ -118,8 +169,10 @@ func TestPDFBomb(t *testing.T) {
 		many[i] = "<< /Length 0 >>\nstream\n\nendstream"
 	}
 	for name, file := range map[string][]byte{
-		"large": document(plain, bomb, bomb), "many": document(append(many, plain, page("BT (x) Tj ET"))...),
-		"deep": []byte("%PDF-" + strings.Repeat("<</a[", 1<<20)), "open": []byte("%PDF-" + strings.Repeat("(", 1<<20)),
+		"large": document(plain, bomb, bomb), "layers": document(plain, streamed("/Filter [/FlateDecode /FlateDecode /FlateDecode]", layers()), page("BT (x) Tj ET")),
+		"empty blocks": document(plain, streamed("/Filter /FlateDecode", append([]byte(header), nothing(15<<20)...)), page("BT (x) Tj ET")),
+		"many":         document(append(many, plain, page("BT (x) Tj ET"))...),
+		"deep":         []byte("%PDF-" + strings.Repeat("<</a[", 1<<20)), "open": []byte("%PDF-" + strings.Repeat("(", 1<<20)),
 	} {
 		began := time.Now()
 		s := New([]string{"Olena"})
@@ -166,6 +219,76 @@ func TestPacked(t *testing.T) {
 			if got = slices.Compact(got); whole && !slices.Equal(got, c.want) || !whole && !slices.Contains(got, "unread") {
 				t.Errorf("%v, whole %v: %q, want %q", c.entries, whole, got, c.want)
 			}
+		}
+	}
+}
+
+// archive makes one of a single entry, which its directory names n times.
+func archive(t *testing.T, h *zip.FileHeader, body []byte, n int) []byte {
+	var file bytes.Buffer
+	z := zip.NewWriter(&file)
+	h.CompressedSize64 = uint64(len(body))
+	w, err := z.CreateRaw(h)
+	if err == nil {
+		_, err = w.Write(body)
+	}
+	if err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, end := file.Bytes(), file.Len()-22
+	at := bytes.LastIndex(b, []byte("PK\x01\x02"))
+	entries := bytes.Repeat(b[at:end], n)
+	tail := slices.Clone(b[end:])
+	binary.LittleEndian.PutUint16(tail[8:], uint16(n))
+	binary.LittleEndian.PutUint16(tail[10:], uint16(n))
+	binary.LittleEndian.PutUint32(tail[12:], uint32(len(entries)))
+	return slices.Concat(b[:at], entries, tail)
+}
+
+// An archive whose entries lie over each other is not unpacked again and again.
+func TestPackedOver(t *testing.T) {
+	text := bytes.Repeat([]byte("x\n"), 4<<10)
+	stored := zip.FileHeader{Name: "a.txt", Method: zip.Store, UncompressedSize64: uint64(len(text)), CRC32: crc32.ChecksumIEEE(text)}
+	for n, want := range map[int]string{1: "", 2: "unread"} {
+		file := archive(t, &stored, text, n)
+		s := New(nil)
+		s.File("file", "application/zip", file, int64(len(file)))
+		if got := kinds(s); got != want {
+			t.Errorf("%d entries: %q, want %q", n, got, want)
+		}
+	}
+	bomb := archive(t, &zip.FileHeader{Name: "a.txt", Method: zip.Deflate, UncompressedSize64: 1}, nothing(15<<20), maxEntries)
+	began := time.Now()
+	s := New(nil)
+	s.File("file", "application/zip", bomb, int64(len(bomb)))
+	if kinds(s) != "unread" || time.Since(began) > 30*time.Second {
+		t.Errorf("%q after %v", kinds(s), time.Since(began))
+	}
+}
+
+// What begins with a PDF as its first entry is an archive all the same, and both are looked at.
+func TestPackedPDF(t *testing.T) {
+	for _, names := range [][]string{{"Olena"}, {"Amara"}} {
+		var file bytes.Buffer
+		z := zip.NewWriter(&file)
+		first, err := z.CreateHeader(&zip.FileHeader{Name: "a.pdf", Method: zip.Store})
+		if err == nil {
+			_, err = first.Write(document(plain, page("BT (Amara) Tj ET")))
+		}
+		second, err2 := z.Create("b.txt")
+		if err == nil && err2 == nil {
+			_, err = second.Write([]byte("Olena"))
+		}
+		if err != nil || err2 != nil || z.Close() != nil {
+			t.Fatal(err, err2)
+		}
+		s := New(names)
+		s.File("file", "application/pdf", file.Bytes(), int64(file.Len()))
+		if got := kinds(s); !strings.Contains(got, "name") || !strings.Contains(got, "unread") {
+			t.Errorf("%q: %q", names, got)
 		}
 	}
 }

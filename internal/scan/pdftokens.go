@@ -29,21 +29,23 @@ const (
 	delimiters = "()<>[]{}/%"
 )
 
-// tokens reads the signs of a PDF's objects and pages (ISO 32000-1, 7.2). Whatever the bytes are, it comes to their end.
-func tokens(b []byte) iter.Seq[token] {
+// tokens reads the signs of a PDF's objects and pages (ISO 32000-1, 7.2), and leaves in rest what comes after each. Whatever the bytes are,
+// it comes to their end.
+func tokens(rest *[]byte) iter.Seq[token] {
 	return func(yield func(token) bool) {
-		for len(b) > 0 {
+		for len(*rest) > 0 {
+			b := *rest
 			c := b[0]
 			t, n := token{}, 1
 			switch {
 			case strings.IndexByte(blanks, c) >= 0:
-				b = b[1:]
+				*rest = b[1:]
 				continue
 			case c == '%':
 				if n = bytes.IndexAny(b, "\r\n"); n < 0 {
 					return
 				}
-				b = b[n:]
+				*rest = b[n:]
 				continue
 			case c == '(':
 				t.kind = textToken
@@ -63,7 +65,7 @@ func tokens(b []byte) iter.Seq[token] {
 			case c == ']':
 				t.kind = arrayEndToken
 			case strings.IndexByte("){}>", c) >= 0:
-				b = b[1:]
+				*rest = b[1:]
 				continue
 			default:
 				for n < len(b) && strings.IndexByte(blanks, b[n]) < 0 && strings.IndexByte(delimiters, b[n]) < 0 {
@@ -71,10 +73,10 @@ func tokens(b []byte) iter.Seq[token] {
 				}
 				t = token{kindOf(c), string(b[:n])}
 			}
+			*rest = b[n:]
 			if !yield(t) {
 				return
 			}
-			b = b[n:]
 		}
 	}
 }
@@ -87,6 +89,25 @@ func kindOf(first byte) tokenKind {
 		return numberToken
 	}
 	return wordToken
+}
+
+// afterPicture is what comes after a picture within a page, whose bytes begin b (ISO 32000-1, 8.9.7). It reports whether that is sure: its
+// bytes may look like its end.
+func afterPicture(b []byte) (rest []byte, sure bool) {
+	for at := 1; at < len(b); at++ {
+		n := bytes.Index(b[at:], []byte("EI"))
+		if n < 0 {
+			break
+		}
+		at += n
+		if rest = b[at+2:]; len(rest) > 0 && strings.IndexByte(blanks, rest[0]) < 0 {
+			continue
+		}
+		binary := func(r rune) bool { return r > '~' || r < ' ' && !strings.ContainsRune(blanks, r) }
+		alone := strings.IndexByte(blanks+">", b[at-1]) >= 0
+		return rest, alone && !bytes.ContainsFunc(rest[:min(len(rest), 16)], binary)
+	}
+	return nil, false
 }
 
 // literal reads a string in parentheses, which may hold others, and its length in the file.

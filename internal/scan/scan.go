@@ -23,7 +23,7 @@ const (
 
 	Unread    Kind = "unread"     // an archive, a password, a kind of file that is not known: what is in it was not looked at
 	UnreadPDF Kind = "unread_pdf" // one whose text cannot be read here, or not all of it
-	Rest      Kind = "rest"       // what comes after the first bytes of a file (Most)
+	Rest      Kind = "rest"       // what comes after the first bytes of a file (Most), or was found after many others
 	Unseen    Kind = "unseen"     // a picture or recording: what is to be seen or heard in it, and text in it
 )
 
@@ -74,22 +74,34 @@ func (s *Scanner) IDs() []string {
 	return list
 }
 
-// maxFindings of all kinds are kept: a person needs no more.
-const maxFindings = 500
+// maxFindings are kept as they are: a person needs no more. As many again are kept for what was not read and for what pictures say, which
+// others decide upon. What is found after that is counted: as the rest what is written, as its own kind everything else.
+const (
+	maxFindings = 500
+	full        = "the list of findings, which is full"
+)
 
 func (s *Scanner) add(f Finding) {
-	i, ok := s.at[f]
-	switch {
-	case ok:
-		s.found[i].Count++
-	case len(s.found) < maxFindings:
-		if s.at == nil {
-			s.at = make(map[Finding]int)
+	if _, ok := s.at[f]; !ok && len(s.found) >= maxFindings {
+		switch f.Kind {
+		case Name, ID, EMail, Phone:
+			f = Finding{Kind: Rest, Where: full}
+		default:
+			if len(s.found) >= 2*maxFindings {
+				f.Where = full
+			}
 		}
-		s.at[f] = len(s.found)
-		f.Count = 1
-		s.found = append(s.found, f)
 	}
+	if i, ok := s.at[f]; ok {
+		s.found[i].Count++
+		return
+	}
+	if s.at == nil {
+		s.at = make(map[Finding]int)
+	}
+	s.at[f] = len(s.found)
+	f.Count = 1
+	s.found = append(s.found, f)
 }
 
 var (

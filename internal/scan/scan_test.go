@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -219,6 +220,40 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+const kindsAtMost = 10
+
+// What was found after very many others is told in few findings: where a picture was taken and what was not read as such, the rest as rest.
+func TestFull(t *testing.T) {
+	many := []byte(strings.Repeat("Amara\n", maxFindings+100))
+	picture := jpeg(camera(binary.LittleEndian, true, true))
+	s := New([]string{"Amara"})
+	s.File("file", "text/plain", many, int64(len(many))+1)
+	s.File("picture", "image/jpeg", picture, int64(len(picture)))
+	s.File("pdf", "application/pdf", []byte("%PDF-"), 5)
+	s.File("archive", "application/zip", []byte("PK\x03\x04"), 4)
+	got := strings.TrimLeft(strings.ReplaceAll(kinds(s), "name", ""), " ")
+	if want := "rest rest serial_number place unseen unread_pdf unread"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if !slices.Contains(s.Findings(none), Finding{Kind: Rest, Where: full, Count: 100}) {
+		t.Error("it does not say that more was found")
+	}
+	s = New(nil)
+	for range 3 {
+		places := []byte(strings.Repeat("GPSLatitude a@b.example\n", 3*maxFindings))
+		s.File("file", "text/plain", places, int64(len(places)))
+	}
+	places := 0
+	for _, f := range s.Findings(none) {
+		if f.Kind == Place {
+			places += f.Count
+		}
+	}
+	if n := len(s.Findings(none)); n > 2*maxFindings+kindsAtMost || places != 9*maxFindings {
+		t.Errorf("%d findings, %d places", n, places)
+	}
+}
+
 func FuzzFile(f *testing.F) {
 	f.Add("image/jpeg", jpeg(camera(binary.LittleEndian, true, true)))
 	f.Add("image/tiff", camera(binary.BigEndian, true, false))
@@ -232,7 +267,7 @@ func FuzzFile(f *testing.F) {
 		s := New([]string{"Amara Exemple", "王小明"})
 		s.File("file", media, b, int64(len(b)))
 		list := s.Findings(none)
-		if len(list) > maxFindings {
+		if len(list) > 2*maxFindings+kindsAtMost {
 			t.Error("too many findings")
 		}
 		for _, f := range list {

@@ -247,7 +247,7 @@ func (d *demo) nameOrganizations(ctx context.Context) error {
 			return err
 		}
 	}
-	told, err := d.court.Organizations(ctx)
+	told, err := d.clinician.Organizations(ctx)
 	if err != nil {
 		return err
 	}

@@ -21,9 +21,10 @@ func organizationCommand() *cobra.Command {
 an empty name ("") takes it away. A running server tells it from then on. Run it
 under the server's account, which must be able to read organizations.json.
 
-Everybody who is signed in can read all names: who looked is then an organization
-that a survivor knows, beside its id. A name is the operator's word alone. It is in
-no signature and no court package, and what anybody may do goes by the id.
+Staff, survivors and advocates can read all names: who looked is then an
+organization that a survivor knows, beside its id. Courts, police and defence see
+ids alone. A name is the operator's word. It is in no signature and no court
+package, and what anybody may do goes by the id.
 
 The ids are in what strongroom found, actor invite, actor list and history print.`,
 		Example: `  strongroomd organization org-olhsfqgm3ms7346q2jyqwph7mm "City Hospital"`,

@@ -57,14 +57,13 @@ var table = map[Action][]evidence.Role{
 	"getEvidence":   readers,
 	"getAttachment": readers,
 
-	"listOrganizations": people,
-
-	"listActors":   slices.Concat(staff, speakers), // speakers see the auditors; others read the streams of the actors they have to do with
-	"listCases":    members,
-	"listItems":    members,
-	"listConsents": members,
-	"getLabelKey":  members,
-	"listGrants":   recipients,
+	"listOrganizations": slices.Concat(staff, speakers), // who receives a share learns of no partner but by its id
+	"listActors":        slices.Concat(staff, speakers), // speakers see the auditors; others read the streams of the actors they have to do with
+	"listCases":         members,
+	"listItems":         members,
+	"listConsents":      members,
+	"getLabelKey":       members,
+	"listGrants":        recipients,
 
 	"listOwnConsents": speakers,
 	"listOwnItems":    speakers,

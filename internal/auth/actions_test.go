@@ -33,7 +33,7 @@ openItem            .  x   x   x   x   x   x   x   x   x   .   x   .   .
 getEvidence         .  x   x   x   x   x   x   x   x   x   .   x   .   .
 getAttachment       .  x   x   x   x   x   x   x   x   x   .   x   .   .
 listActors          .  x   x   x   .   .   .   .   x   x   .   x   x   .
-listOrganizations   .  x   x   x   x   x   x   x   x   x   x   x   x   .
+listOrganizations   .  x   x   x   .   .   .   .   x   x   .   x   x   .
 listCases           .  x   x   x   .   .   .   .   x   x   .   x   .   .
 listItems           .  x   x   x   .   .   .   .   x   x   .   x   .   .
 listConsents        .  x   x   x   .   .   .   .   x   x   .   x   .   .

@@ -10,23 +10,23 @@ import (
 	"strongroom.example/strongroom/internal/wire"
 )
 
-// Whoever is signed in learns what the operator calls organizations, as it is now; what a lying vault makes of it does not reach a screen.
+// Staff learn what the operator calls organizations, as it is now; what a lying vault makes of it does not reach a screen.
 func TestOrganizations(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
-	if names := must(w.court.Organizations(ctx))(t); len(names) != 0 {
+	if names := must(w.clinician.Organizations(ctx))(t); len(names) != 0 {
 		t.Errorf("before any has a name: %q", names)
 	}
 	for _, name := range []string{"Clinic", "مستشفى المدينة", strings.Repeat("ä", 80)} {
 		check(t, daemon.NameOrganization(w.dir, w.org, name))
-		if names := must(w.court.Organizations(ctx))(t); len(names) != 1 || names[w.org] != name {
+		if names := must(w.clinician.Organizations(ctx))(t); len(names) != 1 || names[w.org] != name {
 			t.Errorf("%q, want %q", names, name)
 		}
 	}
 	lie := func(change func(*wire.OrganizationList)) error {
 		t.Helper()
 		l := about("GET", "/v1/organizations", change)
-		_, err := w.client(w.court, l).Organizations(ctx)
+		_, err := w.client(w.clinician, l).Organizations(ctx)
 		if l.told.Load() == 0 {
 			t.Error("nothing was changed")
 		}

@@ -8,7 +8,8 @@ import (
 	"strongroom.example/strongroom/internal/wire"
 )
 
-// What organizations are called is told to who is signed in, by id and as it is at that moment; what cannot be read has no detail.
+// What organizations are called is told to staff and to the persons concerned, by id and as it is at that moment; what cannot be read has no
+// detail. The other side of a trial does not learn from it with whom the vault works.
 func TestOrganizations(t *testing.T) {
 	w := newWorld(t)
 	const path = "/v1/organizations"
@@ -17,6 +18,11 @@ func TestOrganizations(t *testing.T) {
 		if resp, body := w.request(token, "GET", path, nil); resp.StatusCode != 401 {
 			t.Errorf("without a session: %d %s", resp.StatusCode, body)
 		}
+	}
+	w.enrol("custodian 2", ev.Custodian)
+	w.enrol("court", ev.Court)
+	if resp, body := w.request("court", "GET", path, nil); resp.StatusCode != 403 {
+		t.Errorf("to a court: %d %s", resp.StatusCode, body)
 	}
 	if list := w.names(); list == nil || len(list) != 0 {
 		t.Errorf("before any has a name: %v", list)

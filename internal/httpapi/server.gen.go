@@ -85,7 +85,7 @@ type ServerInterface interface {
 	// GetInclusion Proof that a leaf is in the tree of that size (RFC 6962).
 	// (GET /v1/log/inclusion)
 	GetInclusion(c *gin.Context, params GetInclusionParams)
-	// ListOrganizations What the vault's operator calls organizations, for reading; whatever is signed or judged goes by the id.
+	// ListOrganizations What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
 	// (GET /v1/organizations)
 	ListOrganizations(c *gin.Context)
 	// ListOwnConsents The consents for which the caller speaks now, as the person concerned or as her advocate.
@@ -2522,7 +2522,7 @@ type StrictServerInterface interface {
 	// GetInclusion Proof that a leaf is in the tree of that size (RFC 6962).
 	// (GET /v1/log/inclusion)
 	GetInclusion(ctx context.Context, request GetInclusionRequestObject) (GetInclusionResponseObject, error)
-	// ListOrganizations What the vault's operator calls organizations, for reading; whatever is signed or judged goes by the id.
+	// ListOrganizations What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
 	// (GET /v1/organizations)
 	ListOrganizations(ctx context.Context, request ListOrganizationsRequestObject) (ListOrganizationsResponseObject, error)
 	// ListOwnConsents The consents for which the caller speaks now, as the person concerned or as her advocate.

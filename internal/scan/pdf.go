@@ -12,8 +12,8 @@ import (
 // its properties. All streams are looked at, those of earlier versions too: they are in the file. What cannot be read is said to be unread.
 func (s *Scanner) pdf(part string, b []byte) {
 	p := pdf{Scanner: s, part: part, left: maxInflated, unread: bytes.Contains(b, []byte("/Encrypt"))}
-	rest := b
-	for n := 0; ; n++ {
+	rest, n := b, 0
+	for ; ; n++ {
 		at := streamIn(rest)
 		if at < 0 {
 			break
@@ -33,7 +33,7 @@ func (s *Scanner) pdf(part string, b []byte) {
 		rest = bytes.TrimPrefix(body[end:], []byte("endstream"))
 	}
 	p.objects(rest)
-	if p.unread || !p.shows {
+	if p.unread || !p.shows || bytes.Count(b, []byte("endstream")) > n { // some are announced otherwise than programs do
 		s.add(Finding{Kind: UnreadPDF, Where: part})
 	}
 }

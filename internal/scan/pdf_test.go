@@ -127,6 +127,7 @@ func documents() []sample {
 		{"after what may be a picture's end", document(plain, page(body+" BI ID \xff EI \x80( EI Q")), "unseen unread_pdf"},
 		{"after an end that touches", document(plain, page(body+" BI ID \xffEI Q")), "unseen unread_pdf"},
 		{"after a picture without end", document(plain, page(body+" BI ID \xff")), "unseen unread_pdf"},
+		{"announced otherwise", document(plain, page(body), strings.Replace(page(shown), ">>\nstream", ">> % stream\nstream", 1)), "unread_pdf"},
 		{"broken dictionary", document(plain, page(body), streamed(">> /FunctionType 2", []byte("x"))), "unread_pdf"},
 		{"packed twice", document(plain, streamed("/Filter [/FlateDecode /FlateDecode]", deflated(deflated([]byte(body)))), page(body)), "unread_pdf"},
 		{"packing elsewhere", document(plain, streamed("/Filter 9 0 R", deflated([]byte(shown))), page(body)), "unread_pdf"},

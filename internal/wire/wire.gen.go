@@ -1471,7 +1471,7 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/log/inclusion (the `GetInclusion` operationId).
 	GetInclusion(ctx context.Context, params *GetInclusionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListOrganizations What the vault's operator calls organizations, for reading; whatever is signed or judged goes by the id.
+	// ListOrganizations What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
 	//
 	// Corresponds with GET /v1/organizations (the `ListOrganizations` operationId).
 	ListOrganizations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1984,7 +1984,7 @@ func (c *Client) GetInclusion(ctx context.Context, params *GetInclusionParams, r
 	return c.Client.Do(req)
 }
 
-// ListOrganizations What the vault's operator calls organizations, for reading; whatever is signed or judged goes by the id.
+// ListOrganizations What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
 //
 // Corresponds with GET /v1/organizations (the `ListOrganizations` operationId).
 func (c *Client) ListOrganizations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3894,7 +3894,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/log/inclusion (the `GetInclusion` operationId).
 	GetInclusionWithResponse(ctx context.Context, params *GetInclusionParams, reqEditors ...RequestEditorFn) (*GetInclusionResponse, error)
 
-	// ListOrganizationsWithResponse What the vault's operator calls organizations, for reading; whatever is signed or judged goes by the id.
+	// ListOrganizationsWithResponse What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5973,7 +5973,7 @@ func (c *ClientWithResponses) GetInclusionWithResponse(ctx context.Context, para
 	return ParseGetInclusionResponse(rsp)
 }
 
-// ListOrganizationsWithResponse What the vault's operator calls organizations, for reading; whatever is signed or judged goes by the id.
+// ListOrganizationsWithResponse What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -148,8 +148,8 @@ func TestWarnings(t *testing.T) {
 	}
 	_, err = w.custodian.ProposeShred(ctx, disk, Shredding{Cause: evidence.CauseDue})
 	check(t, err)
-	_, err = w.custodian.PlaceHold(ctx, photo, Hold{ID: evidence.NewID[evidence.HoldID](), Basis: evidence.CourtOrder, Expires: evidence.At(clock.now().Add(time.Hour)),
-		Review: evidence.At(clock.now().Add(time.Hour)), Order: "order 8"})
+	until := evidence.At(clock.now().Add(time.Hour))
+	_, err = w.custodian.PlaceHold(ctx, photo, Hold{ID: evidence.NewID[evidence.HoldID](), Basis: evidence.CourtOrder, Expires: until, Review: until, Order: "order 8"})
 	check(t, err)
 	is(disk, "")
 	is(photo, "")

@@ -27,18 +27,13 @@ func (c *Client) StateRecovery(ctx context.Context, r Recovery, instead bool) (r
 			return act{}, err
 		}
 		d := &evidence.VaultRecoveredDetails{Recovery: evidence.Fingerprint(nil, s.At(v.Time).Recovery), Items: items, Cause: r.Cause}
-		confirmed = s.Recovering != nil && sameUse(&s.Recovering.Stated, d)
+		confirmed = s.Recovering != nil && s.Recovering.Stated.SameUse(d)
 		if s.Recovering != nil && !confirmed && s.Recovering.By != c.actor && !instead {
 			return act{}, evidence.Refuse(evidence.Conflict, reasonRecoveryDiffers)
 		}
 		return act{stream: policy, event: &evidence.Event{Kind: evidence.VaultRecovered, Change: r.Cause, Details: d}}, nil
 	})
 	return receipt, confirmed && err == nil, err
-}
-
-// sameUse reports whether two trustees state the same use of the recovery key: then the second confirms what the first stated.
-func sameUse(a, b *evidence.VaultRecoveredDetails) bool {
-	return a.Recovery == b.Recovery && a.Cause == b.Cause && slices.Equal(a.Items, b.Items)
 }
 
 // recoveries are the uses of the recovery key that the vault's own history tells, one for each item: confirmed by a second trustee, or
@@ -55,7 +50,7 @@ func (v *View) recoveries() (list []Finding, _ error) {
 		if !ok {
 			continue
 		}
-		if stated != nil && sameUse(stated, d) {
+		if stated != nil && stated.SameUse(d) {
 			for i := range list[first:] {
 				list[first+i].Kind, list[first+i].Done = FoundRecovered, e.Time
 			}

@@ -1,5 +1,7 @@
 package evidence
 
+import "slices"
+
 // Details are the fields of one kind (RULES §3.3 to §3.7). Every type here is what api/predicate.schema.json says, field by field.
 type Details interface {
 	// Check looks at the fields alone: codes, identifiers, bounds, order. What needs state is the rule's business.
@@ -345,6 +347,11 @@ type VaultRecoveredDetails struct {
 	Recovery Hash     `json:"recovery"`
 	Items    []ItemID `json:"items"`
 	Cause    Cause    `json:"cause"`
+}
+
+// SameUse reports whether two trustees state the same use of the recovery key: then the second confirms what the first stated.
+func (d *VaultRecoveredDetails) SameUse(other *VaultRecoveredDetails) bool {
+	return d.Recovery == other.Recovery && d.Cause == other.Cause && slices.Equal(d.Items, other.Items)
 }
 
 type VaultRestoredDetails struct {

@@ -122,7 +122,7 @@ func vaultRecovered(a *act) (State, error) {
 	s := *a.policy
 	s.Last = a.tip
 	first := s.Recovering
-	if first == nil || first.Stated.Cause != d.Cause || first.Stated.Recovery != d.Recovery || !slices.Equal(first.Stated.Items, d.Items) {
+	if first == nil || !first.Stated.SameUse(d) {
 		s.Recovering = &RecoveryState{By: a.Actor.ID, Organization: a.Actor.Organization, Stated: *d}
 		return &s, nil
 	}

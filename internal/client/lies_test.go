@@ -148,6 +148,21 @@ func TestLies(t *testing.T) {
 	f := w.forger()
 	attacker := must(custody.GenerateKey())(t)
 
+	// What earlier openings were answered.
+	var oldOpening, foreign []byte
+	opener := w.client(w.custodian, record(func(path string, body []byte) {
+		if path == "/v1/events" {
+			oldOpening = body
+		}
+	}))
+	_, err := opener.Open(ctx, Open{Item: other, Purpose: evidence.ForCare}, io.Discard)
+	check(t, err)
+	var included wire.Included
+	check(t, json.Unmarshal(oldOpening, &included))
+	foreign = included.Opening.Envelope
+	_, err = opener.Open(ctx, Open{Item: item, Purpose: evidence.ForCare}, io.Discard)
+	check(t, err)
+
 	// What an earlier look was told, to be told again later.
 	var oldComplete []byte
 	oldEvents := map[string][]byte{}
@@ -161,7 +176,7 @@ func TestLies(t *testing.T) {
 		oldEvents[path] = body
 	}))
 	must(recorder.Look(ctx, itemStream))(t)
-	_, err := w.second.Open(ctx, Open{Item: item, Purpose: evidence.ForCare}, io.Discard)
+	_, err = w.second.Open(ctx, Open{Item: item, Purpose: evidence.ForCare}, io.Discard)
 	check(t, err)
 	must(w.custodian.Look(ctx, itemStream))(t) // remembered now
 	present := must(w.custodian.getCheckpoint(ctx))(t)
@@ -215,7 +230,7 @@ func TestLies(t *testing.T) {
 		}}},
 		{"false consistency proof", Forked, open, about("GET", "/v1/log/consistency", func(p *wire.ConsistencyProof) { p.Hashes = append(p.Hashes, strings.Repeat("00", 32)) })},
 
-		{"last event left out", MissingEvent, look, about("GET", events(itemStream), func(l *wire.EventList) { l.Events = l.Events[:len(l.Events)-1] })},
+		{"an opening left out", MissingEvent, look, about("GET", events(itemStream), func(l *wire.EventList) { l.Events = l.Events[:len(l.Events)-1] })},
 		{"last event shown as pending", MissingEvent, look, about("GET", events(itemStream), func(l *wire.EventList) {
 			l.Events[len(l.Events)-1].Receipt = nil
 		})},
@@ -226,6 +241,8 @@ func TestLies(t *testing.T) {
 		{"events of another stream", BrokenChain, look, &liar{method: "GET", path: events(itemStream), rewrite: func(_ *http.Response, _ []byte) []byte {
 			return oldEvents[events(caseStream)]
 		}}},
+		{"history of one item under the id of another", BrokenChain, func(c *Client) error { _, err := c.Look(ctx, evidence.ItemOf(other)); return err },
+			instead("GET", events(evidence.ItemOf(other)), func([]byte) []byte { return oldEvents[events(itemStream)] })},
 		{"required stream denied", MissingEvent, look, &liar{method: "GET", path: events(actor), rewrite: func(r *http.Response, _ []byte) []byte {
 			r.StatusCode = http.StatusNotFound
 			return []byte("{}")
@@ -235,6 +252,13 @@ func TestLies(t *testing.T) {
 		{"false proof of the end", FalseLength, look, about("POST", "/v1/complete", func(c *wire.Completeness) {
 			p := &c.Streams[0].Absent
 			p.Siblings[0] = strings.Repeat("11", 32)
+		})},
+		{"another value in the heads map", FalseLength, look, about("POST", "/v1/complete", func(c *wire.Completeness) {
+			for i := range c.Streams {
+				if m := c.Streams[i].Member; m != nil {
+					m.Leaf.Value = strings.Repeat("22", 32)
+				}
+			}
 		})},
 		{"proofs of other streams", Malformed, look, about("POST", "/v1/complete", func(c *wire.Completeness) { slices.Reverse(c.Streams) })},
 
@@ -286,14 +310,20 @@ func TestLies(t *testing.T) {
 			key := must(sealing.NewItemKey())(t)
 			i.Opening.Envelope = must(sealing.WriteEnvelope(key, w.custodian.identity.Recipient()))(t)
 		})},
+		{"envelope of another item", OtherEnvelope, open, about("POST", "/v1/events", func(i *wire.Included) { i.Opening.Envelope = foreign })},
 		{"description of somebody else", OtherText, open, about("POST", "/v1/events", func(i *wire.Included) {
 			i.Opening.Description = slices.Clone(i.Opening.Description)
 			i.Opening.Description[len(i.Opening.Description)-1] ^= 1
 		})},
+		{"release of an earlier opening", OtherReceipt, open, &liar{method: "POST", path: "/v1/events", rewrite: func(_ *http.Response, b []byte) []byte { return oldOpening }}},
 		{"release for another item", Malformed, open, about("POST", "/v1/events", func(i *wire.Included) { i.Opening.Item = string(other) })},
 		{"one byte of the ciphertext", OtherBytes, open, instead("GET", "/evidence", func(b []byte) []byte {
 			b[len(b)/2] ^= 1
 			return b
+		})},
+		{"two ranges of the ciphertext exchanged", OtherBytes, open, instead("GET", "/evidence", func(b []byte) []byte {
+			const part = 32 << 10
+			return slices.Concat(b[part:2*part], b[:part], b[2*part:])
 		})},
 		{"ciphertext of another item", OtherBytes, open, instead("GET", "/evidence", func(b []byte) []byte { return random(len(b)) })},
 		{"ciphertext with something after it", OtherBytes, open, instead("GET", "/evidence", func(b []byte) []byte { return append(b, 0) })},

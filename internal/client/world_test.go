@@ -122,13 +122,7 @@ func newWorldWith(t *testing.T, options daemon.Options) *world {
 	t.Helper()
 	t.Parallel() // most of the time is spent waiting for disks
 	dir := t.TempDir()
-	check(t, os.CopyFS(dir, os.DirFS(filepath.Dir(first.dir))))
-	check(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			err = os.Chmod(path, 0o700) // CopyFS does not
-		}
-		return err
-	}))
+	copyFolder(t, dir, filepath.Dir(first.dir))
 	w := &world{TB: t, dir: filepath.Join(dir, "vault"), trust: first.trust, org: first.org}
 	d := must(daemon.Open(t.Context(), w.dir, options))(t)
 	w.server = httptest.NewServer(d.Handler())
@@ -144,6 +138,18 @@ func newWorldWith(t *testing.T, options daemon.Options) *world {
 	w.admin, w.custodian, w.second = join(first.admin), join(first.custodian), join(first.second)
 	w.clinician, w.investigator, w.court = join(first.clinician), join(first.investigator), join(first.court)
 	return w
+}
+
+// copyFolder copies folders that are nobody else's business.
+func copyFolder(t testing.TB, to, from string) {
+	t.Helper()
+	check(t, os.CopyFS(to, os.DirFS(from)))
+	check(t, filepath.WalkDir(to, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			err = os.Chmod(path, 0o700) // CopyFS does not
+		}
+		return err
+	}))
 }
 
 // logKey opens one of the vault's own keys, as its operator can.

@@ -1,32 +1,34 @@
 #!/usr/bin/env python3
-"""Checks an evidence package of a Strongroom vault:  python3 verify.py [--json] package.zip trust.json
+"""Checks an evidence package of a Strongroom vault:  python3 verify.py package.zip trust.json
 
-Exit code: 0 verified, 1 refused, 2 incomplete (something could not be checked).
+With  --previous earlier.zip  it also checks that the vault's log goes on from where it was in a package that you got before; --json gives
+the report to programs, --help says more. Exit code: 0 verified, 1 refused, 2 incomplete (something could not be checked).
 
-This program is a second opinion. It was written from the published text (formats.md, cited as FORMATS; rules.md, cited as RULES;
-predicate.schema.json) and shares no code with the vault or with strongroom-verify. Where that text left a question open, the answer
-was found by trying what strongroom-verify accepts. It needs Python 3.9 or newer, nothing but its
-standard library, and the command `openssl` (3.0 or newer) for signatures and time stamps. It sends nothing anywhere and writes only
-into a temporary folder. It believes nothing in the package but what a key leads back to that the trust file names; get the trust file
-from the registry, never from the package.
+Why one may read this: it is the whole of what a court needs to believe. It was written from the published text (formats.md, cited as
+FORMATS; rules.md, cited as RULES; predicate.schema.json) and shares no code with the vault or with strongroom-verify; so that both agree
+says more than either alone. Where that text left a question open, the answer was found by trying what strongroom-verify accepts. It needs
+Python 3.9 or newer, nothing but its standard library, and the command `openssl` (3.0 or newer) for signatures and time stamps. It sends
+nothing anywhere and writes only into a temporary folder, which it removes. It believes nothing in the package but what a key leads back to
+that the trust file names; get the trust file from the registry, never from the package. A copy of this program lies in the package as
+tools/verify.py; who doubts the package takes the program, too, from somewhere else.
 
-Of FORMATS §12 it leaves to strongroom-verify, and says so in each report:
+What of FORMATS §12 it leaves to strongroom-verify, and says so in each report:
   - opening content: ciphertext files are compared with the record, but no identity is taken and nothing is decrypted;
-  - the rules for the kinds of event in NOT_REPLAYED below. A package that has one of these is `incomplete`, never `verified`;
-  - ML-DSA-44 signatures, which openssl 3.0 does not know. A witness that has no other key does not count; under a log key of that
-    type `checkpoint` is `not_checked`;
+  - ML-DSA-44 signatures where openssl is older than 3.5: what has one is `not_checked`, never verified;
   - packages with more than 64 MiB of events: they are `incomplete`. The largest that it takes need about a gigabyte of memory.
 Which rules it repeats, and how, stands in one place: class Law. What that class does not judge is said at its beginning.
 
-The parts, in this order: JSON and signatures; the archive and its list; the form of statements; receipts, checkpoints and proofs; the
-trust file; the rules; the eleven checks; the report.
+The parts, in this order: JSON and signatures; the archive and its list; the form of statements; receipts, checkpoints and proofs; time
+stamps; the trust file; the rules; the eleven checks; the report.
 """
 import argparse
 import base64
+import bisect
 import concurrent.futures
 import dataclasses
 import datetime
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -35,12 +37,11 @@ import struct
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 import zlib
 from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
-NOT_REPLAYED = {"item.shred_proposed", "item.shred_cancelled", "item.shredded", "vault.recovered", "vault.restored"}
-OUT_OF_SCOPE = ["Opening the content: this program takes no key; strongroom-verify does.",
-                "The rules for " + ", ".join(sorted(NOT_REPLAYED)) + ": a package that has one of these is not verified here."]
+OUT_OF_SCOPE = ["Opening the content: this program takes no key; strongroom-verify does."]
 CHECKS = ["package", "signatures", "inclusion", "checkpoint", "witnesses", "time", "chain", "complete", "audit", "rules", "content"]
 
 # FORMATS §1: sizes and numbers.
@@ -48,7 +49,9 @@ KIB, MIB = 1 << 10, 1 << 20
 MAX_STATEMENT, MAX_RECEIPT, MAX_MANIFEST, MAX_TRUST = 64 * KIB, 64 * KIB, 16 * MIB, 256 * KIB
 MAX_DIRECTORY, MAX_FILES, MAX_EVENTS, MAX_STREAMS = 24 * MIB, 120_000, 100_000, 20_000
 MAX_BUNDLE, MAX_PROOFS, MAX_NOTE, MAX_STATES, MAX_LOADED = 192 * KIB, 48 * KIB, 32 * KIB, 64 * MIB, 64 * MIB
+MAX_CONSISTENCY, MAX_GROWTH = 8 * MIB, 106
 MAX_INT = 2**53 - 1
+LAST_MOMENT = "9999-12-31T23:59:59.999Z"
 
 Json = Any
 Stream = Tuple[str, str]  # type and id
@@ -100,7 +103,7 @@ def read_json(b: bytes, limit: int) -> Json:
         raise Malformed("not a whole number")
 
     # The values of a package's list of files are the most that occur; more would only cost memory.
-    if len(b) > limit or b.count(b"{") + b.count(b"[") > MAX_FILES + 100 or b.count(b",") > 4 * MAX_FILES:
+    if len(b) > limit or b.count(b"{") + b.count(b"[") > 2 * MAX_FILES or b.count(b",") > 4 * MAX_FILES:
         raise Malformed("too large")
     try:
         return json.loads(b.decode(), object_pairs_hook=members, parse_int=whole, parse_float=no, parse_constant=no)
@@ -146,12 +149,24 @@ def moment(t: str) -> datetime.datetime:
     return datetime.datetime.strptime(t, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=datetime.timezone.utc)
 
 
+def milliseconds(t: datetime.datetime) -> int:
+    return (t - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) // datetime.timedelta(milliseconds=1)
+
+
+def written(ms: int) -> str:
+    """A time in milliseconds since 1970 as FORMATS §1 writes it."""
+    try:
+        return (datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=ms)).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    except OverflowError:
+        return LAST_MOMENT
+
+
 def after(t: str, seconds: int) -> str:
     """The time so many seconds after t, in the same form; such times sort as text."""
     try:
         return (moment(t) + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     except OverflowError:
-        return "9999-12-31T23:59:59.999Z"
+        return LAST_MOMENT
 
 
 # ---- Signatures (FORMATS §4): openssl does the arithmetic.
@@ -159,6 +174,7 @@ def after(t: str, seconds: int) -> str:
 P256_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 ED25519_PREFIX = bytes.fromhex("302a300506032b6570032100")
+MLDSA_PREFIX = bytes.fromhex("30820532300b06096086480165030403110382052100")
 
 # Signatures over "strongroom" by two keys made for this; an openssl that cannot tell right from wrong here is not used.
 SELF_TEST = [
@@ -188,10 +204,11 @@ class OpenSSL:
     """Verifies signatures and time stamps with the command openssl, each question asked once."""
 
     def __init__(self, folder: str) -> None:
-        self.folder = folder
+        self.folder, self.workers = folder, min(8, 2 * (os.cpu_count() or 1))
         self.known: Dict[Tuple[bytes, bytes, bytes], bool] = {}
+        self.mldsa: Optional[bool] = None
         self.program = shutil.which("openssl")
-        self.usable = self.program is not None and self.self_test()
+        self.tested: Optional[bool] = None
 
     def run(self, *args: str, stdin: bytes = b"") -> Tuple[bool, str]:
         try:
@@ -212,12 +229,12 @@ class OpenSSL:
         return path
 
     def verify(self, spki: bytes, message: bytes, sig: bytes) -> bool:
-        """ECDSA P-256 with SHA-256, or Ed25519, as the key says."""
+        """ECDSA P-256 with SHA-256, Ed25519 or ML-DSA-44, as the key says."""
         question = sha256(spki), sha256(message), sig
         if question not in self.known:
             pem = b"-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(spki) + b"-----END PUBLIC KEY-----\n"
             key, signature = self.file(pem), self.file(sig)
-            if spki.startswith(ED25519_PREFIX):
+            if spki.startswith((ED25519_PREFIX, MLDSA_PREFIX)):
                 ok, out = self.run("pkeyutl", "-verify", "-pubin", "-inkey", key, "-rawin", "-in", self.file(message),
                                    "-sigfile", signature)
                 self.known[question] = ok and "Signature Verified Successfully" in out
@@ -227,8 +244,16 @@ class OpenSSL:
         return self.known[question]
 
     def verify_all(self, questions: List[Tuple[bytes, bytes, bytes]]) -> List[bool]:
-        with concurrent.futures.ThreadPoolExecutor(max_workers=min(8, 2 * (os.cpu_count() or 1))) as pool:
-            return list(pool.map(lambda q: self.verify(*q), questions))
+        new = [q for q in dict.fromkeys(questions) if (sha256(q[0]), sha256(q[1]), q[2]) not in self.known]
+        with concurrent.futures.ThreadPoolExecutor(max_workers=self.workers) as pool:
+            list(pool.map(lambda q: self.verify(*q), new))
+        return [self.verify(*q) for q in questions]
+
+    def usable(self) -> bool:
+        """Whether there is an openssl that tells right from wrong; asked once."""
+        if self.tested is None:
+            self.tested = self.program is not None and self.self_test()
+        return self.tested
 
     def self_test(self) -> bool:
         def right(key: str, sig: str) -> bool:
@@ -236,22 +261,46 @@ class OpenSSL:
             return self.verify(spki, b"strongroom", good) and not self.verify(spki, b"Strongroom", good)
         return all(right(*pair) for pair in SELF_TEST)
 
-    def stamp_time(self, token: bytes, imprint: bytes, roots: List[bytes], chain: List[bytes], response: bool) -> Optional[float]:
-        """The time of an RFC 3161 token over this SHA-256 digest, in seconds since 1970; None if it is not genuine."""
-        def pem(certs: List[bytes]) -> str:
-            return self.file(b"".join(b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(c) + b"-----END CERTIFICATE-----\n"
-                                      for c in certs))
-        given = ["-in", self.file(token)] + ([] if response else ["-token_in"])
-        ok, text = self.run("ts", "-reply", "-text", *given)
-        found = re.search(r"^Time stamp: (\w{3}) +(\d+) (\d\d:\d\d:\d\d)(\.\d+)? (\d{4}) GMT$", text, re.M)
-        if not ok or not found:
-            return None
-        month, day, clock, fraction, year = found.groups()
-        at = datetime.datetime.strptime(f"{month} {day} {clock} {year} +0000", "%b %d %H:%M:%S %Y %z").timestamp()
-        untrusted = ["-untrusted", pem(chain)] if chain else []
-        ok, text = self.run("ts", "-verify", "-digest", imprint.hex(), *given, "-CAfile", pem(roots), *untrusted,
-                            "-attime", str(int(at)))
-        return at + float(fraction or 0) if ok and "Verification: OK" in text else None
+    def knows_mldsa(self) -> bool:
+        """Whether this openssl (3.5 or newer) verifies ML-DSA-44; asked once, with a key made for the question."""
+        if self.mldsa is None:
+            key, message = os.path.join(self.folder, "mldsa.pem"), self.file(b"strongroom")
+            made = self.run("genpkey", "-algorithm", "ML-DSA-44", "-out", key)[0]
+            made = made and self.run("pkeyutl", "-sign", "-inkey", key, "-rawin", "-in", message, "-out", key + ".sig")[0]
+            made = made and self.run("pkey", "-in", key, "-pubout", "-outform", "DER", "-out", key + ".pub")[0]
+            self.mldsa = False
+            if made:
+                with open(key + ".pub", "rb") as public, open(key + ".sig", "rb") as signature:
+                    spki, sig = public.read(), signature.read()
+                self.mldsa = (spki.startswith(MLDSA_PREFIX) and len(sig) == 2420 and self.verify(spki, b"strongroom", sig)
+                              and not self.verify(spki, b"Strongroom", sig))
+        return self.mldsa
+
+    def issued(self, child: bytes, issuer: bytes) -> bool:
+        """Whether the key of one certificate signed the other, whatever their dates."""
+        question = sha256(child), sha256(issuer), b""
+        if question not in self.known:
+            ok, out = self.run("verify", "-partial_chain", "-auth_level", "1", "-no-CApath", "-no-CAstore", "-no_check_time",
+                               "-CAfile", self.certificate(issuer), self.certificate(child))
+            self.known[question] = ok and out.strip().endswith(": OK")
+        return self.known[question]
+
+    def certificate(self, raw: bytes) -> str:
+        return self.file(b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(raw) + b"-----END CERTIFICATE-----\n")
+
+    def stamped(self, response: bytes, imprint: bytes, root: bytes, at: int) -> bool:
+        """Whether a time stamp is genuine at its own time, in seconds since 1970, under exactly this root."""
+        ok, out = self.run("ts", "-verify", "-digest", imprint.hex(), "-in", self.file(response), "-CAfile", self.certificate(root),
+                           "-attime", str(at), "-auth_level", "1", "-partial_chain")
+        return ok and "Verification: OK" in out
+
+    def listed_by(self, crl: bytes, issuer: bytes) -> bool:
+        """Whether the key of a certificate signed a revocation list."""
+        question = sha256(crl), sha256(issuer), b"crl"
+        if question not in self.known:
+            ok, out = self.run("crl", "-inform", "DER", "-in", self.file(crl), "-noout", "-CAfile", self.certificate(issuer))
+            self.known[question] = ok and "verify OK" in out
+        return self.known[question]
 
 
 # ---- The package (FORMATS §11).
@@ -350,10 +399,11 @@ STREAM_ID = {"actor": identifier("act"), "case": identifier("cas"), "consent": i
 RELATED = "|".join("%s/(%s)" % t for t in STREAM_ID.items() if t[0] != "vault")
 FILE_NAME = re.compile(
     r"README\.html|VERIFY\.html|package\.json|tools/verify\.py|trust/(trusted_root\.json|witness_policy|signers/[0-9a-f]{64}\.pub)"
-    r"|log/(checkpoint|heads\.sigstore\.json|consistency\.json|[A-Za-z0-9._-]+\.tsr|proofs/[A-Za-z0-9._-]+\.tlog-proof)"
+    r"|log/(checkpoint|heads\.sigstore\.json|consistency\.json|STAMP|[a-z0-9-]{1,32}\.crl|proofs/[A-Za-z0-9._-]+\.tlog-proof)"
     r"|items/ITEM/((evidence|description(\.[1-9][0-9]{0,5})?|key)\.age|notes/[0-9]{6}-[a-z_]{1,32}\.age)"
     r"|(items/ITEM|related/(RELATED))/(complete\.json|events/[0-9]{6}\.(sigstore|withheld)\.json)"
-    .replace("ITEM", STREAM_ID["item"]).replace("RELATED", RELATED))
+    .replace("ITEM", STREAM_ID["item"]).replace("RELATED", RELATED).replace("STAMP", r"[1-9][0-9]{0,15}-[a-z0-9-]{1,32}\.tsr"))
+STAMP_NAME = re.compile(r"log/([1-9][0-9]{0,15})-[a-z0-9-]{1,32}\.tsr")
 HEX = re.compile("[0-9a-f]{64}")
 
 
@@ -563,7 +613,7 @@ OBJECTS = {
     "grant.acknowledged": "grant:gra evidence:hash equal:bool verifier:printable",
     "vault.heads": "covers:ordinal entries:count void:[count] root:hash",
     "vault.configured": "rules:ordinal recovery:recipient policy:vault_policy log_keys:[logkey]1-16 witness:witness version:printable"
-                        " builds:[build]0-64",
+                        " builds:[build]0-64 timestamp_roots?:[hash]1-16",
     "vault.confirmed": "event:hash", "vault.recovered": "recovery:hash items:[itm]1-1000 cause:cause",
     "vault.restored": "backup:time before:count after:count",
     "vault.incident": "code:breach|outage|key_compromise|witness_alarm|data_damage from:time scope:vault|organization|case until?:time"}
@@ -678,6 +728,9 @@ def check_kind(p: Dict[str, Json]) -> None:
     good += [in_order([m["actor"] for m in details["added"]]), in_order(details["removed"])] if kind == "case.keyring_changed" else []
     good += [in_order([c["jurisdiction"] for c in details["answers"]["courts"]])] if "answers" in details else []
     good += [in_order(details["void"])] if kind == "vault.heads" else []
+    good += [in_order(details["envelopes"])] if kind == "item.shredded" else []
+    good += [in_order(details["items"])] if kind == "vault.recovered" else []
+    good += [in_order(details.get("timestamp_roots", []))] if kind == "vault.configured" else []
     good += [in_order([c["id"] for c in details["consent"]]), in_order(details["actions"])] if kind == "grant.proposed" else []
     if not all(good):
         raise Malformed("fields of " + kind)
@@ -727,6 +780,46 @@ def subtree_hashes(leaf_hash: bytes, index: int, size: int, proof: List[bytes]) 
     if sn:
         raise Malformed("inclusion proof")
     return node, whole
+
+
+def grows(old: int, old_root: bytes, new: int, new_root: bytes, proof: List[bytes]) -> bool:
+    """Whether the tree of new leaves begins with the tree of old leaves (RFC 9162 §2.1.4.2)."""
+    if not 0 < old < new or not proof:
+        return False
+    path = ([old_root] if old & (old - 1) == 0 else []) + proof
+    fn, sn = old - 1, new - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    before = now = path[0]
+    for h in path[1:]:
+        if not sn:
+            return False
+        if fn & 1 or fn == sn:
+            before, now = sha256(b"\1" + h + before), sha256(b"\1" + h + now)
+            while fn and not fn & 1:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            now = sha256(b"\1" + now + h)
+        fn, sn = fn >> 1, sn >> 1
+    return not sn and before == old_root and now == new_root
+
+
+def read_consistency(data: bytes) -> List[Tuple[int, int, List[bytes]]]:
+    """log/consistency.json (FORMATS §11): from, to and hashes of each proof."""
+    c = read_canonical(data, MAX_CONSISTENCY)
+    if not has_members(c, "proofs version") or c["version"] != 1 or type(c["version"]) is not int or not isinstance(c["proofs"], list):
+        raise Malformed("consistency")
+    proofs = []
+    for p in c["proofs"]:
+        if (not has_members(p, "from hashes to") or type(p["from"]) is not int or type(p["to"]) is not int or not 0 < p["from"] < p["to"]
+                or not isinstance(p["hashes"], list) or not 1 <= len(p["hashes"]) <= MAX_GROWTH):
+            raise Malformed("proof")
+        proofs.append((p["from"], p["to"], [unbase64(h) for h in p["hashes"]]))
+        if any(len(h) != 32 for h in proofs[-1][2]):
+            raise Malformed("proof")
+    if not in_order([(a, b) for a, b, _ in proofs]):
+        raise Malformed("order of proofs")
+    return proofs
 
 
 @dataclasses.dataclass
@@ -864,11 +957,15 @@ def read_withheld(path: str, data: bytes, stream: Stream) -> Event:
         if not (has_members(w, "checkpoint hashes index leaf_hash until") and isinstance(w["checkpoint"], str) and type(w["index"]) is int
                 and isinstance(w["hashes"], list) and matches("hash", w["leaf_hash"]) and matches("time", w["until"])):
             raise Malformed("members")
-        hashes, note = [unbase64(h) for h in w["hashes"]], Checkpoint.parse(w["checkpoint"])
+        hashes = [unbase64(h) for h in w["hashes"]]
         if any(len(h) != 32 for h in hashes) or w["index"] < 0:
             raise Malformed("hashes")
-    except (Malformed, UnicodeEncodeError) as e:
+    except Malformed as e:
         raise Stop("package", "withheld_form", path) from e
+    try:
+        note = Checkpoint.parse(w["checkpoint"])
+    except Malformed as e:
+        raise Stop("checkpoint", "log_signature", f"no checkpoint ({path})") from e
     if stream[0] != "item" or seq == 0:
         raise Stop("rules", "withheld_kind", path)
     return Event(path, stream, seq, w["index"], bytes.fromhex(w["leaf_hash"]), note, hashes, until=w["until"])
@@ -913,48 +1010,505 @@ def look_up(proof: Json, root: bytes, key: bytes) -> Optional[bytes]:
     return value if found == key else None
 
 
+# ---- Time stamps (FORMATS §6). What openssl is too lenient about is read here, by the one form that the text gives.
+
+SEQUENCE, SET, INTEGER, BITS, OCTETS, OID, GENERALIZED = 0x30, 0x31, 0x02, 0x03, 0x04, 0x06, 0x18
+MAX_STAMP, MAX_CRL, MAX_CHAIN = 16 * KIB, MIB, 7
+DEVELOPMENT = "DEVELOPMENT ONLY, PROVES NOTHING"
+SECOND = 10**9  # times of stamps and certificates are nanoseconds since 1970
+
+
+@dataclasses.dataclass(frozen=True)
+class Der:
+    """One element of DER: its tag, what is in it, and all of its bytes."""
+    tag: int
+    value: bytes
+    raw: bytes
+
+    def number(self) -> int:
+        first = int.from_bytes(self.value[:2], "big") >> 7  # nine bits that are all alike say what eight could
+        if not self.value or len(self.value) > 1 and first in (0, 0x1FF):
+            raise Malformed("DER integer")
+        return int.from_bytes(self.value, "big", signed=True)
+
+    def fields(self, tag: int = SEQUENCE) -> "Fields":
+        if self.tag != tag:
+            raise Malformed("DER tag")
+        return Fields(self.value)
+
+
+class Fields:
+    """The elements that stand one after the other, taken in their order. Every length has its shortest form."""
+
+    def __init__(self, b: bytes) -> None:
+        self.left: List[Der] = []
+        at = 0
+        while at < len(b):
+            head, n = 2, b[at + 1] if at + 1 < len(b) else 128
+            if n >= 128:
+                head = 2 + n - 128
+                n = int.from_bytes(b[at + 2:at + head], "big")
+                if not 2 < head <= 6 or n < 128 or n < 1 << 8 * (head - 3):
+                    raise Malformed("DER length")
+            if b[at] & 31 == 31 or at + head + n > len(b):
+                raise Malformed("DER")
+            self.left.append(Der(b[at], b[at + head:at + head + n], b[at:at + head + n]))
+            at += head + n
+
+    def take(self, *tags: int) -> Der:
+        if not self.left or self.left[0].tag not in tags:
+            raise Malformed("DER tag")
+        return self.left.pop(0)
+
+    def maybe(self, *tags: int) -> Optional[Der]:
+        return self.left.pop(0) if self.left and self.left[0].tag in tags else None
+
+    def end(self) -> None:
+        if self.left:
+            raise Malformed("DER: more than there may be")
+
+
+def der(b: bytes, limit: int) -> Der:
+    """Exactly one element."""
+    if len(b) > limit:
+        raise Malformed("too large")
+    f = Fields(b)
+    e = f.left.pop(0) if f.left else None
+    f.end()
+    if e is None:
+        raise Malformed("empty")
+    return e
+
+
+def oid(text: str) -> bytes:
+    """An object identifier as it is written."""
+    first, second, *rest = map(int, text.split("."))
+    out = b""
+    for n in [40 * first + second] + rest:
+        digits = [n & 127]
+        while n > 127:
+            n >>= 7
+            digits.insert(0, n & 127 | 128)
+        out += bytes(digits)
+    return bytes([OID, len(out)]) + out
+
+
+def algorithm(name: str, parameters: bytes = b"") -> bytes:
+    value = oid(name) + parameters
+    return bytes([SEQUENCE, len(value)]) + value
+
+
+NULL = b"\5\0"
+HASHES = {algorithm("2.16.840.1.101.3.4.2.%d" % n): name for n, name in ((1, "sha256"), (2, "sha384"), (3, "sha512"))}
+RSA_KEY, EC_KEY = oid("1.2.840.113549.1.1.1"), oid("1.2.840.10045.2.1")
+RSA_SIGNATURE = algorithm("1.2.840.113549.1.1.1", NULL)
+ECDSA_SIGNATURES = {algorithm("1.2.840.10045.4.3.%d" % n): name for n, name in ((2, "sha256"), (3, "sha384"), (4, "sha512"))}
+TST_INFO, SIGNED_DATA = oid("1.2.840.113549.1.9.16.1.4"), oid("1.2.840.113549.1.7.2")
+CONTENT_TYPE, MESSAGE_DIGEST = oid("1.2.840.113549.1.9.3"), oid("1.2.840.113549.1.9.4")
+SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2 = oid("1.2.840.113549.1.9.16.2.12"), oid("1.2.840.113549.1.9.16.2.47")
+UNIT, TIME_STAMPING = oid("2.5.4.11"), oid("1.3.6.1.5.5.7.3.8")
+BASIC, USAGE, PURPOSES, REASON, DELTA, PART = (oid("2.5.29.%d" % n) for n in (19, 15, 37, 21, 27, 28))
+
+
+def der_time(e: Der) -> int:
+    """The time of a certificate, a list or a stamp: UTC, to the second, or GeneralizedTime with a fraction that does not end in 0."""
+    text = e.value.decode("ascii", "replace")
+    found = re.fullmatch(r"(\d{14})(?:\.(\d{0,8}[1-9]))?Z", ("20" if text[:1] < "5" else "19") + text if e.tag == 0x17 else text)
+    if e.tag not in (0x17, GENERALIZED) or not found or e.tag == 0x17 and found[2]:
+        raise Malformed("time")
+    try:
+        at = datetime.datetime.strptime(found[1] + "+0000", "%Y%m%d%H%M%S%z")
+    except ValueError as bad:
+        raise Malformed("time") from bad
+    if found[1][12:] > "59":  # which Python would take for a leap second
+        raise Malformed("time")
+    return milliseconds(at) * 10**6 + int((found[2] or "").ljust(9, "0"))
+
+
+def extensions(e: Optional[Der]) -> Dict[bytes, Tuple[bool, bytes]]:
+    """Whether each extension must be understood, and its value. None stands twice."""
+    found: Dict[bytes, Tuple[bool, bytes]] = {}
+    for x in Fields(e.value).left if e else []:
+        f = x.fields()
+        name, critical = f.take(OID).raw, f.maybe(1)
+        if name in found or critical and critical.value not in (b"\0", b"\xff"):
+            raise Malformed("extension")
+        found[name] = bool(critical and critical.value == b"\xff"), f.take(OCTETS).value
+        f.end()
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """What of an X.509 certificate a time stamp depends on."""
+    raw: bytes
+    serial: bytes
+    issuer: bytes
+    subject: bytes
+    spki: bytes
+    begin: int
+    end: int
+    names: Tuple[Tuple[bytes, str], ...]  # of the subject: kind and text
+    more: Dict[bytes, Tuple[bool, bytes]]
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "Certificate":
+        outer = der(raw, 64 * KIB).fields()
+        tbs, method, sig = outer.take(SEQUENCE).fields(), outer.take(SEQUENCE), outer.take(BITS)
+        outer.end()
+        tbs.maybe(0xA0)
+        serial, same, issuer, dates = tbs.take(INTEGER), tbs.take(SEQUENCE), tbs.take(SEQUENCE), tbs.take(SEQUENCE).fields()
+        subject, spki = tbs.take(SEQUENCE), tbs.take(SEQUENCE)
+        tbs.maybe(0x81)
+        tbs.maybe(0x82)
+        last = tbs.maybe(0xA3)
+        tbs.end()
+        begin, end = dates.take(0x17, GENERALIZED), dates.take(0x17, GENERALIZED)
+        dates.end()
+        if same.raw != method.raw or sig.value[:1] != b"\0":
+            raise Malformed("certificate")
+        names = []
+        for several in Fields(subject.value).left:
+            for one in several.fields(SET).left:
+                pair = one.fields()
+                names.append((pair.take(OID).raw, pair.take(*range(256)).value.decode(errors="replace")))
+        return cls(raw, serial.raw, issuer.raw, subject.raw, spki.raw, der_time(begin), der_time(end), tuple(names),
+                   extensions(Fields(last.value).take(SEQUENCE) if last else None))
+
+    def inside(self, name: bytes) -> Optional[Fields]:
+        return der(self.more[name][1], 64 * KIB).fields() if name in self.more else None
+
+    def name(self) -> Dict[str, str]:
+        """Common name and organization."""
+        return {word: text for kind, word in ((oid("2.5.4.3"), "commonName"), (oid("2.5.4.10"), "organization"))
+                for name, text in reversed(self.names) if name == kind}
+
+    def may_stamp(self) -> bool:
+        """No certificate authority; for time stamping, critical and alone; its key is for signatures (FORMATS §6)."""
+        basic, purposes = self.inside(BASIC), self.inside(PURPOSES)
+        issues = basic.maybe(1) if basic else None
+        usage = der(self.more[USAGE][1], 16).value if USAGE in self.more else b"\0\xff"
+        return (not (issues and issues.value != b"\0") and purposes is not None and [p.raw for p in purposes.left] == [TIME_STAMPING]
+                and self.more[PURPOSES][0] and len(usage) > 1 and usage[1] & 0xC0 != 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stamp:
+    """A time stamp whose form is right; that it is genuine is still to be shown."""
+    raw: bytes
+    at: int                          # nanoseconds since 1970
+    accuracy: int                    # nanoseconds
+    imprint: bytes
+    signer: Certificate
+    others: Tuple[Certificate, ...]
+
+    def latest(self) -> int:
+        """By when it was made, in milliseconds since 1970."""
+        return (self.at + self.accuracy) // (SECOND // 1000)
+
+
+def read_stamp(raw: bytes) -> Stamp:
+    """A TimeStampResp in the one form of FORMATS §6."""
+    def must(ok: Any) -> None:
+        if not ok:
+            raise Malformed("time stamp")
+
+    answer = der(raw, MAX_STAMP).fields()
+    must(answer.take(SEQUENCE).value == b"\2\1\0")
+    token = answer.take(SEQUENCE).fields()
+    answer.end()
+    must(token.take(OID).raw == SIGNED_DATA)
+    wrapped = token.take(0xA0).fields(0xA0)
+    token.end()
+    signed = wrapped.take(SEQUENCE).fields()
+    wrapped.end()
+    must(signed.take(INTEGER).value == b"\3")
+    digest = signed.take(SET).value
+    content, certificates, signers = signed.take(SEQUENCE).fields(), signed.take(0xA0).fields(0xA0).left, signed.take(SET).fields(SET)
+    signed.end()
+    must(digest in HASHES and content.take(OID).raw == TST_INFO)
+    inner = content.take(0xA0).fields(0xA0)
+    content.end()
+    info = inner.take(OCTETS).value
+    inner.end()
+    listed = [c.raw for c in certificates]
+    must(1 <= len(listed) <= MAX_CHAIN and in_order(listed))
+    certs = [Certificate.parse(c) for c in listed]
+
+    s = signers.take(SEQUENCE).fields()
+    signers.end()
+    must(s.take(INTEGER).value == b"\1")
+    name = s.take(SEQUENCE).fields()
+    issuer, serial = name.take(SEQUENCE).raw, name.take(INTEGER).raw
+    name.end()
+    found = [c for c in certs if (c.issuer, c.serial) == (issuer, serial)]
+    must(len(found) == 1 and found[0].may_stamp())
+    signer = found[0]
+    must(s.take(SEQUENCE).raw == digest)
+    attributes, method = s.take(0xA0).fields(0xA0).left, s.take(SEQUENCE).raw
+    s.take(OCTETS)
+    s.end()
+    key = der(signer.spki, 64 * KIB).fields().take(SEQUENCE).fields().take(OID).raw
+    must(key == RSA_KEY and method == RSA_SIGNATURE or key == EC_KEY and ECDSA_SIGNATURES.get(method) == HASHES[digest])
+    must(in_order([a.raw for a in attributes]))
+    said: Dict[bytes, Der] = {}
+    for a in attributes:
+        pair = a.fields()
+        kind, values = pair.take(OID).raw, pair.take(SET).fields(SET).left
+        pair.end()
+        must(kind not in said and len(values) == 1)
+        said[kind] = values[0]
+    must(CONTENT_TYPE in said and said[CONTENT_TYPE].raw == TST_INFO and MESSAGE_DIGEST in said
+         and said[MESSAGE_DIGEST].tag == OCTETS and said[MESSAGE_DIGEST].value == hashlib.new(HASHES[digest], info).digest())
+    must({SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2} & set(said))
+    for kind in {SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2} & set(said):
+        first = said[kind].fields().take(SEQUENCE).fields().take(SEQUENCE).fields()
+        by = "sha1"
+        if kind == SIGNING_CERTIFICATE_V2:
+            other = first.maybe(SEQUENCE)
+            by = HASHES.get(algorithm_name(other), "") if other else "sha256"
+        must(by and first.take(OCTETS).value == hashlib.new(by, signer.raw).digest())
+    at, accuracy, imprint = read_tst_info(info)
+    return Stamp(raw, at, accuracy, imprint, signer, tuple(c for c in certs if c is not signer))
+
+
+def algorithm_name(e: Der) -> bytes:
+    """An algorithm's identifier without parameters that say nothing."""
+    f = e.fields()
+    name, parameters = f.take(OID).raw, f.maybe(5)
+    f.end()
+    if parameters and parameters.value:
+        raise Malformed("algorithm")
+    return bytes([SEQUENCE, len(name)]) + name
+
+
+def read_tst_info(raw: bytes) -> Tuple[int, int, bytes]:
+    """Time, accuracy and imprint of a TSTInfo, in nanoseconds."""
+    f = der(raw, MAX_STAMP).fields()
+    version, _, imprint = f.take(INTEGER).number(), f.take(OID), f.take(SEQUENCE).fields()
+    how, what = algorithm_name(imprint.take(SEQUENCE)), imprint.take(OCTETS).value
+    imprint.end()
+    f.take(INTEGER).number()
+    at, accuracy, limit = der_time(f.take(GENERALIZED)), 0, f.maybe(SEQUENCE)
+    if limit:
+        parts = limit.fields()
+        for tag, unit, most in ((INTEGER, SECOND, 3600), (0x80, SECOND // 10**3, 999), (0x81, SECOND // 10**6, 999)):
+            part = parts.maybe(tag)
+            n = part.number() if part else 0
+            if not 0 <= n <= most:
+                raise Malformed("accuracy")
+            accuracy += n * unit
+        parts.end()
+    ordering, nonce = f.maybe(1), f.maybe(INTEGER)
+    f.maybe(0xA0)
+    more = f.maybe(0xA1)
+    f.end()
+    if (version != 1 or HASHES.get(how) != "sha256" or len(what) != 32 or ordering and ordering.value not in (b"\0", b"\xff")
+            or nonce and nonce.number() is None or any(critical for critical, _ in extensions(more).values())):
+        raise Malformed("TSTInfo")
+    return at, accuracy, what
+
+
+@dataclasses.dataclass(frozen=True)
+class RevocationList:
+    """A complete list of the keys that an issuer has withdrawn (FORMATS §6)."""
+    raw: bytes
+    issuer: bytes
+    issued: int
+    entries: Dict[bytes, Tuple[int, Optional[int]]]  # serial to date and reason
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "RevocationList":
+        outer = der(raw, MAX_CRL).fields()
+        tbs, method, sig = outer.take(SEQUENCE).fields(), outer.take(SEQUENCE), outer.take(BITS)
+        outer.end()
+        version = tbs.maybe(INTEGER)
+        same, issuer, issued = tbs.take(SEQUENCE), tbs.take(SEQUENCE), der_time(tbs.take(0x17, GENERALIZED))
+        tbs.maybe(0x17, GENERALIZED)
+        listed, last = tbs.maybe(SEQUENCE), tbs.maybe(0xA0)
+        tbs.end()
+        more = extensions(Fields(last.value).take(SEQUENCE) if last else None)
+        entries = {}
+        for e in Fields(listed.value).left if listed else []:
+            f = e.fields()
+            serial, date, reason = f.take(INTEGER).raw, der_time(f.take(0x17, GENERALIZED)), None
+            said = extensions(f.maybe(SEQUENCE))
+            f.end()
+            if REASON in said:
+                reason = der(said[REASON][1], 16).number()
+            if any(critical for name, (critical, _) in said.items() if name != REASON):
+                raise Malformed("entry")
+            entries[serial] = date, reason
+        if (version and version.value != b"\1" or same.raw != method.raw or sig.value[:1] != b"\0" or DELTA in more or PART in more
+                or any(critical for critical, _ in more.values())):
+            raise Malformed("not a complete list")
+        return cls(raw, issuer.raw, issued, entries)
+
+    def revokes(self, s: Stamp) -> bool:
+        if s.signer.serial not in self.entries:
+            return False
+        date, reason = self.entries[s.signer.serial]
+        return reason not in (0, 3, 4, 5) or date <= s.at
+
+
+class Clock:
+    """Tells which time stamps hold under the pinned roots, and what revocation lists say of who made them."""
+
+    def __init__(self, roots: List[bytes], spans: List[Tuple[bytes, int, Optional[int]]], openssl: OpenSSL) -> None:
+        self.roots, self.spans, self.openssl = [Certificate.parse(r) for r in roots], spans, openssl
+        self.held: Dict[Tuple[bytes, bytes], Optional[Stamp]] = {}
+        self.issuers: Dict[bytes, Certificate] = {}  # of a signer's certificate
+
+    def hold(self, asked: List[Tuple[bytes, bytes]]) -> List[Optional[Stamp]]:
+        """Of each response and message digest the time stamp, or None where it does not hold. Each is asked once."""
+        new = [q for q in dict.fromkeys(asked) if q not in self.held]
+        with concurrent.futures.ThreadPoolExecutor(max_workers=self.openssl.workers) as pool:
+            self.held.update(zip(new, pool.map(lambda q: self.genuine(*q), new)))
+        return [self.held[q] for q in asked]
+
+    def genuine(self, raw: bytes, imprint: bytes) -> Optional[Stamp]:
+        try:
+            s = read_stamp(raw)
+            root = self.chain(s)[-1]
+        except Malformed:
+            return None
+        spans = [(begin, end) for key, begin, end in self.spans if key == s.signer.spki]
+        if s.imprint != imprint or spans and not any(begin <= s.at and (end is None or s.at <= end) for begin, end in spans):
+            return None
+        return s if self.openssl.stamped(raw, imprint, root.raw, s.at // SECOND) else None  # openssl confuses roots of one name
+
+    def chain(self, s: Stamp) -> List[Certificate]:
+        """From the signer to a root. Exactly the certificates below that root are in the stamp, and all hold at its time."""
+        chain, left = [s.signer], list(s.others)
+        while True:
+            child = chain[-1]
+            roots = [r for r in self.roots if r.subject == child.issuer and self.openssl.issued(child.raw, r.raw)]
+            above = roots or [c for c in left if c.subject == child.issuer and self.openssl.issued(child.raw, c.raw)]
+            if not above or not child.begin <= s.at <= child.end or child.raw in {r.raw for r in self.roots}:
+                raise Malformed("chain")
+            if len(chain) == 1:
+                self.issuers[s.signer.raw] = above[0]
+            if roots:
+                valid = [r for r in roots if r.begin <= s.at <= r.end]
+                if left or not valid:
+                    raise Malformed("chain")
+                return chain + valid[:1]
+            left.remove(above[0])
+            chain.append(above[0])
+
+    def development(self, s: Stamp) -> bool:
+        return any((UNIT, DEVELOPMENT) in c.names for c in self.chain(s))
+
+    def relied_on(self, s: Stamp, lists: List[RevocationList]) -> Optional[bool]:
+        """Whether the signer's key could be relied on at that time; None where no list says it."""
+        issuer, told = self.issuers[s.signer.raw], False
+        for crl in lists:
+            if crl.issuer == s.signer.issuer and self.openssl.listed_by(crl.raw, issuer.raw):
+                if crl.revokes(s):
+                    return False
+                told = told or crl.issued >= s.at
+        return True if told else None
+
+
 # ---- What is trusted (FORMATS §10), and who vouches for a checkpoint (FORMATS §5).
 
 FOUNDERS = {"administrator", "custodian", "vault"}
+TRUSTED_ROOT = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
+
+
+AUDITORS = "auditors"
+LAST_SECOND = 253402300799
 
 
 class Policy:
-    """A C2SP tlog-policy text: witnesses, groups of them, and the quorum asked for."""
+    """A C2SP tlog-policy text (FORMATS §5): witnesses, groups of them, the quorum asked for, and the log's own ML-DSA-44 key."""
 
-    def __init__(self, text: str) -> None:
-        self.keys: Dict[Tuple[str, bytes], bytes] = {}       # note key to Ed25519 key
+    def __init__(self, text: str, origin: str) -> None:
+        self.origin = origin
+        self.keys: Dict[Tuple[str, bytes], bytes] = {}       # note key of a witness to public key
         self.names: Dict[str, Tuple[str, bytes]] = {}        # witness to note key
         self.groups: Dict[str, Tuple[int, List[str]]] = {}
-        self.quorum = "none" if not text else ""
+        self.log: Dict[bytes, bytes] = {}                    # note key id to the log's ML-DSA-44 key
+        self.places: Set[str] = set()
+        self.quorum = "" if text else "none"
+        if len(text) > 16 * KIB or len(text.splitlines()) > 256 or not re.fullmatch(r"[\t\n -~]*", text):
+            raise Malformed("witness policy")
         for line in text.split("\n"):
-            words = line.split()
-            if not words or words[0].startswith("#"):
-                continue
-            if words[0] == "witness" and 3 <= len(words) <= 4:
-                name, number, key = (words[2].split("+", 2) + ["", ""])[:3]
-                raw = unbase64(key)
-                if sha256(name.encode() + b"\n" + raw)[:4].hex() != number:
-                    raise Malformed("key of a witness")
-                self.names[words[1]] = name, bytes.fromhex(number)
-                if raw[:1] == b"\x04" and len(raw) == 33:
-                    self.keys[name, bytes.fromhex(number)] = ED25519_PREFIX + raw[1:]
-            elif words[0] == "group" and len(words) > 3 and all(w in self.names or w in self.groups for w in words[3:]):
-                least = {"all": len(words) - 3, "any": 1}.get(words[2]) or int(words[2])
-                if not 1 <= least <= len(words) - 3:
-                    raise Malformed("witness policy")
-                self.groups[words[1]] = least, words[3:]
-            elif words[0] == "quorum" and not self.quorum and len(words) == 2 and words[1] in {"none", *self.names, *self.groups}:
-                self.quorum = words[1]
-            elif words[0] != "log":
-                raise Malformed("witness policy")
+            words = re.findall(r"[^ \t]+", line)
+            if words and not words[0].startswith("#"):
+                self.rule(words[0], words[1:])
         if not self.quorum:
             raise Malformed("no quorum")
+        self.auditors = self.below(AUDITORS) if AUDITORS in self.groups else set()
 
-    def met(self, name: str, signed: Set[Tuple[str, bytes]]) -> bool:
+    def rule(self, what: str, words: List[str]) -> None:
+        known = {*self.names, *self.groups}
+        if what == "witness" and len(words) == 3 and words[0] not in {"none", *known}:
+            key, spki = self.key(words[1])
+            place = url(words[2])
+            if key[0] in {self.origin, *(name for name, _ in self.keys)} or spki in self.keys.values() or place in self.places:
+                raise Malformed("one witness twice")
+            self.names[words[0]], self.keys[key] = key, spki
+            self.places.add(place)
+        elif what == "group" and len(words) > 2 and words[0] not in {"none", *known}:
+            members, taken = words[2:], {m for _, group in self.groups.values() for m in group}
+            least = {"all": str(len(members)), "any": "1"}.get(words[1], words[1])
+            if (not re.fullmatch("[0-9]{1,3}", least) or not 1 <= int(least) <= len(members) or len(set(members)) != len(members)
+                    or not set(members) <= known or taken & set(members)):
+                raise Malformed("group of witnesses")
+            self.groups[words[0]] = int(least), members
+        elif what == "quorum" and len(words) == 1 and not self.quorum and words[0] in {"none", *known}:
+            self.quorum = words[0]
+        elif what == "log" and 1 <= len(words) <= 2 and not self.log:
+            (name, key_id), spki = self.key(words[0])
+            if name != self.origin or not spki.startswith(MLDSA_PREFIX):
+                raise Malformed("key of another log")
+            self.log[key_id] = spki
+        else:
+            raise Malformed("witness policy")
+
+    @staticmethod
+    def key(text: str) -> Tuple[Tuple[str, bytes], bytes]:
+        """A key as it is written: name and key id, and the public key."""
+        name, number, last = (text.split("+", 2) + ["", ""])[:3]
+        raw = unbase64(last)
+        kind = {33: b"\x04", 1313: b"\x06"}.get(len(raw))
+        if not name or sha256(name.encode() + b"\n" + raw)[:4].hex() != number or raw[:1] != kind:
+            raise Malformed("key of a witness")
+        return (name, bytes.fromhex(number)), (ED25519_PREFIX if raw[0] == 4 else MLDSA_PREFIX) + raw[1:]
+
+    def below(self, name: str) -> Set[str]:
+        """The witnesses in a group, and in groups in it."""
+        return {w for m in self.groups[name][1] for w in self.below(m)} if name in self.groups else {name}
+
+    def met(self, name: str, signed: Dict[str, int]) -> bool:
         if name in self.groups:
             least, members = self.groups[name]
             return sum(self.met(m, signed) for m in members) >= least
-        return name == "none" or self.names[name] in signed
+        return name == "none" or name in signed
+
+    def by(self, signed: Dict[Tuple[str, bytes], int], end: Optional[int]) -> Dict[str, int]:
+        """Its witnesses among those who signed, and when, in seconds since 1970: until its end, in milliseconds, if it has one."""
+        return {w: signed[key] for w, key in self.names.items() if key in signed and (end is None or 1000 * signed[key] <= end)}
+
+
+def url(text: str) -> str:
+    """A witness's address, so that two spellings of one place are one."""
+    try:
+        u = urllib.parse.urlsplit(text)
+        if u.scheme not in ("http", "https") or not u.hostname or "@" in u.netloc or u.query or u.fragment or text[-1] in "?#":
+            raise ValueError
+        return f"{u.scheme}://{u.netloc.lower()}{u.path.rstrip('/')}"
+    except ValueError as e:
+        raise Malformed("address of a witness") from e
+
+
+def on_curve(spki: bytes) -> bool:
+    """Whether a P-256 key, uncompressed, is a point of the curve."""
+    p = 2**256 - 2**224 + 2**192 + 2**96 - 1
+    b = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+    x, y = int.from_bytes(spki[-64:-32], "big"), int.from_bytes(spki[-32:], "big")
+    return x < p and y < p and (y * y - x * x * x + 3 * x - b) % p == 0
 
 
 class Trust:
@@ -963,7 +1517,8 @@ class Trust:
     def __init__(self, data: bytes) -> None:
         t = read_canonical(data, MAX_TRUST)
         root = t.get("trusted_root") if isinstance(t, dict) else None
-        if not (has_members(t, "version vault trusted_root founders witness_policy timestamp_roots") and t["version"] == 1
+        names = "version vault trusted_root founders witness_policy timestamp_roots earlier_witness_policies?"
+        if not (has_members(t, names) and t["version"] == 1
                 and matches("origin", t["vault"]) and isinstance(t["witness_policy"], str)
                 and has_members(root, "certificateAuthorities ctlogs mediaType timestampAuthorities tlogs")
                 and all(isinstance(v, list) for v in (t["founders"], t["timestamp_roots"], root["tlogs"], root["timestampAuthorities"]))):
@@ -974,43 +1529,94 @@ class Trust:
                          if has_members(f, "actor key role") and matches("act", f["actor"]) and matches("spki", f["key"])}
         roles = sorted(role for _, role in self.founders.values())
         if (not len(self.founders) == len(t["founders"]) <= 64 or set(roles) != FOUNDERS or roles.count("vault") != 1
-                or len({key for key, _ in self.founders.values()}) != len(roles)):
+                or len({key for key, _ in self.founders.values()}) != len(roles)
+                or not all(on_curve(key) for key, _ in self.founders.values())):
             raise Malformed("founders")
+        if root["mediaType"] != TRUSTED_ROOT or root["certificateAuthorities"] or root["ctlogs"]:
+            raise Malformed("trusted root")
         self.read_logs(root["tlogs"])
-        try:
-            self.policy = Policy(t["witness_policy"])
-            self.stamp_roots = [unbase64(c) for c in t["timestamp_roots"]]
-            self.stamp_chain = [unbase64(c["rawBytes"]) for a in root["timestampAuthorities"] for c in a["certChain"]["certificates"]]
-        except (ValueError, KeyError, TypeError, IndexError) as e:
-            raise Malformed("trust file") from e
+        self.policy_text = t["witness_policy"]
+        self.policy = Policy(self.policy_text, self.vault)
+        self.earlier = self.read_earlier(t["earlier_witness_policies"]) if "earlier_witness_policies" in t else []
+        self.witness_keys: Dict[Tuple[str, bytes], bytes] = {}   # those of all policies: note key to public key
+        self.log_mldsa: Dict[bytes, bytes] = {}                  # note key id to ML-DSA-44 key of the log
+        self.auditors: Set[Tuple[str, bytes]] = set()            # keys of those who are auditors in any of them
+        for p in [self.policy, *(p for p, _ in self.earlier)]:
+            if (any(self.witness_keys.setdefault(k, v) != v for k, v in p.keys.items())
+                    or any(self.log_mldsa.setdefault(k, v) != v for k, v in p.log.items())):
+                raise Malformed("two keys of one name and key id")
+            self.auditors |= {p.names[w] for w in p.auditors}
+        self.stamp_roots = [unbase64(c) for c in t["timestamp_roots"]]
+        for raw in self.stamp_roots:
+            Certificate.parse(raw)
+        if len(set(self.stamp_roots)) != len(self.stamp_roots):
+            raise Malformed("a root twice")
+        self.spans = [self.read_authority(a) for a in root["timestampAuthorities"]]
+        self.outsiders = self.policy.quorum != "none" or bool(self.stamp_roots)  # whether third parties are asked about times
+
+    def read_earlier(self, entries: Json) -> List[Tuple[Policy, int]]:
+        """Policies of before, each with its end in milliseconds since 1970, the oldest first."""
+        if not (isinstance(entries, list) and 1 <= len(entries) <= 16
+                and all(has_members(e, "policy until") and isinstance(e["policy"], str) and matches("time", e["until"]) for e in entries)
+                and [e["until"] for e in entries] == sorted(e["until"] for e in entries)):
+            raise Malformed("earlier policies")
+        return [(Policy(e["policy"], self.vault), milliseconds(moment(e["until"]))) for e in entries]
+
+    def quorum(self, signed: Dict[Tuple[str, bytes], int]) -> bool:
+        """Whether those who signed a checkpoint are the quorum of the policy in force or, at that time, of an earlier one (FORMATS §10)."""
+        return self.policy.met(self.policy.quorum, self.policy.by(signed, None)) or any(
+            p.quorum != "none" and p.met(p.quorum, p.by(signed, end)) for p, end in self.earlier)
+
+    def audited(self, signed: Dict[Tuple[str, bytes], int]) -> bool:
+        """The same of the auditors."""
+        return any(AUDITORS in p.groups and p.met(AUDITORS, p.by(signed, end)) for p, end in [(self.policy, None), *self.earlier])
+
+    def counts(self, key: Tuple[str, bytes], at: int) -> bool:
+        """Whether a cosignature of that second counts: by the policy in force, or one that had not ended."""
+        return key in self.policy.keys or any(key in p.keys and 1000 * at <= end for p, end in self.earlier)
+
+    def read_authority(self, a: Json) -> Tuple[bytes, int, Optional[int]]:
+        """Key and span of an authority, whose chain leads to one of the roots."""
+        if not (has_members(a, "certChain subject uri validFor") and has_members(a["validFor"], "start end?")
+                and all(matches("time", v) for v in a["validFor"].values()) and has_members(a["subject"], "commonName? organization?")):
+            raise Malformed("authority")
+        chain = [Certificate.parse(unbase64(c["rawBytes"])) for c in a["certChain"]["certificates"]]
+        if (not chain or chain[-1].raw not in self.stamp_roots or any(c.issuer != i.subject for c, i in zip(chain, chain[1:]))
+                or {n: v for n, v in a["subject"].items() if v} != chain[0].name()):
+            raise Malformed("authority")
+        start, end = moment(a["validFor"]["start"]), moment(a["validFor"]["end"]) if "end" in a["validFor"] else None
+        if end and end < start:
+            raise Malformed("authority")
+        return chain[0].spki, milliseconds(start) * 10**6, milliseconds(end) * 10**6 if end else None
 
     def read_logs(self, logs: List[Json]) -> None:
         self.log_keys: Dict[bytes, bytes] = {}               # log id to ECDSA key
         self.log_ends: Dict[bytes, str] = {}                 # log id to the end of its use
         self.note_keys: Dict[bytes, bytes] = {}              # note key id to key
-        self.unsupported = False
+        seen: Set[bytes] = set()
         for log in logs:
             try:
                 key, details = unbase64(log["publicKey"]["rawBytes"]), log["publicKey"]["keyDetails"]
                 log_id = unbase64(log["logId"]["keyId"])
-                start = log["publicKey"]["validFor"]["start"]
-                if log["baseUrl"] != "https://" + self.vault or log_id in self.log_keys or not matches("time", start):
+                valid = log["publicKey"]["validFor"]
+                if (log["baseUrl"] != "https://" + self.vault or log["hashAlgorithm"] != "SHA2_256" or log_id in seen
+                        or not has_members(valid, "start end?") or not all(matches("time", v) for v in valid.values())
+                        or valid.get("end", valid["start"]) < valid["start"]):
                     raise Malformed("log")
+                seen.add(log_id)
             except (KeyError, TypeError) as e:
                 raise Malformed("log") from e
             if not self.log_keys and (details != "PKIX_ECDSA_P256_SHA_256" or "end" in log["publicKey"]["validFor"]):
                 raise Malformed("the first log key is the one in use")
-            if details not in LOG_KEYS:
-                self.unsupported = True
-                continue
-            if not key.startswith(LOG_KEYS[details]) or len(key) != len(LOG_KEYS[details]) + (64 if details.count("ECDSA") else 32):
+            prefix = LOG_KEYS.get(details, b"?")
+            if not key.startswith(prefix) or len(key) != len(prefix) + (64 if details.count("ECDSA") else 32):
                 raise Malformed("log key")
             note_id = sha256(self.vault.encode() + b"\n\x01" + key[len(ED25519_PREFIX):])[:4]
             if details.count("ECDSA"):
                 note_id = sha256(key)[:4]
                 self.log_keys[log_id] = key
                 self.log_ends[log_id] = log["publicKey"]["validFor"].get("end", "")
-                if log_id != sha256(key):
+                if log_id != sha256(key) or not on_curve(key):
                     raise Malformed("log id")
             self.note_keys[note_id] = key
         if not self.log_keys:
@@ -1022,44 +1628,72 @@ class Trust:
 
 
 class Notary:
-    """Verifies checkpoints: by the log's pinned keys, and which witnesses and auditors signed them, and when."""
+    """Verifies checkpoints, each once: by the log's pinned keys, and which witnesses and auditors signed them, and when."""
 
     def __init__(self, trust: Trust, openssl: OpenSSL) -> None:
         self.trust, self.openssl = trust, openssl
+        self.cosigned: Dict[str, Dict[Tuple[str, bytes], int]] = {}  # note to key of a witness to seconds since 1970
+        self.unread: Set[str] = set()                                # checks with a line that this openssl cannot verify
 
-    def questions(self, c: Checkpoint) -> List[Tuple[bytes, bytes, bytes]]:
-        asked = []
-        for name, key_id, sig in c.lines:
-            if name == c.origin and key_id in self.trust.note_keys:
-                asked.append((self.trust.note_keys[key_id], c.text, sig))
-            elif (name, key_id) in self.trust.policy.keys and len(sig) == 72:
-                at = struct.unpack(">Q", sig[:8])[0]
-                asked.append((self.trust.policy.keys[name, key_id], b"cosignature/v1\ntime %d\n" % at + c.text, sig[8:]))
-        return asked
+    def ask(self, checkpoints: List[Checkpoint]) -> None:
+        """Verifies all lines of pinned keys at once."""
+        asked = [self.question(c, *line) for c in checkpoints for line in c.lines]
+        self.openssl.verify_all([q for q in asked if q and self.possible(q[0])])
+
+    def possible(self, key: bytes) -> bool:
+        return not key.startswith(MLDSA_PREFIX) or self.openssl.knows_mldsa()
+
+    def question(self, c: Checkpoint, name: str, key_id: bytes, sig: bytes) -> Optional[Tuple[bytes, bytes, bytes]]:
+        """What is signed by a line of a pinned key, and what the signature is; None for a stranger's. A wrong form has no signature."""
+        if name == c.origin and key_id in self.trust.note_keys:
+            key = self.trust.note_keys[key_id]
+            good = len(sig) == 64 if key.startswith(ED25519_PREFIX) else strict_der(sig, low_s=False)
+            return key, c.text, sig if good else b""
+        log = name == c.origin and key_id in self.trust.log_mldsa
+        key = self.trust.log_mldsa[key_id] if log else self.trust.witness_keys.get((name, key_id), b"")
+        if not key:
+            return None
+        at, size = int.from_bytes(sig[:8], "big"), 64 if key.startswith(ED25519_PREFIX) else 2420
+        good = len(sig) == 8 + size and (at > 0 or log) and at <= LAST_SECOND and len(name) < 256
+        if size == 64:
+            return key, b"cosignature/v1\ntime %d\n" % at + c.text, sig[8:] if good else b""
+        origin = c.origin.encode()
+        signed = (b"subtree/v1\n\0" + bytes([len(name.encode()) & 255]) + name.encode() + sig[:8] + bytes([len(origin)]) + origin
+                  + struct.pack(">QQ", 0, c.size) + c.root)
+        return key, signed, sig[8:] if good else b""
+
+    def good(self, check: str, question: Tuple[bytes, bytes, bytes]) -> Optional[bool]:
+        """Whether it verifies; None where openssl cannot tell."""
+        if question[2] and not self.possible(question[0]):
+            self.unread.add(check)
+            return None
+        return bool(question[2]) and self.openssl.verify(*question)
 
     def check(self, c: Checkpoint, log_id: Optional[bytes]) -> None:
-        """Raises Stop unless this log key, or any of the pinned ones, signed, and no line of a pinned key is wrong."""
+        """Raises Stop unless this log key, or any of the pinned ones, signed, and no line of the log is wrong."""
         if c.origin != self.trust.vault:
             raise Stop("checkpoint", "origin", "the checkpoint is of another vault")
         keys = {sha256(k)[:4] for i, k in self.trust.log_keys.items() if log_id in (None, i)}
         if not any(name == c.origin and key_id in keys for name, key_id, _ in c.lines):
             raise Stop("checkpoint", "log_key", "the log key is not the trusted one")
         for name, key_id, sig in c.lines:
-            if name == c.origin and key_id in self.trust.note_keys:
-                key = self.trust.note_keys[key_id]
-                shape = len(sig) == 64 if key.startswith(ED25519_PREFIX) else strict_der(sig, low_s=False)
-                if not shape or not self.openssl.verify(key, c.text, sig):
-                    raise Stop("checkpoint", "log_signature", "the log's signature does not verify")
+            asked = self.question(c, name, key_id, sig) if name == c.origin else None
+            if asked and self.good("checkpoint", asked) is False:
+                raise Stop("checkpoint", "log_signature", "the log's signature does not verify")
 
     def cosigners(self, c: Checkpoint) -> Dict[Tuple[str, bytes], int]:
-        """The witnesses and auditors of the pinned policy that signed this checkpoint, and when, in seconds since 1970."""
-        signed = {}
-        for name, key_id, sig in c.lines:
-            if (name, key_id) in self.trust.policy.keys and len(sig) == 72:
-                at = struct.unpack(">Q", sig[:8])[0]
-                if self.openssl.verify(self.trust.policy.keys[name, key_id], b"cosignature/v1\ntime %d\n" % at + c.text, sig[8:]):
-                    signed[name, key_id] = at
-        return signed
+        """The keys of witnesses and auditors of the pinned policies that signed this checkpoint, and when. Raises Stop for a wrong cosignature."""
+        if c.note not in self.cosigned:
+            signed = {}
+            for name, key_id, sig in c.lines:
+                if (name, key_id) in self.trust.witness_keys:
+                    answer = self.good("witnesses", self.question(c, name, key_id, sig) or (b"", b"", b""))
+                    if answer is False:
+                        raise Stop("witnesses", "witness_signature", f"a cosignature by {name} is wrong")
+                    if answer:
+                        signed[name, key_id] = int.from_bytes(sig[:8], "big")
+            self.cosigned[c.note] = signed
+        return self.cosigned[c.note]
 
 
 # ---- The rules (RULES §3, §4, §7), replayed in the order of the log.
@@ -1068,6 +1702,16 @@ STAFF = {"clinician", "investigator", "custodian", "auditor", "administrator"}
 MEMBERS_OF_CASES = {"clinician", "investigator", "custodian", "auditor", "survivor", "advocate"}
 RECIPIENTS = {"court", "prosecutor", "police", "defence"}
 WEEK = 7 * 86400
+NEVER = "~"  # sorts after every time
+# What passes in the bin, after a shredding, and in a vault that was restored and is read-only (RULES §3.6, §3.7).
+IN_BIN = {"item.verified", "item.received", "item.envelope_removed", "item.break_glass_reviewed", "item.shred_proposed", "item.shred_cancelled",
+          "item.shredded", "retention.set", "hold.placed", "hold.confirmed", "hold.lifted", "grant.refused", "grant.revoked", "grant.expired",
+          "grant.acknowledged"}
+AFTER_SHRED = {"item.received", "item.break_glass_reviewed", "grant.acknowledged"}
+READ_ONLY = {"item.opened", "item.break_glass", "item.exported", "item.verified", "item.envelope_removed", "grant.redeemed",
+             "grant.acknowledged", "grant.refused", "grant.revoked", "grant.expired", "consent.narrowed", "consent.withdrawn",
+             "consent.delegation_ended", "actor.suspended", "actor.revoked", "vault.heads", "vault.confirmed", "vault.restored",
+             "vault.incident"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -1099,6 +1743,11 @@ class PolicyState:
     waiting_leaf: str = ""
     proposer: str = ""               # organization of who proposed what waits
     effect: str = ""                 # when what waits takes effect, once confirmed
+    stated: Tuple[Any, ...] = ()     # a use of the recovery key that one trustee stated: key, items, cause
+    trustee: Tuple[str, str] = ("", "")  # who stated it, of which organization
+    recovered: Tuple[str, ...] = ()  # items that two trustees stated
+    recovery: str = ""               # by which key
+    restored: str = ""               # leaf of a restore that is not confirmed
 
     def at(self, time: str) -> Dict[str, Json]:
         return self.waiting if self.waiting and self.effect and time >= self.effect else self.current
@@ -1132,7 +1781,7 @@ class Consent:
 
 @dataclasses.dataclass(frozen=True)
 class Hold:
-    placed: str
+    lapses: str                      # if nobody confirms it
     placer: str
     organization: str
     expires: str
@@ -1155,6 +1804,14 @@ class Grant:
 
 
 @dataclasses.dataclass(frozen=True)
+class Bin:
+    cause: str
+    ready: str                       # when the wait is over
+    proposer: str
+    organization: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Item:
     case: str
     details: Dict[str, Json]
@@ -1173,6 +1830,9 @@ class Item:
     unreviewed: Dict[str, str] = dataclasses.field(default_factory=dict)  # leaf of an emergency opening to opener
     transit: Optional[str] = None    # who is to receive it, or empty for anybody
     sender: Tuple[str, str] = ("", "")  # who handed it over, by which event
+    dates: Dict[str, Tuple[str, str, str]] = dataclasses.field(default_factory=dict)  # category to date, since when it binds, date before
+    bin: Optional[Bin] = None
+    shredded: bool = False
 
 
 def fingerprint(key: bytes, recipient: str) -> str:
@@ -1186,31 +1846,36 @@ def need(ok: Any, reason: str) -> None:
         raise Stop("rules", reason)
 
 
-def size_of(state: Any) -> int:
+def size_of(state: Any, time: str) -> int:
     """What a state counts against the bound of FORMATS §12."""
-    n = 0
+    n, times = 0, 1
     if isinstance(state, Case):
         n = 2 * len(state.members) + len(state.keyring)
     elif isinstance(state, Item):
-        n = len(state.envelopes) + len(state.consents) + len(state.holds) + len(state.openers) + len(state.unreviewed)
+        n = len(state.envelopes) + len(state.consents) + len(state.holds) + len(state.openers) + len(state.unreviewed) + len(state.dates)
         n += sum(8 + len(g.terms["consent"]) + len(g.terms["actions"]) + len(g.approved) for g in state.grants.values())
+        times += sum(h.secret > time for h in state.holds.values())
     elif isinstance(state, Consent):
         n = len(state.answers["courts"]) + len(state.delegations)
     elif isinstance(state, Actor):
         n = len(state.trustees)
-    return 3 * KIB + 256 * n
+    elif isinstance(state, PolicyState):
+        n = len(state.recovered) + (len(state.stated[1]) if state.stated else 0)
+    return times * (3 * KIB + 256 * n)
 
 
 class Law:
     """Judges the events of a package, each by the states of the streams it relied on, and raises Stop at the first that is not lawful.
 
     Not judged, for it spans streams that a package does not hold: whether a key or form was used elsewhere, whether a case could be
-    closed. Not judged either: kinds in NOT_REPLAYED, texts of notes, and whether an event had to be withheld or stands on one that was.
+    closed, whether identity items are kept apart, what was shown before a shredding (`dry_run`). Not judged either: texts of notes, and
+    whether an event had to be withheld or stands on one that was.
     """
 
     def __init__(self, streams: Dict[Stream, List[Event]], trust: Trust) -> None:
         self.streams, self.trust, self.vault = streams, trust, trust.vault
         self.states: Dict[Tuple[Stream, int], Any] = {}
+        self.sizes: Dict[Tuple[Stream, int], int] = {}
         self.held = 0
         self.skipped: Set[str] = set()
         self.judged: Dict[str, str] = {}  # path of an event to the ground of a release, or empty
@@ -1243,9 +1908,9 @@ class Law:
         self.own = own
         self.relied = self.relied_on()
         self.authenticate()
-        newer = e.newer or ("rule_version" if e.kind == "vault.configured" and e.details["rules"] > 2 else "")
-        if newer or e.kind in NOT_REPLAYED:
-            self.skipped.add(newer or e.kind)
+        newer = e.newer or ("rule_version" if e.kind == "vault.configured" and e.details["rules"] > 3 else "")
+        if newer:
+            self.skipped.add(newer)
             return own
         self.d = e.details
         self.expected_streams()
@@ -1255,6 +1920,11 @@ class Law:
             self.compare_fields()
         if "on_behalf_of" in self.p["actor"]:
             self.check_advocate(self.p["actor"]["on_behalf_of"])
+        if isinstance(own, Item):
+            need(not own.shredded or e.kind in AFTER_SHRED, "shredded")
+            need(not own.bin or e.kind in IN_BIN or e.kind == "item.opened" and self.role == "survivor", "binned")
+        policy = own if e.stream[0] == "policy" else self.relied.get(("policy", self.vault))
+        need(e.kind in READ_ONLY or not isinstance(policy, PolicyState) or not policy.restored, "restored")
         self.why = ""
         state = getattr(self, e.kind.replace(".", "_"))(own)
         self.judged[e.path] = self.why
@@ -1263,12 +1933,13 @@ class Law:
     def keep(self, e: Event, state: Any) -> None:
         """Holds the last state of each stream, and earlier ones as long as an event still to come relies on them (FORMATS §12)."""
         self.states[e.stream, e.seq] = state
-        self.held += size_of(state)
+        self.sizes[e.stream, e.seq] = size_of(state, LAST_MOMENT if e.until else e.time)
+        self.held += self.sizes[e.stream, e.seq]
         spent = [(e.stream, e.seq - 1)] + [((h["type"], h["id"]), h["seq"]) for h in e.predicate.get("relied_on", [])]
         for place in spent:
             later = (place[0], place[1] + 1) in self.states
             if place in self.states and self.last_use.get(place, -1) <= e.index and later:
-                self.held -= size_of(self.states[place])
+                self.held -= self.sizes.pop(place, 0)
                 self.states[place] = None
         if self.held > MAX_STATES:
             raise Stop("rules", "too_much")
@@ -1405,7 +2076,9 @@ class Law:
         state = self.own if e.stream == ("actor", self.me) else self.relied.get(("actor", self.me))
         must(isinstance(state, Actor), "signer_unknown")
         must(state.key == e.spki, "other_key")
-        must(state.in_force(self.t), "key_not_in_force")
+        # The vault's new key publishes before it is confirmed, and does nothing else (RULES §3.7, version 3).
+        publishes = e.kind == "vault.heads" and state.earlier and self.settings()["rules"] >= 3
+        must((dataclasses.replace(state, active=True) if publishes else state).in_force(self.t), "key_not_in_force")
         must(state.role == self.role and state.organization == a.get("organization", ""), "role")
 
     def check_advocate(self, subject: str) -> None:
@@ -1416,10 +2089,17 @@ class Law:
 
     # Words for what the rules ask.
 
-    def settings(self) -> Dict[str, Json]:
+    def policy(self) -> PolicyState:
         state = self.own if self.e.stream[0] == "policy" else self.relied.get(("policy", self.vault))
         need(isinstance(state, PolicyState), "policy")
-        return state.at(self.t)
+        return state
+
+    def settings(self) -> Dict[str, Json]:
+        return self.policy().at(self.t)
+
+    def another_organization(self, first: str) -> None:
+        """Where the policy asks for two organizations, the second person is of another one."""
+        need(self.p["actor"].get("organization", "") != first or not self.settings()["policy"]["two_organizations"], "same_organization")
 
     def case(self) -> Case:
         state = self.own if self.e.stream[0] == "case" else self.relied.get(("case", self.p["case"]))
@@ -1437,8 +2117,10 @@ class Law:
         return state
 
     def governing(self, own: Optional[Item]) -> List[str]:
-        """The consents that govern an item; of a consent form, those that rest on it and that the event names."""
+        """The consents that govern an item; of a consent form, from version 2 on, those that rest on it and that the event names."""
         named = [c["id"] for c in self.p.get("consent", [])]
+        if own is not None and own.details["class"] == "consent_form" and self.settings()["rules"] < 2:
+            return []
         if own is None:
             return named
         if own.details["class"] == "consent_form":
@@ -1485,7 +2167,7 @@ class Law:
         return f"hold {name}, confirmed"
 
     def running(self, h: Hold) -> bool:
-        return not h.lifted and self.t < h.expires and (h.confirmed or self.t < after(h.placed, self.settings()["policy"]["hold_time"]))
+        return not h.lifted and self.t < h.expires and (h.confirmed or self.t < h.lapses)
 
     def permits(self, item: Item, terms: Dict[str, Json]) -> bool:
         """Whether every governing consent lets a recipient of this class have this content (RULES §4, §7.8)."""
@@ -1712,6 +2394,7 @@ class Law:
         self.check_form(form, d["content"])
         if "source" in d:
             source = self.item(d["source"])
+            need(not source.bin and not source.shredded, "binned")
             need(source.case == p["case"] and source.details["basis"] == d["basis"] and set(source.consents) <= set(consents)
                  and (self.me == source.depositor or self.me in source.openers), "source")
         return Item(p["case"], d, form, self.me, tuple(consents), {e["recipient"]: e["sha256"] for e in d["envelopes"]})
@@ -1747,13 +2430,19 @@ class Law:
 
     def item_opened(self, own: Item) -> Item:
         self.serve(own)
-        self.own_envelope(own, self.d["envelope"])
+        recovering = self.p["purpose"] == "recovery" and self.role != "survivor" and self.settings()["rules"] >= 3
+        if recovering:  # with the recovery key, after two trustees have stated it
+            used = self.policy()
+            need(self.e.stream[1] in used.recovered and own.envelopes.get(used.recovery) == self.d["envelope"], "not_recovered")
+        else:
+            self.own_envelope(own, self.d["envelope"])
         if self.role == "survivor":
             need(self.subject_of(own) == self.me and self.p["purpose"] == "subject_access", "signer")
             self.why = "the item is about the signer"
             return own
         need(self.is_keyholder() and self.is_member("open"), "signer")
-        self.why = "a keyholder with the right to open; " + self.stands(own)
+        self.why = ("two trustees stated this use of the recovery key; " if recovering else "") + "a keyholder with the right to open; "
+        self.why += self.stands(own)
         return dataclasses.replace(own, openers=own.openers | {self.me})
 
     def item_verified(self, own: Item) -> Item:
@@ -1854,7 +2543,8 @@ class Law:
     def item_envelope_removed(self, own: Item) -> Item:
         to, gone = self.d["recipient"], self.p.get("counterparty", {}).get("actor", "")
         need(self.role == "vault" or self.is_keyholder() or self.decides(), "signer")
-        need(to in own.envelopes and self.d["horizon"] >= self.t, "envelope")
+        expired = after(self.t, self.settings()["policy"]["backup_horizon"] if self.settings()["rules"] >= 2 else 0)
+        need(to in own.envelopes and self.d["horizon"] >= expired, "envelope")
         a = self.actor(gone) if gone else None  # whose keys these were
         dead = a and (a.revoked and a.fingerprint == to or to in a.earlier and (a.active or a.revoked))
         need(dead or not (self.needed(own, to) or to in own.copies), "needed")
@@ -1875,9 +2565,62 @@ class Law:
         need(opener and opener != self.me and (self.role == "auditor" or self.decides()) and self.has_note("measures"), "signer")
         return dataclasses.replace(own, unreviewed={k: v for k, v in own.unreviewed.items() if k != self.d["event"]})
 
+    # Retention and shredding.
+
     def retention_set(self, own: Item) -> Item:
+        """What makes an item due earlier, the first date too, binds after the wait of the vault (RULES §3.6)."""
         need(self.decides(), "signer")
-        return own
+        now, name, date = self.dates(own), self.d["category"], self.d["due"]
+        nearer = max({**now, name: date}.values()) < max(now.values(), default=NEVER)
+        binds = after(self.t, self.settings()["policy"]["confirm_wait"]) if nearer else self.t
+        return dataclasses.replace(own, dates={**own.dates, name: (date, binds, now.get(name, NEVER))})
+
+    def dates(self, own: Item) -> Dict[str, str]:
+        return {name: date if self.t >= binds else before for name, (date, binds, before) in own.dates.items()}
+
+    def must_go(self, own: Item, cause: str) -> None:
+        """The cause to shred an item is true now (RULES §3.6)."""
+        consents = [self.consent(n) for n in self.governing(own)]
+        if cause == "draft":
+            need(not own.exhibit and own.details["class"] != "consent_form", "not_due")
+        elif cause == "withdrawal":
+            need(any(c.withdrawn or not self.keeps(c, own.details["content"]) for c in consents), "not_frozen")
+        elif cause == "due":
+            due = max(self.dates(own).values(), default=NEVER)
+            need(min([due] + ([c.until for c in consents] if own.details["basis"] == "consent" else [])) <= self.t, "not_due")
+        else:
+            need(cause == "order" and self.p.get("authority", {}).get("basis") in ("court_order", "statutory_duty"), "authority")
+
+    def is_held(self, own: Item) -> bool:
+        return any(self.running(h) for h in own.holds.values())
+
+    def item_shred_proposed(self, own: Item) -> Item:
+        cause, limits = self.d["cause"], self.settings()["policy"]
+        need(self.decides() and not own.bin, "signer")
+        need(not self.is_held(own), "held")
+        self.must_go(own, cause)
+        need(cause != "order" or self.has_note("authority"), "note_missing")
+        ready = after(self.t, limits["withdrawal_wait" if cause == "withdrawal" else "bin_wait"])
+        return dataclasses.replace(own, bin=Bin(cause, ready, self.me, self.p["actor"].get("organization", "")))
+
+    def item_shred_cancelled(self, own: Item) -> Item:
+        need(self.decides() and own.bin, "signer")
+        consents = [self.consent(n) for n in self.governing(own)]
+        need(all(self.in_force(c) and self.keeps(c, own.details["content"]) for c in consents) or self.is_held(own), "frozen")
+        return dataclasses.replace(own, bin=None)
+
+    def item_shredded(self, own: Item) -> Item:
+        need(self.decides() and own.bin and self.me != own.bin.proposer, "signer")
+        self.another_organization(own.bin.organization)
+        need(self.t >= own.bin.ready, "waiting")
+        need(not self.is_held(own), "held")
+        self.must_go(own, own.bin.cause)
+        hidden = any(x.until for x in self.streams[self.e.stream][:self.e.seq])
+        need(hidden or self.d["envelopes"] == sorted(own.envelopes), "envelopes")
+        need({"records", "backups"} <= set(self.d["stores"])
+             and self.d["horizon"] >= after(self.t, self.settings()["policy"]["backup_horizon"]), "stores")
+        grants = {name: dataclasses.replace(g, ended=g.ended or "ended") for name, g in own.grants.items()}
+        return dataclasses.replace(own, envelopes={}, copies=frozenset(), grants=grants, bin=None, shredded=True)
 
     # Holds.
 
@@ -1887,7 +2630,8 @@ class Law:
         need(d["basis"] != "consent" and self.t < d["review"] <= d["expires"], "basis")
         secret = d.get("secret_until", "")
         need(not secret or self.t < secret <= min(d["expires"], after(self.t, 1827 * 86400)), "secret_until")
-        holds = {**own.holds, d["hold"]: Hold(self.t, self.me, self.p["actor"]["organization"], d["expires"], secret)}
+        holds = {**own.holds, d["hold"]: Hold(
+            after(self.t, self.settings()["policy"]["hold_time"]), self.me, self.p["actor"]["organization"], d["expires"], secret)}
         need(len(holds) <= 256, "holds")
         need(not secret or sum(h.secret > self.t for h in holds.values()) <= 8, "secrets")
         return dataclasses.replace(own, holds=holds)
@@ -2013,32 +2757,54 @@ class Law:
         if own is None:
             need(self.role == "vault", "signer")
             return PolicyState(d)
-        now = own.at(self.t)
-        plain = {"version", "builds"}
+
+        def settled(current: Dict[str, Json], waiting: Optional[Dict[str, Json]], leaf: str, proposer: str, effect: str) -> PolicyState:
+            return dataclasses.replace(own, current=current, waiting=waiting, waiting_leaf=leaf, proposer=proposer, effect=effect)
+
+        now, plain = own.at(self.t), {"version", "builds"}
+        changed = any(d.get(k) != now.get(k) for k in {*d, *now} - plain)
         if self.role == "vault":
-            need(all(d[k] == now[k] for k in d if k not in plain), "signer")
-            waiting = {**own.waiting, **{k: d[k] for k in plain}} if own.waiting and now is not own.waiting else None
-            if waiting is None:
-                return PolicyState(d)
-            return dataclasses.replace(own, current=d, waiting=waiting)
+            need(not changed, "signer")
+            if own.waiting is None or now is own.waiting:
+                return settled(d, None, "", "", "")
+            return dataclasses.replace(own, current=d, waiting={**own.waiting, **{k: d[k] for k in plain}})
         need(self.role == "administrator", "signer")
-        if self.drops(now, d) if now["rules"] < 2 else any(d[k] != now[k] for k in d if k not in plain):
-            return PolicyState(now, d, self.e.leaf_hash.hex(), self.p["actor"]["organization"])
-        return PolicyState(d)
+        if self.drops(now, d) if now["rules"] < 2 else changed:
+            return settled(now, d, self.e.leaf_hash.hex(), self.p["actor"]["organization"], "")
+        return settled(d, None, "", "", "")
 
     def drops(self, old: Json, new: Json) -> bool:
         """Whether protection drops, as version 1 of the rules had it (RULES §3.7)."""
         a, b = old["policy"], new["policy"]
-        return (any(old[k] != new[k] for k in ("recovery", "log_keys", "witness", "rules"))
+        return (any(old.get(k) != new.get(k) for k in ("recovery", "log_keys", "witness", "rules", "timestamp_roots"))
                 or a["two_organizations"] > b["two_organizations"]
                 or any(b[k] < a[k] for k in ("confirm_wait", "bin_wait", "withdrawal_wait"))
                 or any(b[k] != a[k] for k in ("decision_time", "review_time", "hold_time", "backup_horizon")))
 
     def vault_confirmed(self, own: PolicyState) -> PolicyState:
+        if own.restored and self.d["event"] == own.restored:
+            need(self.role == "custodian", "signer")
+            return dataclasses.replace(own, restored="")
         need(self.role == "custodian" and own.waiting and not own.effect and self.d["event"] == own.waiting_leaf, "signer")
         asked = own.current["policy"]["two_organizations"] or own.waiting["policy"]["two_organizations"]
         need(not asked or self.p["actor"]["organization"] != own.proposer, "same_organization")
         return dataclasses.replace(own, effect=after(self.t, own.current["policy"]["confirm_wait"]))
+
+    def vault_restored(self, own: PolicyState) -> PolicyState:
+        need(self.role == "vault", "signer")
+        need(1 <= self.d["before"] <= self.d["after"] and self.d["backup"] <= self.t, "size")
+        return dataclasses.replace(own, restored=self.e.leaf_hash.hex())
+
+    def vault_recovered(self, own: PolicyState) -> PolicyState:
+        """A use of the recovery key: two trustees state the same (RULES §3.7)."""
+        need(self.role == "trustee" and self.d["recovery"] == fingerprint(b"", self.settings()["recovery"]), "signer")
+        said = self.d["recovery"], tuple(self.d["items"]), self.d["cause"]
+        if said != own.stated:
+            return dataclasses.replace(own, stated=said, trustee=(self.me, self.p["actor"].get("organization", "")))
+        need(self.me != own.trustee[0], "same_person")
+        self.another_organization(own.trustee[1])
+        own = dataclasses.replace(own, stated=(), trustee=("", ""))
+        return dataclasses.replace(own, recovered=said[1], recovery=said[0]) if self.settings()["rules"] >= 3 else own
 
     def vault_incident(self, own: PolicyState) -> PolicyState:
         need(self.role in ("administrator", "auditor"), "signer")
@@ -2048,6 +2814,8 @@ class Law:
 
 # ---- The checks of FORMATS §12, in its order.
 
+CONSISTENCY = "log/consistency.json"
+NO_MLDSA = "This openssl does not know ML-DSA-44 (3.5 and newer do): signatures of that kind were not verified."
 NOT_REQUIRED = {
     "witnesses": ("no_witness_required", "No independent witness was required: the vault's operator alone vouches that no other "
                                          "history exists."),
@@ -2056,22 +2824,31 @@ NOT_REQUIRED = {
     "content": ("no_identity", "The encrypted files are those recorded, but they were not opened."),
 }
 LIMITS = ["What README.html says or does: this program does not look at it.", "That the content is true, or that a court may use it.",
-          "Which other items exist.", "Copies, and openings outside the service.", "Whose hand held a key.",
-          "What happens after a copy was taken: whoever opened an item may keep it.",
-          "That an exhibit number was used only once: that is the vault's claim.",
-          "That all states of the record book named here belong to one history: the book's own key alone vouches for that."]
-TOLERANCE = 120
+          "Which other items exist.", "Copies, and openings outside the service: whoever holds a key, with the operator or a stolen backup, "
+          "opens an item without a trace.", "Whose hand held a key.",
+          "What happens after a copy was taken: whoever opened an item may keep it, also after the vault has made the item unreadable.",
+          "That what is withheld until a date had to be withheld: that is the vault's word until then.",
+          "That an exhibit number was used only once: that is the vault's claim."]
+ONE_HISTORY = "That all states of the record book named here belong to one history: the book's own key alone vouches for that."
+NOT_REVOKED = "Whether a key that made a time stamp had been revoked by then: no revocation list in the package says so of all of them."
+DEVELOPMENT_STAMP = ("The development authority made time stamps here: its key is in the hands of the vault's operator, so they prove nothing "
+                     "to outsiders.")
+TOLERANCE, WAIT = 120_000, 86_400_000  # milliseconds
+FORK = "the record book has two histories: keep everything and tell an auditor"
 
 
 class Verifier:
     """Makes the checks of one package, one after another; each ends quietly or raises Stop."""
 
-    def __init__(self, package: Package, trust: Trust, openssl: OpenSSL) -> None:
-        self.package, self.trust, self.openssl = package, trust, openssl
-        self.notary = Notary(trust, openssl)
+    def __init__(self, package: Package, trust: Trust, openssl: OpenSSL, earlier: Optional[BinaryIO] = None) -> None:
+        self.package, self.trust, self.openssl, self.earlier = package, trust, openssl, earlier
+        self.notary, self.clock = Notary(trust, openssl), Clock(trust.stamp_roots, trust.spans, openssl)
         self.events: List[Event] = []
         self.streams: Dict[Stream, List[Event]] = {}
         self.limits = list(LIMITS)
+        self.first: List[str] = []              # what is said in the first lines
+        self.extends = ""                       # what is said of an earlier package
+        self.bounds: Dict[str, Tuple[Optional[int], Optional[int], Optional[int]]] = {}  # of an event's file: after, by, stamped
         self.incomplete: Optional[Stop] = None  # what `content` ends with if nothing is wrong
 
     def load(self) -> None:
@@ -2090,10 +2867,18 @@ class Verifier:
                 data = p.read(name, MAX_BUNDLE)
                 e = read_withheld(name, data, stream) if name.endswith("withheld.json") else read_bundle(name, data)
                 self.streams[stream].append(e)
+        self.ends = {stream: self.read_end(self.package.folder(stream) + "complete.json") for stream in self.streams}
         self.events = [e for events in self.streams.values() for e in events]
         self.all = self.events + self.published
-        if "trust/trusted_root.json" in p.entries and p.read("trust/trusted_root.json", MAX_TRUST) != self.trust.root:
-            self.limits.insert(0, "What trust/trusted_root.json says: it is not what your trust file says. Never use it.")
+        self.proofs: List[Tuple[int, int, List[bytes]]] = []
+        if CONSISTENCY in p.entries:
+            try:
+                self.proofs = read_consistency(p.read(CONSISTENCY, MAX_CONSISTENCY))
+            except Malformed as bad:
+                raise Stop("package", "consistency_form", str(bad)) from bad
+        for name, pinned in (("trust/trusted_root.json", self.trust.root), ("trust/witness_policy", self.trust.policy_text.encode())):
+            if name in p.entries and (p.entries[name].size != len(pinned) or b"".join(p.chunks(name)) != pinned):
+                self.limits.insert(0, f"What {name} says: it is not what your trust file says. Never use it.")
 
     def signatures(self) -> None:
         signed = [e for e in self.all if not e.until]
@@ -2129,69 +2914,192 @@ class Verifier:
                     raise Stop("checkpoint", "log_fork", e.path)
 
     def checkpoint(self) -> None:
-        if self.trust.unsupported:
-            raise Stop("checkpoint", "algorithm", "openssl cannot verify a log key of this type", "not_checked")
-        self.openssl.verify_all([q for e in self.all for q in self.notary.questions(e.checkpoint)])
-        for e in self.all:
+        """Each state of the log is signed by a pinned key, and those that proofs tell of belong to one history."""
+        name, self.final = "log/checkpoint", None
+        if name in self.package.entries:
             try:
-                self.notary.check(e.checkpoint, None if e.until else e.log_id)
+                self.final = Checkpoint.parse(self.package.read(name, MAX_NOTE).decode())
+            except ValueError as bad:
+                raise Stop("checkpoint", "checkpoint_file", f"{name} is no checkpoint: {bad}") from bad
+        notes = [(e.checkpoint, e.path, None if e.until else e.log_id) for e in self.all]
+        notes += [(self.final, name, None)] if self.final else []
+        self.checkpoints = list({c.note: c for c, _, _ in notes}.values())
+        self.notary.ask(self.checkpoints)
+        for c, path, log_id in {(c.note, log_id): (c, path, log_id) for c, path, log_id in notes}.values():
+            try:
+                self.notary.check(c, log_id)
             except Stop as s:
-                s.detail += f" ({e.path})"
+                s.detail += f" ({path})"
                 raise
+        for e in self.all:
             end = self.trust.log_ends.get(e.log_id, "")
             if end and e.time > end:
                 raise Stop("checkpoint", "log_key_retired", e.path)
-        if "log/checkpoint" not in self.package.entries:
-            raise Stop("checkpoint", "checkpoint_missing", "log/checkpoint is not in the package", "not_checked")
-        if self.published and self.package.read("log/checkpoint", MAX_NOTE) != self.published[0].checkpoint.note.encode():
-            raise Stop("checkpoint", "checkpoint_file", "log/checkpoint is not that of log/heads.sigstore.json")
+        if self.published and self.final and self.final.text != self.published[0].checkpoint.text:
+            raise Stop("checkpoint", "checkpoint_file", f"{name} is not that of log/heads.sigstore.json")
+        self.states = {c.size: c.root for c in self.checkpoints}
+        if any(self.states[c.size] != c.root for c in self.checkpoints):
+            raise Stop("checkpoint", "log_fork", FORK)
+        known = self.led(self.states)
+        self.one_history = set(self.states) <= known
+        before = self.look_back() if self.earlier else None
+        if "checkpoint" in self.notary.unread:
+            raise Stop("checkpoint", "algorithm", NO_MLDSA, "not_checked")
+        if not self.final:
+            raise Stop("checkpoint", "checkpoint_missing", f"{name} is not in the package", "not_checked")
+        if before:
+            raise before
+
+    def led(self, states: Dict[int, bytes]) -> Set[int]:
+        """From which of these states proofs lead to that of the publication. Raises Stop if one between two of them does not hold."""
+        held: Dict[int, List[int]] = {}
+        for old, new, proof in self.proofs:
+            if old in states and new in states:
+                if not grows(old, states[old], new, states[new], proof):
+                    raise Stop("checkpoint", "consistency", f"the proof that the log only grew from {old} to {new} entries does not hold")
+                held.setdefault(new, []).append(old)
+        found, left = set(), [self.published[0].checkpoint.size] if self.published else []
+        while left:
+            size = left.pop()
+            if size not in found:
+                found.add(size)
+                left += held.get(size, [])
+        return found
+
+    def look_back(self) -> Optional[Stop]:
+        """Compares with an earlier package (FORMATS §12). Raises Stop at a fork; returns why the log is not known to extend that one."""
+        def open_end(reason: str, detail: str) -> Stop:
+            return Stop("checkpoint", reason, detail, "not_checked")
+
+        try:
+            old = Verifier(Package(self.earlier), self.trust, self.openssl) if self.earlier else self
+            check_manifest(old.package)
+            for step in (old.load, old.signatures, old.inclusion, old.checkpoint, old.witnesses, old.time, old.chain):
+                try:
+                    step()
+                except Stop as s:  # what third parties have not yet signed may be missing, but nothing of it may be wrong
+                    if s.result == "fail" or step not in (old.witnesses, old.time):
+                        raise
+            before = old.published[0].checkpoint
+        except (Malformed, struct.error, IndexError) as bad:
+            return open_end("previous_unusable", f"the earlier package cannot be used: {bad}")
+        except Stop as s:
+            return open_end("previous_unusable", f"the earlier package cannot be used: {s.check}, {s.reason} {s.detail}")
+        if not self.published:
+            return open_end("previous_unproven", "this package has no publication")
+        now = self.published[0].checkpoint
+        both = f"The earlier package: {before.size} entries, root {before.root.hex()}. This one: {now.size} entries, root {now.root.hex()}."
+        for stream, events in old.streams.items():
+            here = self.streams.get(stream)
+            if here is not None and (any(a.leaf_hash != b.leaf_hash for a, b in zip(events, here))
+                                     or len(here) < len(events) and now.size >= before.size):
+                raise Stop("checkpoint", "log_fork", f"{FORK}. {both}")
+        if self.states.get(before.size, before.root) != before.root:
+            raise Stop("checkpoint", "log_fork", f"{FORK}. {both}")
+        if before.size not in self.led({**self.states, before.size: before.root}):
+            return open_end("previous_unproven", "nothing shows that the log goes on from where it was then. " + both)
+        self.extends = (f"This log extends the one of the earlier package: {before.size} entries then, {now.size} now, and all steps that both "
+                        "show are equal.")
+        return None
 
     def witnesses(self) -> None:
-        policy = self.trust.policy
-        if policy.quorum == "none":
+        """A quorum of the pinned policies signed every state that the package stands on, and nobody's signature is wrong (FORMATS §12)."""
+        missing = []
+        if not self.one_history:
+            self.limits.append(ONE_HISTORY)
+        for c in self.checkpoints:
+            if not self.trust.quorum(self.notary.cosigners(c)):
+                missing.append(str(c.size))
+        if "witnesses" in self.notary.unread:
+            raise Stop("witnesses", "algorithm", NO_MLDSA, "not_checked")
+        if missing:
+            raise Stop("witnesses", "witness_missing", "the witnesses that the trust file asks for did not sign the states of "
+                       + ", ".join(missing)[:200] + " entries", "not_checked")
+        if self.trust.policy.quorum == "none":
             raise Stop("witnesses", *NOT_REQUIRED["witnesses"], "not_required")
-        if not policy.met(policy.quorum, self.cosigned()):
-            raise Stop("witnesses", "too_few", "the publication is not signed by the witnesses that the trust file asks for", "not_checked")
-
-    def cosigned(self) -> Set[Tuple[str, bytes]]:
-        return {key for p in self.published for key in self.notary.cosigners(p.checkpoint)}
 
     def audit(self) -> None:
-        policy = self.trust.policy
-        if "auditors" not in policy.groups:
+        if AUDITORS not in self.trust.policy.groups:
             raise Stop("audit", *NOT_REQUIRED["audit"], "not_required")
-        if not policy.met("auditors", self.cosigned()):
-            raise Stop("audit", "too_few", "the publication is not signed by the auditors that the trust file asks for", "not_checked")
-
-    def stamp(self, token: bytes, imprint: bytes, response: bool = False) -> Optional[float]:
-        return self.openssl.stamp_time(token, imprint, self.trust.stamp_roots, self.trust.stamp_chain, response)
+        if not self.final or not self.trust.audited(self.notary.cosigners(self.final)):
+            unread = any(self.trust.witness_keys[a].startswith(MLDSA_PREFIX) for a in self.trust.auditors) and not self.openssl.knows_mldsa()
+            missing = "log/checkpoint is not signed by the auditors that the trust file asks for"
+            raise Stop("audit", *(("algorithm", NO_MLDSA) if unread else ("audit_missing", missing)), "not_checked")
 
     def time(self) -> None:
-        """Each event lies between the times of the states of the log around it (FORMATS §12)."""
-        signed = [e for e in self.all if not e.until]
-        bounds: List[Tuple[int, float]] = []
-        if self.trust.policy.keys:
-            for c in {e.checkpoint.note: e.checkpoint for e in self.all}.values():
-                bounds += [(c.size, float(at)) for at in self.notary.cosigners(c).values()]
-        if self.trust.stamp_roots and self.published:
-            last = self.published[0].checkpoint
-            for name in self.package.entries:
-                if name.endswith(".tsr"):
-                    at = self.stamp(self.package.read(name, MAX_RECEIPT), sha256(last.text), True)
-                    bounds += [(last.size, at)] if at else []
-        missing = 0
-        for e in signed:
-            own = [self.stamp(token, sha256(e.sig)) for token in e.stamps] if self.trust.stamp_roots else []
-            upper = [at for at in own if at] + [at for size, at in bounds if size > e.index]
-            lower = [at for size, at in bounds if size <= e.index]
-            stated = moment(e.time).timestamp()
-            if upper and stated > min(upper) + TOLERANCE or lower and stated <= max(lower) - TOLERANCE:
-                raise Stop("time", "outside", e.path)
-            missing += not upper
-        if not self.trust.stamp_roots:
+        """The times that third parties vouch for (FORMATS §12): time stamps hold, and each event lies within its bounds."""
+        over, own = self.stamps() if self.trust.stamp_roots else ({}, {})
+        upper = {size: min(s.latest() for s in stamps) for size, stamps in over.items()}  # of each state, when it was there at the latest
+        lower: Dict[int, int] = {}                                                        # and when a witness saw it first
+        for c in self.checkpoints:
+            for key, at in self.notary.cosigners(c).items():
+                if not self.trust.counts(key, at):
+                    continue
+                upper[c.size] = min(1000 * at, upper.get(c.size, 1000 * at))
+                if key not in self.trust.auditors:
+                    lower[c.size] = min(1000 * at, lower.get(c.size, 1000 * at))
+        with_it, without = sorted(upper), sorted(lower)
+        earliest = list(itertools.accumulate((upper[size] for size in reversed(with_it)), min))[::-1]  # of this state and all larger ones
+        latest = list(itertools.accumulate((lower[size] for size in without), max))                    # of this state and all smaller ones
+        late = 0
+        for e in self.all:
+            stamped = min((s.latest() for s in own.get(e.path, [])), default=None)
+            larger, smaller = bisect.bisect_right(with_it, e.index), bisect.bisect_right(without, e.index)
+            by = min([at for at in (*earliest[larger:larger + 1], stamped) if at is not None], default=None)
+            since = latest[smaller - 1] if smaller else None
+            self.bounds[e.path] = since, by, stamped
+            if not e.until:
+                stated = milliseconds(moment(e.time))
+                if by is not None and stated - TOLERANCE > by or since is not None and stated + TOLERANCE + WAIT < since:
+                    others = [f"{word} {written(at)}" for word, at in (("after", since), ("by", by)) if at is not None]
+                    raise Stop("time", "time_bounds", f"{e.path}: signed at {e.time}, as it says; entered " + ", ".join(others))
+                late = max(late, since - stated if since is not None and stated + TOLERANCE < since else 0)
+        if late:
+            self.limits.append(f"When events that waited for their entry were signed: by up to {datetime.timedelta(milliseconds=late)} "
+                               "they were entered later than they state.")
+        if not self.trust.outsiders:
             raise Stop("time", *NOT_REQUIRED["time"], "not_required")
-        if missing:
-            raise Stop("time", "no_time_stamp", f"{missing} events have no time stamp that holds", "not_checked")
+        if self.trust.stamp_roots:
+            states = set(over)
+            missing = [e.path for e in self.all if e.checkpoint.size not in states and not own.get(e.path)]
+            missing += ["log/checkpoint"] if self.final and self.final.size not in states else []
+            if missing:
+                raise Stop("time", "timestamp_missing", ", ".join(missing)[:300], "not_checked")
+
+    def stamps(self) -> Tuple[Dict[int, List[Stamp]], Dict[str, List[Stamp]]]:
+        """The time stamps over states that the package stands on, and those over events' own signatures. Raises Stop for a wrong one."""
+        asked = [(e.path, 0, raw, sha256(e.sig)) for e in self.all for raw in e.stamps]
+        texts = {c.size: c.text for c in self.checkpoints}
+        lists = []
+        for name, entry in self.package.entries.items():
+            found = STAMP_NAME.fullmatch(name)
+            if found and int(found[1]) in texts:
+                raw = self.package.read(name, MAX_STAMP) if entry.size <= MAX_STAMP else b""
+                asked.append((name, int(found[1]), raw, sha256(texts[int(found[1])])))
+            if name.startswith("log/") and name.endswith(".crl") and entry.size <= MAX_CRL:
+                try:
+                    lists.append(RevocationList.parse(self.package.read(name, MAX_CRL)))
+                except Malformed:
+                    continue
+        over: Dict[int, List[Stamp]] = {}
+        own: Dict[str, List[Stamp]] = {}
+        relied, development = True, False
+        for (path, size, _, _), s in zip(asked, self.clock.hold([(raw, imprint) for _, _, raw, imprint in asked])):
+            if s is None:
+                raise Stop("time", "timestamp", f"a time stamp does not hold ({path})")
+            answer = self.clock.relied_on(s, lists)
+            if answer is False:
+                raise Stop("time", "timestamp_revoked", f"the key had been revoked when it made a time stamp ({path})")
+            relied, development = relied and bool(answer), development or self.clock.development(s)
+            if size:
+                over.setdefault(size, []).append(s)
+            else:
+                own.setdefault(path, []).append(s)
+        if not relied:
+            self.limits.append(NOT_REVOKED)
+        if development:
+            self.first.append(DEVELOPMENT_STAMP)
+        return over, own
 
     def chain(self) -> None:
         """Every stream in the order of its events, without a gap (FORMATS §3)."""
@@ -2238,13 +3146,19 @@ class Verifier:
         if d["void"]:
             raise Stop("complete", "heads_void", "the publication names leaves that repeat a position or have no statement", "not_checked")
 
-    def check_end(self, stream: Stream, events: List[Event], root: bytes) -> None:
-        path = self.package.folder(stream) + "complete.json"
-        tag, n = stream_tag(self.trust.vault, stream), len(events)
+    def read_end(self, path: str) -> Dict[str, Json]:
         try:
             proof = read_canonical(self.package.read(path, MAX_PROOFS), MAX_PROOFS)
             if not has_members(proof, "absent length member") or type(proof["length"]) is not int:
                 raise Malformed("members")
+            return dict(proof)
+        except Malformed as bad:
+            raise Stop("complete", "heads_proof", f"{path}: {bad}") from bad
+
+    def check_end(self, stream: Stream, events: List[Event], root: bytes) -> None:
+        path, proof = self.package.folder(stream) + "complete.json", self.ends[stream]
+        tag, n = stream_tag(self.trust.vault, stream), len(events)
+        try:
             if proof["length"] != n:
                 raise Stop("complete", "missing_last" if proof["length"] > n else "length", path)
             value = look_up(proof["member"], root, head_key(tag, n - 1))
@@ -2275,14 +3189,10 @@ class Verifier:
         self.replay = Law({**self.streams, **{p.stream: [p] for p in self.published}}, self.trust)
         self.replay.replay()
         withheld = [e for e in self.events if e.until]
-        skipped = self.replay.skipped
         if withheld:
             raise Stop("rules", "withheld", "A step is withheld until " + max(e.until for e in withheld) + ".", "not_checked")
-        newer = skipped & {"kind", "field", "rule_version"}
-        if newer:
-            raise Stop("rules", min(newer), "A newer verifier is needed.", "not_checked")
-        if skipped:
-            raise Stop("rules", "out_of_scope", "rules that this program does not repeat: " + ", ".join(sorted(skipped)), "not_checked")
+        if self.replay.skipped:
+            raise Stop("rules", min(self.replay.skipped), "A newer verifier is needed.", "not_checked")
 
     def last_state(self, item: str) -> Item:
         stream = ("item", item)
@@ -2410,6 +3320,7 @@ class Report:
         self.shows: List[str] = []
         self.does_not_show = list(LIMITS)
         self.vault, self.number = "", ""
+        self.first: List[str] = []
 
     @property
     def verdict(self) -> str:
@@ -2430,11 +3341,15 @@ class Report:
                 self.checks[name] = "pass", "", ""
             except Stop as s:
                 self.checks[s.check] = s.result, s.reason, s.detail
-                if s.result == "fail" or s.check == "package":
-                    self.does_not_show = v.limits + OUT_OF_SCOPE
-                    return
-        self.does_not_show = v.limits + OUT_OF_SCOPE
-        self.describe(v)
+            finding = self.checks["witnesses"][0] == "not_checked"
+            if name == "time" and finding and v.trust.outsiders and self.checks["time"][0] in ("pass", "not_required"):
+                self.checks["time"] = "not_checked", "not_reached", ""
+            if self.checks["package"][0] != "pass" or self.verdict == "refused":
+                break
+        self.first = v.first
+        self.does_not_show = v.first + [d for _, (r, _, d) in self.checks.items() if r == "not_required"] + v.limits + OUT_OF_SCOPE
+        if self.checks["package"][0] == "pass" and self.verdict != "refused":
+            self.describe(v)
 
     def describe(self, v: Verifier) -> None:
         m, as_of = v.package.manifest, max((e.time for e in v.all if not e.until), default="")
@@ -2448,7 +3363,8 @@ class Report:
                     consents[-1]["withdrawn"] = c.withdrawn
             entry = {"id": item, "case": state.case, "exhibit": state.exhibit, "class": state.details["class"],
                      "content": state.details["content"], "steps": len(events), "sha256": state.details["evidence"]["sha256"],
-                     "size": state.details["evidence"]["size"], "consent": consents, "recipient": m["recipient"], "nonce": m["nonce"],
+                     "size": state.details["evidence"]["size"], "deposited": events[0].time, "opened": False, "consent": consents,
+                     "recipient": m["recipient"], "nonce": m["nonce"],
                      "covers": m["covers"], "as_of": as_of}
             grant = state.grants.get(m["grant"])
             if grant:
@@ -2469,19 +3385,32 @@ class Report:
         latest, largest = stated[0], datetime.timedelta()
         for t in stated:
             latest, largest = max(latest, t), max(largest, latest - t)
-        if largest > datetime.timedelta(seconds=2 * TOLERANCE):
+        if largest > datetime.timedelta(milliseconds=2 * TOLERANCE):
             self.does_not_show.append(f"The order of stated times: they run against the order of the log by up to {largest}.")
+        if self.checks["witnesses"][0] == "pass":
+            self.shows.append("The witnesses that the trust file asks for signed every state of the record book that this package stands on.")
+        if self.checks["time"][0] == "pass":
+            self.shows.append("Each step was entered between the times that third parties vouch for, as far as they say any.")
+        if self.checks["audit"][0] == "pass":
+            self.shows.append("An auditor whom the trust file names signed the newest state.")
+        if v.extends and self.verdict == "verified":
+            self.shows.insert(0, v.extends)
         if self.checks["rules"][0] == "pass" and m["grant"]:
             self.shows.append("Consent or another legal ground, and two persons, stood behind the share.")
 
     def step(self, item: str, e: Event, v: Verifier) -> Json:
+        since, by, stamped = v.bounds.get(e.path, (None, None, None))
+        clocks: Json = {name: written(at) for name, at in (("after", since), ("by", by), ("stamped", stamped)) if at is not None}
         if e.until:
-            return {"item": item, "step": e.seq + 1, "entry": e.index, "leaf": e.leaf_hash.hex(), "until": e.until, "judged": False}
+            return {"item": item, "step": e.seq + 1, "entry": e.index, "leaf": e.leaf_hash.hex(), "until": e.until, "judged": False, **clocks}
+        stated = milliseconds(moment(e.time))
+        drift = stated - by if by is not None and stated > by else stated - since if since is not None and stated < since else 0
+        clocks.update({"drift_milliseconds": drift} if drift else {})
         a = e.predicate["actor"]
         why = v.replay.judged.get(e.path)
         return {"item": item, "step": e.seq + 1, "kind": e.kind, "time": e.time, "role": a["role"],
                 "organization": a.get("organization", ""), "actor": a["id"], "entry": e.index, "leaf": e.leaf_hash.hex(),
-                "judged": why is not None, **({"why": why} if why else {})}
+                "judged": why is not None, **clocks, **({"why": why} if why else {})}
 
     def as_json(self) -> str:
         checks = [{"name": n, "result": r, "reason": reason, "detail": detail} for n, (r, reason, detail) in self.checks.items()]
@@ -2497,29 +3426,36 @@ class Report:
                  "refused": ["REFUSED     Do not rely on this package."]}[self.verdict]
         lines += [f"Why         {n}: {reason}. {detail}" for n, (r, reason, detail) in results if r == "fail"]
         lines += [f"Open        {n}: {reason}. {detail}" for n, (_, reason, detail) in open_checks]
+        lines += [f"Note        {line}" for line in self.first]
         lines += [f"Not asked   {detail}" for _, (r, _, detail) in results if r == "not_required"]
         lines += [f"Not here    {line}" for line in OUT_OF_SCOPE]
         lines += ["Next        " + {"verified": "Keep package, trust file and this report together.",
                                     "incomplete": "Get what is missing, then verify again.",
                                     "refused": "Keep it unchanged. Tell the sender by another channel."}[self.verdict]]
         lines += ["", "This shows"] + ["  - " + s for s in self.shows] if self.shows else []
-        lines += ["", "This does not show"] + ["  - " + s for s in self.does_not_show if s not in OUT_OF_SCOPE]
+        said = OUT_OF_SCOPE + self.first + [detail for _, (r, _, detail) in results if r == "not_required"]
+        lines += ["", "This does not show"] + ["  - " + s for s in self.does_not_show if s not in said]
         for e in self.events:
             lines += [""] if e["step"] == 1 else []
             when = e.get("time") or "withheld until " + e["until"]
             lines.append("%5d  %s  entry %d  %s" % (e["step"], when, e["entry"], e.get("kind", "")))
             lines += ["       %s %s" % (e["role"], e["actor"])] if "role" in e else []
             lines += ["       Allowed: " + e["why"]] if "why" in e else []
+            words = ("after", "entered after"), ("by", "entered by"), ("stamped", "stamped by")
+            clocks = [f"{text} {e[name]}" for name, text in words if name in e]
+            drift = e.get("drift_milliseconds", 0)
+            clocks += [f"the time stated is {datetime.timedelta(milliseconds=abs(drift))} too {'late' if drift > 0 else 'early'}"] if drift else []
+            lines += ["       Others' clocks: " + ", ".join(clocks)] if clocks else []
         lines += ["", "Checks"] + ["  %-11s %s%s" % (n, r.replace("_", " "), f" ({reason})" if reason else "") for n, (r, reason, _) in results]
         if self.number:
             lines += ["", "Vault       " + self.vault, "Number      " + self.number, "            Is this the number the registry told you?"]
         return re.sub(r"[^ -~\n]", "?", "\n".join(lines))  # nothing from a package reaches a terminal but plain text
 
 
-def verify(package: str, trust_file: Optional[str], folder: str) -> Report:
+def verify(package: str, trust_file: Optional[str], earlier: Optional[str], openssl: OpenSSL) -> Report:
     """All checks of one package. Problems with the files themselves are OSError."""
     report = Report()
-    with open(package, "rb") as f:
+    with open(package, "rb") as f, open(earlier or os.devnull, "rb") as g:
         try:
             p = Package(f)
         except (Malformed, struct.error) as e:
@@ -2537,35 +3473,60 @@ def verify(package: str, trust_file: Optional[str], folder: str) -> Report:
         with open(trust_file, "rb") as t:
             try:
                 trust = Trust(t.read(MAX_TRUST + 1))
-            except (Malformed, TypeError, KeyError, AttributeError) as e:
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as e:
                 report.open_all("trust_malformed", f"this is not a trust file: {e}")
                 return report
-        openssl = OpenSSL(folder)
-        if not openssl.usable:
+        if not openssl.usable():
             report.open_all("openssl", "No openssl was found that verifies signatures correctly.")
             return report
         try:
-            report.run(Verifier(p, trust, openssl))
+            report.run(Verifier(p, trust, openssl, g if earlier else None))
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError) as e:
             report.open_all("internal", f"this program failed ({type(e).__name__}); take the package to another verifier")
             report.checks["rules"] = "not_checked", "internal", "this program failed"
     return report
 
 
+ABOUT = """\
+Checks a court package: that it is genuine, unchanged and complete. Nothing is
+sent anywhere, nothing in the package is believed, and nothing is opened: for
+that, take strongroom-verify.
+
+  package     the file that you were sent, a .zip; leave it as it came
+  trust       the vault's trust file. Get it from the registry, apart from any
+              package, and compare the six groups of digits at the end of the
+              report by telephone. Without it, nothing can be verified.
+  --previous  a package that you got before from the same vault: checks that
+              the vault's log extends the one you were shown then
+  --json      the report for programs (formats.md, section 12)
+
+The report begins with the result:
+  VERIFIED    exit code 0. All that was asked for was checked, and holds. Read
+              also what this does not show.
+  REFUSED     exit code 1. Something is not as it must be. Do not rely on the
+              package; keep it unchanged.
+  INCOMPLETE  exit code 2. Nothing contradicts it, but something could not be
+              checked: "Open" says what."""
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Checks an evidence package of a Strongroom vault. Exit code: 0 verified, 1 refused, "
-                                                 "2 incomplete.")
-    parser.add_argument("package")
-    parser.add_argument("trust", nargs="?", help="the vault's trust file, got from the registry and never from the package")
-    parser.add_argument("--json", action="store_true")
+    parser = argparse.ArgumentParser(
+        description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter, add_help=False, allow_abbrev=False,
+        usage="python3 verify.py [--json] [--previous earlier.zip] package.zip trust.json")
+    for flag, more in (("package", {}), ("trust", {"nargs": "?"}), ("--previous", {}), ("--json", {"action": "store_true"})):
+        parser.add_argument(flag, help=argparse.SUPPRESS, **more)
+    parser.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
     args = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            report = verify(args.package, args.trust, folder)
+            report = verify(args.package, args.trust, args.previous, OpenSSL(folder))
     except OSError as e:
         print(f"verify.py: {e}", file=sys.stderr)
         return 2
-    print(report.as_json() if args.json else report.as_text())
+    try:
+        print(report.as_json() if args.json else report.as_text(), flush=True)
+    except BrokenPipeError:  # whoever reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return {"verified": 0, "refused": 1, "incomplete": 2}[report.verdict]
 
 

@@ -29,6 +29,8 @@ Nothing is sent anywhere, and nothing in the package is believed.
                    Without it, nothing can be verified.
   --identity FILE  your age key file: opens the evidence and compares it with
                    its description. Locked files ask for their passphrase.
+  --previous FILE  a package that you got before from the same vault: checks
+                   that the vault's log extends the one you were shown then.
   --extract DIR    after a verified result, writes the opened evidence and
                    descriptions into DIR. Nothing is ever overwritten.
   --json           writes the report as JSON instead of text.
@@ -50,8 +52,8 @@ const unable = 2
 
 // command is the command line.
 type command struct {
-	trust, identity, extract, lang, pkg string
-	json                                bool
+	trust, identity, previous, extract, lang, pkg string
+	json                                          bool
 }
 
 // Run is the program: it returns the exit code. ask is called once, for an identity that is locked.
@@ -62,6 +64,7 @@ func Run(args []string, stdout, stderr io.Writer, ask func() (string, error)) in
 	flags.Usage = func() {}
 	flags.StringVar(&c.trust, "trust", "", "")
 	flags.StringVar(&c.identity, "identity", "", "")
+	flags.StringVar(&c.previous, "previous", "", "")
 	flags.StringVar(&c.extract, "extract", "", "")
 	flags.StringVar(&c.lang, "lang", "en", "")
 	flags.BoolVar(&c.json, "json", false, "")
@@ -107,16 +110,20 @@ func (c command) run(stdout, stderr io.Writer, ask func() (string, error)) (int,
 		}
 		o.Identity = &id
 	}
-	file, err := os.Open(c.pkg)
+	if c.previous != "" {
+		previous, err := open(c.previous)
+		if err != nil {
+			return unable, err
+		}
+		defer previous.close()
+		o.Previous = previous.SectionReader
+	}
+	pkg, err := open(c.pkg)
 	if err != nil {
 		return unable, err
 	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return unable, err
-	}
-	report, err := dossier.Verify(file, info.Size(), o)
+	defer pkg.close()
+	report, err := dossier.Verify(pkg, pkg.Size(), o)
 	if err != nil {
 		return unable, err
 	}
@@ -129,6 +136,25 @@ func (c command) run(stdout, stderr io.Writer, ask func() (string, error)) (int,
 		}
 	}
 	return report.Verdict.ExitCode(), nil
+}
+
+// opened is a file as long as it was when it was opened.
+type opened struct {
+	*io.SectionReader
+	close func() error
+}
+
+func open(name string) (opened, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return opened{}, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		file.Close()
+		return opened{}, err
+	}
+	return opened{io.NewSectionReader(file, 0, info.Size()), file.Close}, nil
 }
 
 func (c command) write(w io.Writer, o dossier.Options, report *dossier.Report) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,17 +37,43 @@ func TestVerdicts(t *testing.T) {
 		t.Fatal(err)
 	}
 	var list []struct {
-		Package, Trust, Identity, Reason string
-		Verdict                          dossier.Verdict
+		Package, Trust, Identity, Previous, Reason string
+		Verdict                                    dossier.Verdict
 	}
 	if err := json.Unmarshal(data, &list); err != nil {
 		t.Fatal(err)
 	}
 	for _, v := range list {
-		code, out, _ := run(t, never, "--trust", vectors+v.Trust, "--identity", vectors+v.Identity, vectors+v.Package)
+		args := []string{"--trust", vectors + v.Trust, "--identity", vectors + v.Identity}
+		if v.Previous != "" {
+			args = append(args, "--previous", vectors+v.Previous)
+		}
+		code, out, _ := run(t, never, append(args, vectors+v.Package)...)
 		if code != v.Verdict.ExitCode() || !strings.HasPrefix(out, strings.ToUpper(string(v.Verdict))+" ") || !strings.Contains(out, v.Reason) {
 			t.Errorf("%s: exit %d\n%s", v.Package, code, out)
 		}
+	}
+}
+
+// With the package that the court got before, the report says that the log goes on from there, or prints both heads where it does not.
+func TestPrevious(t *testing.T) {
+	args := []string{"--trust", vectors + "five.trust.json", "--previous", vectors + "first.zip"}
+	for pkg, want := range map[string]struct {
+		code  int
+		roots int
+		says  bool
+	}{"second.zip": {0, 0, true}, "second-unproven.zip": {2, 2, false}, "second-forked.zip": {1, 2, false}} {
+		for _, form := range []string{"", "--json"} {
+			all := slices.DeleteFunc(append(slices.Clone(args), form, vectors+pkg), func(s string) bool { return s == "" })
+			code, out, _ := run(t, never, all...)
+			said := strings.Join(strings.Fields(out), " ")
+			if code != want.code || strings.Count(said, "entries, root ")%2 != 0 || strings.Contains(said, "entries, root ") != (want.roots > 0) || strings.Contains(said, "This log extends the one of the earlier package") != want.says {
+				t.Errorf("%s %s: exit %d\n%s", pkg, form, code, out)
+			}
+		}
+	}
+	if code, out, errs := run(t, never, "--previous", filepath.Join(t.TempDir(), "none.zip"), vectors+"second.zip"); code != 2 || out != "" || errs == "" {
+		t.Errorf("no such package: exit %d, %q", code, out)
 	}
 }
 
@@ -95,7 +122,7 @@ func TestUnable(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	code, out, _ := run(t, never, "--help")
-	for _, word := range []string{"--trust", "--identity", "--extract", "--json", "--lang", "Exit code"} {
+	for _, word := range []string{"--trust", "--identity", "--extract", "--previous", "--json", "--lang", "Exit code"} {
 		if code != 0 || !strings.Contains(out, word) {
 			t.Errorf("exit %d, no %s", code, word)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/term"
 
+	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/words"
 )
 
@@ -76,6 +77,15 @@ func (a *app) words() *words.Language {
 // chosen is the language that was asked for, or else that of the locale (POSIX).
 func (a *app) chosen() *words.Language {
 	return words.For(cmp.Or(a.language, os.Getenv("LC_ALL"), os.Getenv("LC_MESSAGES"), os.Getenv("LANG")))
+}
+
+// paper is the language of pages that are handed on: that of --language, which must be one there is, or else the locale's.
+func (a *app) paper() (dossier.Language, error) {
+	tag := a.chosen().Tag()
+	if asked, _, _ := strings.Cut(strings.NewReplacer("_", "-", ".", "-").Replace(a.language), "-"); asked != "" && !strings.EqualFold(asked, tag) {
+		return dossier.English, usage("pages are not in that language; --language is one of " + strings.Join(dossier.Languages(), ", "))
+	}
+	return dossier.ParseLanguage(tag)
 }
 
 // say writes what is not the result: questions, consequences, warnings.

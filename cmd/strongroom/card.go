@@ -95,7 +95,7 @@ func (a *app) enrolByCard(ctx context.Context, args []string, r reach, to string
 	if err != nil {
 		return err
 	}
-	trust, profile, err := a.connect(k, r)
+	trust, profile, err := a.connect(ctx, k, r)
 	if err != nil {
 		return err
 	}

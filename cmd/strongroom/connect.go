@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -34,7 +35,13 @@ func connectCommand(a *app) *cobra.Command {
 		Short: "Tell this folder its vault: address and trust file",
 		Long: `Shows the number of the vault's trust file, asks you to compare it by phone,
 and remembers both. From then on everything the vault says is judged by this
-trust file; it is never replaced by another one.
+trust file.
+
+After the vault has rotated its keys, witnesses or time-stamp roots you are told
+a new number: run this again with the new file. Beside the number it is then
+checked that the new file keeps everything that the old one has, and that the
+vault's own history, led back to its founders, says that two people decided what
+is new. Until you do, this program refuses what the new keys sign.
 
 Founders run this once the vault is founded. Everybody else gives the same
 options to strongroom enrol. With --server alone, only the address changes.
@@ -53,7 +60,7 @@ For good:  the folder belongs to this vault. A second vault needs a second
 			if err != nil {
 				return err
 			}
-			trust, profile, err := a.connect(k, r)
+			trust, profile, err := a.connect(c.Context(), k, r)
 			if err != nil {
 				return err
 			}
@@ -71,13 +78,13 @@ For good:  the folder belongs to this vault. A second vault needs a second
 }
 
 // connect pins the trust file, remembers the address, and returns what is known of the vault from then on.
-func (a *app) connect(k client.Keystore, r reach) (trust tlog.Trust, profile client.Profile, err error) {
+func (a *app) connect(ctx context.Context, k client.Keystore, r reach) (trust tlog.Trust, profile client.Profile, err error) {
 	if r.server != "" {
 		if r.server, err = address(r.server); err != nil {
 			return trust, profile, err
 		}
 	}
-	if trust, err = a.pin(k, r); err != nil {
+	if trust, err = a.pin(ctx, k, r); err != nil {
 		return trust, profile, err
 	}
 	if profile, err = client.ReadProfile(k); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -94,7 +101,7 @@ func (a *app) connect(k client.Keystore, r reach) (trust tlog.Trust, profile cli
 }
 
 // pin compares and pins the trust file that was given, and returns the pinned one.
-func (a *app) pin(k client.Keystore, r reach) (trust tlog.Trust, err error) {
+func (a *app) pin(ctx context.Context, k client.Keystore, r reach) (trust tlog.Trust, err error) {
 	if r.trust == "" {
 		if trust, err = client.ReadTrust(k); errors.Is(err, fs.ErrNotExist) {
 			err = usage("--trust is missing")
@@ -111,7 +118,36 @@ func (a *app) pin(k client.Keystore, r reach) (trust tlog.Trust, err error) {
 	if err := a.compare(k, trust, r); err != nil {
 		return trust, err
 	}
-	return trust, client.Pin(k, trust)
+	err = client.Pin(k, trust)
+	if errors.Is(err, client.ErrPinned) {
+		if old, failed := client.ReadTrust(k); failed == nil && old.Vault() == trust.Vault() {
+			err = a.repin(ctx, k, r, trust)
+		}
+	}
+	return trust, err
+}
+
+// repin takes a newer trust file of the same vault in the place of the pinned one, if the vault's history says that it was decided.
+func (a *app) repin(ctx context.Context, k client.Keystore, r reach, trust tlog.Trust) error {
+	own, ok := k.(client.Folder)
+	if !ok {
+		return client.ErrPinned
+	}
+	profile, err := client.ReadProfile(k)
+	if err != nil {
+		return err
+	}
+	if r.server != "" && r.server != profile.Address {
+		profile.Address = r.server
+		if err := client.WriteProfile(k, profile); err != nil {
+			return err
+		}
+	}
+	signer, err := a.signer(ctx, own)
+	if err != nil {
+		return err
+	}
+	return client.Repin(ctx, a.config(own, signer), trust)
 }
 
 // compare lets the person check the vault number over a second channel, unless this folder trusts the vault already.

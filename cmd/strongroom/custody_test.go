@@ -68,6 +68,10 @@ func TestReportsThroughCommands(t *testing.T) {
 		t.Errorf("unused:\n%s", text)
 	}
 	w.second.types("", "report", "--to", w.path("none.html")).refused(exitCannot, "usage")
+	w.second.types("", "report", item, "--to", w.path("none.html"), "--language", "de").refused(exitCannot, "usage")
+	if text := written(w.second, "--language", "fr_CH", item); !strings.Contains(text, `<html lang="fr" dir="ltr">`) || !strings.Contains(text, "<dt>Coffre</dt>") || strings.Contains(text, "Vault") {
+		t.Errorf("in French:\n%s", text)
+	}
 
 	// What an incident was.
 	w.admin.types("incident\n", "vault", "incident", "--code", "outage", "--scope", "vault", "--from", "2026-01-02T03:04:05Z", "--until", "2026-01-02T05:00:00Z").object()

@@ -16,11 +16,11 @@ import (
 
 	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/objects/versitygw"
+	"strongroom.example/strongroom/internal/omniwitness"
 )
 
 func demoCommand() *cobra.Command {
-	var once bool
-	var keep, s3 string
+	var o demoOptions
 	c := &cobra.Command{
 		Use:   "demo [FILE…]",
 		Short: "Play the whole journey of a piece of evidence, with real keys and a real vault",
@@ -51,16 +51,24 @@ With --keep, DIR holds afterwards:
 			defer stop()
 			// Who reads the output may leave. Then a step fails like any other, and the vault's process is stopped.
 			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-			if err := playDemo(ctx, c.OutOrStdout(), keep, s3, once, files); err != nil {
-				return demoEnded(err, keep, ctx.Err() != nil)
+			if err := playDemo(ctx, c.OutOrStdout(), o, files); err != nil {
+				return demoEnded(err, o.keep, ctx.Err() != nil)
 			}
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&once, "once", false, "end after the journey instead of serving until Ctrl-C")
-	c.Flags().StringVar(&keep, "keep", "", "keep everything in `DIR`, which must not exist or be empty")
-	c.Flags().StringVar(&s3, "s3", "", "keep the objects in an S3 bucket, which `PROGRAM` serves: versitygw")
+	c.Flags().BoolVar(&o.once, "once", false, "end after the journey instead of serving until Ctrl-C")
+	c.Flags().StringVar(&o.keep, "keep", "", "keep everything in `DIR`, which must not exist or be empty")
+	c.Flags().StringVar(&o.s3, "s3", "", "keep the objects in an S3 bucket, which `PROGRAM` serves: versitygw")
+	c.Flags().StringVar(&o.witnesses, "witnesses", "", "have two witnesses sign the record book's states, and a time-stamp authority; each witness runs `PROGRAM`: omniwitness")
 	return c
+}
+
+// demoOptions say how the demonstration is played.
+type demoOptions struct {
+	once          bool
+	keep          string // the folder that stays, or ""
+	s3, witnesses string // programs, or ""
 }
 
 // demo is one run.
@@ -71,6 +79,9 @@ type demo struct {
 	files  []demoFile
 	server *vaultProcess
 	bucket *versitygw.Server // nil without --s3
+
+	witnesses, running []*omniwitness.Witness // none without --witnesses
+
 	memory *memoryWatch
 	trust  []byte // the trust file
 	number string // its number, as people compare it
@@ -111,7 +122,7 @@ func demoEnded(err error, keep string, stopped bool) error {
 	return p
 }
 
-func playDemo(ctx context.Context, out io.Writer, keep, s3 string, once bool, files []string) (err error) {
+func playDemo(ctx context.Context, out io.Writer, o demoOptions, files []string) (err error) {
 	limit, err := memoryLimit()
 	if err != nil {
 		return err
@@ -125,7 +136,7 @@ func playDemo(ctx context.Context, out io.Writer, keep, s3 string, once bool, fi
 	if d.files, err = inspectAll(files); err != nil {
 		return err
 	}
-	if d.dir, err = demoFolder(keep, d.files); err != nil {
+	if d.dir, err = demoFolder(o.keep, d.files); err != nil {
 		return err
 	}
 	defer func() {
@@ -135,26 +146,32 @@ func playDemo(ctx context.Context, out io.Writer, keep, s3 string, once bool, fi
 		if d.bucket != nil {
 			d.bucket.Kill()
 		}
-		if keep == "" {
+		d.stopWitnesses()
+		if o.keep == "" {
 			err = errors.Join(err, os.RemoveAll(d.dir))
 		}
 	}()
 	if err := d.makeSamples(); err != nil {
 		return err
 	}
-	if s3 != "" {
-		if err := d.useBucket(ctx, s3); err != nil {
+	if o.s3 != "" {
+		if err := d.useBucket(ctx, o.s3); err != nil {
+			return err
+		}
+	}
+	if o.witnesses != "" {
+		if err := d.makeWitnesses(o.witnesses); err != nil {
 			return err
 		}
 	}
 	if err := d.journey(ctx); err != nil {
 		return err
 	}
-	if keep != "" {
+	if keep := o.keep; keep != "" {
 		d.printf("\nKept in %s. Check the court's copy yourself:\n  %s --trust %s \\\n    --identity %s \\\n    %s\n", keep,
 			quoted(d.bin, "strongroom-verify"), quoted(keep, "court", "trust.json"), quoted(keep, "court", "identity.txt"), quoted(keep, "court", "package.zip"))
 	}
-	if !once {
+	if !o.once {
 		d.printf("\nThe vault goes on until you press Ctrl-C. Look at it as the clinician:\n  %s --home %s whoami\n\nAPI at %s\n",
 			quoted(d.bin, "strongroom"), quoted(d.clinician.folder), d.server.address)
 		if d.narrator.err == nil {

@@ -96,6 +96,9 @@ func (d *demo) foundVault(ctx context.Context) (err error) {
 	if d.bucket != nil {
 		d.note("It keeps the ciphertext in an S3 bucket with Object Lock. The S3 server is versitygw, process %d.", d.bucket.Process().Pid)
 	}
+	for _, w := range d.running {
+		d.note("The witness %s, process %d, signs the record book's states. Elsewhere, others would run it: on this computer it shows how, and no more.", w.Name, w.Process().Pid)
+	}
 	d.note("It enters every act into its record book. Some entries are its own, so the numbers below have gaps.")
 	founders := []*player{d.administrator, d.custodian1}
 	for _, p := range founders {
@@ -138,6 +141,9 @@ func (d *demo) makeVault(ctx context.Context, data string) (err error) {
 		}
 		finish = append(finish, "--founder", file)
 	}
+	if len(d.witnesses) > 0 {
+		finish = append(finish, "--witness-policy", d.policyPath(), "--development-timestamps")
+	}
 	said, err := d.vaultSays(ctx, finish...)
 	if err != nil {
 		return err
@@ -152,6 +158,9 @@ func (d *demo) makeVault(ctx context.Context, data string) (err error) {
 	d.number = tlog.SixGroups(trust.Fingerprint())
 	if !bytes.Contains(said, []byte(d.number)) {
 		return errors.New("strongroomd init said another number than that of its trust file")
+	}
+	if len(d.witnesses) > 0 {
+		return d.startWitnesses(ctx, trust)
 	}
 	return nil
 }

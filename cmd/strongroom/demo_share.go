@@ -127,6 +127,9 @@ func (d *demo) checkPackage(ctx context.Context) error {
 			d.note("%s", c.Detail)
 		}
 	}
+	if err := d.tellWitnesses(report); err != nil {
+		return err
+	}
 	size, err := d.openPackage(ctx)
 	if err != nil {
 		return err

@@ -132,7 +132,7 @@ For good:  nothing; an unconfirmed key can do nothing.`,
 			if err != nil {
 				return err
 			}
-			if _, _, err := a.connect(k, r); err != nil {
+			if _, _, err := a.connect(c.Context(), k, r); err != nil {
 				return err
 			}
 			code, err := a.invitation(args)

@@ -119,13 +119,17 @@ func explainAlarm(a *client.Alarm) *problem {
 	if !ok {
 		what = "it contradicts itself (" + plain(string(a.Lie)) + ")"
 	}
-	return &problem{
+	p := &problem{
 		code: exitRefused, label: "ALARM", reason: string(a.Lie), cause: a,
 		sentence: "The vault's answer cannot be true: " + what + ".",
 		where:    where(a.Stream),
 		kept:     words.English().Say("alarm.kept"),
 		next:     words.English().Say("alarm.next"),
 	}
+	if a.Lie == client.WrongLogKey {
+		p.next = "If custodians told you that the vault has new keys, and their new number, run strongroom connect --trust with the new file. Otherwise: " + p.next
+	}
+	return p
 }
 
 // where names the record that an alarm is about, for the auditor.

@@ -78,7 +78,7 @@ not there yet (it follows by itself; nothing needs to be repeated).`,
 		actorCommand(a), caseCommand(a), consentCommand(a),
 		depositCommand(a), sealCommand(a), openCommand(a), verifyItemCommand(a), listCommand(a), historyCommand(a),
 		recordCommand(a), itemCommand(a), holdCommand(a), retentionCommand(a), shredCommand(a),
-		grantCommand(a), verifyCommand(a), ownCommand(a), reportCommand(a), auditCommand(a), vaultCommand(a), demoCommand(),
+		grantCommand(a), verifyCommand(a), ownCommand(a), reportCommand(a), auditCommand(a), vaultCommand(a), ceremonyCommand(a), recoverCommand(a), demoCommand(),
 	)
 	a.speak(c)
 	return c

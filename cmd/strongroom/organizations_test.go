@@ -42,7 +42,7 @@ func TestOrganizationNames(t *testing.T) {
 	if again := decodeOne[struct{ Steps []step }](t, w.clinician.types("", "history", w.second.id).ends(0).out).Steps[0]; again.Organization != first.Organization {
 		t.Errorf("%+v", again)
 	}
-	for name, want := range map[string]string{"signed.csv": ",City Hospital\r\n", "signed.html": "<code>" + org + "</code>, as the vault names it: <bdi>City Hospital</bdi>"} {
+	for name, want := range map[string]string{"signed.csv": ",City Hospital,", "signed.html": `<code dir="ltr">` + org + "</code>, as the vault names it: <bdi>City Hospital</bdi>"} {
 		args := []string{"report", "--by", w.admin.id, "--to", w.path(name)}
 		if strings.HasSuffix(name, "csv") {
 			args = append(args, "--csv")

@@ -34,7 +34,7 @@ func TestPolicy(t *testing.T) {
 	w.admin.as().types("configure\n", "vault", "configure", "--bin-wait", "3d", "--newest-rules").ends(0).
 		has("bin-wait from 2 seconds to 3 days", "Nothing changes until a custodian has confirmed it", "Waits for a custodian")
 	w.admin.types("confirm\n", "vault", "confirm").refused(exitRefused, "role")
-	w.clinician.as().types("", "vault", "policy").ends(0).has("bin-wait: 2 seconds", "Rules version 2", "Waits bin-wait from 2 seconds to 3 days", "2 seconds after a custodian confirms it")
+	w.clinician.as().types("", "vault", "policy").ends(0).has("bin-wait: 2 seconds", "Rules version 3", "Waits bin-wait from 2 seconds to 3 days", "2 seconds after a custodian confirms it")
 	w.second.as().types("confirm\n", "vault", "confirm").ends(0).has("Changes bin-wait from 2 seconds to 3 days", "Proposed by the administrator "+w.admin.id)
 	time.Sleep(wait)
 	w.clinician.as().types("", "vault", "policy").ends(0).has("bin-wait: 3 days", "Waits nothing")

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/words"
 )
@@ -201,6 +202,7 @@ func isFile(name string, found arrived) (bool, error) {
 
 func exportCommand(a *app) *cobra.Command {
 	var to, nonce string
+	var earlier []string
 	var look leaving
 	c := &cobra.Command{
 		Use:   "export GRANT --to FILE",
@@ -215,6 +217,13 @@ may see it. Others granted this item or case can see that you opened it.
 The nonce is a number that the court chose, so that nobody can hand in an older
 package.
 
+README.html in the package says what it is and how to check it, in the court's
+language, as --language or else the locale says, and then in English.
+
+The package proves that the record book only grew since the packages that were
+made on this device before (strongroom verify --previous). For others that the
+court has, name them with --earlier.
+
 With --names or --identity all that goes into the package is looked through
 before it is written, for who passes it on: what is found is listed, and you
 type "send".
@@ -225,15 +234,24 @@ For good:  tracking ends here: what happens to the package is not recorded.`,
 	}
 	c.Flags().StringVar(&to, "to", "", "`FILE` to write")
 	c.Flags().StringVar(&nonce, "nonce", "", "the court's `NUMBER`: 32 to 64 characters of a-z, 0-9 (default: one is made)")
+	c.Flags().StringArrayVar(&earlier, "earlier", nil, "an earlier package that the court has, to prove that the record book grew from there; repeat it for each `FILE`")
 	look.flags(c)
 	required(c, "to")
 	return onShare(a, c, func(ctx context.Context, cl *client.Client, s share) error {
+		l, err := a.paper()
+		if err != nil {
+			return err
+		}
+		sizes, err := sizesOf(earlier)
+		if err != nil {
+			return err
+		}
 		w, err := lookAt(ctx, cl, s)
 		if err != nil {
 			return err
 		}
 		printRows(a.err, w.received(a.words())...)
-		p := client.Export{Item: s.item, Grant: s.grant, Nonce: nonce}
+		p := client.Export{Item: s.item, Grant: s.grant, Nonce: nonce, Earlier: sizes, Language: l}
 		if look.asked() {
 			if p.Check, err = look.check(a); err != nil {
 				return err
@@ -241,6 +259,26 @@ For good:  tracking ends here: what happens to the package is not recorded.`,
 		}
 		return a.export(ctx, cl, p, to, s.fields())
 	})
+}
+
+// sizesOf are the sizes of the record book under which packages were made.
+func sizesOf(packages []string) (sizes []int64, _ error) {
+	for _, name := range packages {
+		file, size, err := openSized(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		p, err := dossier.Read(file, size)
+		if err != nil {
+			return nil, err
+		}
+		if size, err = p.LogSize(); err != nil {
+			return nil, err
+		}
+		sizes = append(sizes, size)
+	}
+	return sizes, nil
 }
 
 // export writes a package and says what became of it.
@@ -275,6 +313,9 @@ every step of its history and all proofs. It is checked with strongroom verify,
 without a network; your key alone opens it. For somebody else make a share:
 strongroom grant propose.
 
+README.html in the package says what it is and how to check it, in the language
+of --language, or else the locale's, and then in English.
+
 ` + lookHelp + `
 
 Signs:     item.opened, item.exported.
@@ -288,8 +329,11 @@ For good:  tracking ends here: what happens to the package is not recorded. Who
 	look.flags(c)
 	required(c, "to")
 	return about(a, c, findItem, func(ctx context.Context, cl *client.Client, id evidence.ItemID) error {
-		p := client.Export{Item: id, Purpose: evidence.Purpose(purpose)}
-		var err error
+		l, err := a.paper()
+		if err != nil {
+			return err
+		}
+		p := client.Export{Item: id, Purpose: evidence.Purpose(purpose), Language: l}
 		if p.Check, err = look.check(a); err != nil {
 			return err
 		}

@@ -35,7 +35,9 @@ outside was ever given. Pages and duration stand inside the files: who opens
 them adds those.
 
 The page needs no network and prints on paper; --csv writes a table instead. A
-report may be of any number of items.
+report may be of any number of items. It is in the language of --language, or
+else the locale's; ids, names and codes stay as they are. A table is for
+programs: its columns and codes are English in every language.
 
 It is for people. A court that does not trust you checks a package instead:
 strongroom grant export.
@@ -71,24 +73,29 @@ type reporting struct {
 	table, index, unused bool
 }
 
-func (p reporting) writer(w io.Writer, items int) *dossier.CustodyWriter {
-	page, table := dossier.NewCustodyPage, dossier.NewCustodyTable
-	switch {
-	case p.index:
-		page, table = dossier.Index.NewPage, dossier.Index.NewTable
-	case p.unused:
-		page, table = dossier.Unused.NewPage, dossier.Unused.NewTable
+func (p reporting) writer(w io.Writer, l dossier.Language, items int) *dossier.CustodyWriter {
+	list := dossier.Index
+	if p.unused {
+		list = dossier.Unused
 	}
-	if p.table {
-		return table(w)
+	switch listed := p.index || p.unused; {
+	case listed && p.table:
+		return list.NewTable(w)
+	case listed:
+		return list.NewPage(w, l)
+	case p.table:
+		return dossier.NewCustodyTable(w, l)
 	}
-	return page(w, items)
+	return dossier.NewCustodyPage(w, l, items)
 }
 
 func (a *app) custody(ctx context.Context, cl *client.Client, p reporting, typed []string) error {
 	var actor evidence.ActorID
 	var ids []evidence.ItemID
-	var err error
+	l, err := a.paper()
+	if err != nil {
+		return err
+	}
 	if p.by != "" {
 		if actor, err = findActor(ctx, cl, p.by); err != nil {
 			return err
@@ -110,7 +117,7 @@ func (a *app) custody(ctx context.Context, cl *client.Client, p reporting, typed
 	}
 	steps, hidden, asOf := 0, int64(0), evidence.Time(0)
 	if err := saveAs(p.to, func(w io.Writer) error {
-		out := p.writer(w, len(ids))
+		out := p.writer(w, l, len(ids))
 		err := write(func(part dossier.Custody) error {
 			steps += part.Steps()
 			for _, i := range part.Items {
@@ -178,6 +185,7 @@ Signs:     nothing.`,
 		Args:    cobra.NoArgs,
 	}
 	c.Flags().IntVar(&sample, "sample", 10, "`NUMBER` of openings and shares to pick")
+	c.AddCommand(auditFollowCommand(a), auditKeyCommand(a), auditCompareCommand(a))
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if sample < 0 || sample > 10_000 {
 			return usage("--sample is a number from 0 to 10000")

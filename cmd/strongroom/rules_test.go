@@ -65,7 +65,10 @@ func TestRules(t *testing.T) {
 	w.second.as().types("", "retention", "due", in).ends(0).has("Stopped Draft " + photo + " its consent was withdrawn, or does not allow it any more; to be decided by")
 
 	// She withdraws all: two custodians hold one item and make the rest unreadable. What left the vault before is named to her.
-	w.second.as().types("", "item", "export", report, "--to", w.path("own.zip"), "--despite").ends(0).has("Exported")
+	export := []string{"item", "export", report, "--to", w.path("own.zip"), "--despite", "--language"}
+	w.second.as().types("", append(export, "de")...).ends(exitCannot).has("pages are not in that language; --language is one of ar, en, es, fr, uk")
+	w.second.as().types("", append(export, "ar")...).ends(0).has("Exported")
+	w.readme("own.zip", "ar", "rtl")
 	copied := "custodian " + w.second.id + " has made a package of it on "
 	survivor.as().types("", "own").ends(0).has(copied, "such copies cannot be called back")
 	survivor.as().types("withdraw\n", "consent", "withdraw", consent).ends(0).

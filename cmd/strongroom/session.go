@@ -133,12 +133,16 @@ func (a *app) session(ctx context.Context) (*client.Client, error) {
 }
 
 func (a *app) client(k client.Folder, signer client.Signer) (*client.Client, error) {
-	c, err := client.New(client.Config{
-		Keystore: k, Signer: signer, Tool: tool(), Now: time.Now,
-		Unlock: func() (sealing.Identity, error) { return a.identity(k) },
-	})
+	c, err := client.New(a.config(k, signer))
 	if errors.Is(err, fs.ErrNotExist) || evidence.ReasonOf(err) == "address" {
 		return nil, decline("no_vault")
 	}
 	return c, err
+}
+
+func (a *app) config(k client.Folder, signer client.Signer) client.Config {
+	return client.Config{
+		Keystore: k, Signer: signer, Tool: tool(), Now: time.Now,
+		Unlock: func() (sealing.Identity, error) { return a.identity(k) },
+	}
 }

@@ -1,7 +1,12 @@
 package main
 
 import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,13 +78,54 @@ func changesOf(from, to evidence.VaultConfiguredDetails) (list []string) {
 	for _, other := range []struct {
 		same bool
 		what string
-	}{{from.Rules == to.Rules, fmt.Sprintf("the version of the rules, from %d to %d", from.Rules, to.Rules)}, {slices.Equal(from.LogKeys, to.LogKeys), "the keys of the record book"},
-		{from.Witness == to.Witness, "the witnesses of the record book"}} {
+	}{{from.Rules == to.Rules, fmt.Sprintf("the version of the rules, from %d to %d", from.Rules, to.Rules)},
+		{slices.Equal(from.LogKeys, to.LogKeys), "the keys of the record book, to those with these numbers:\n" + strings.Join(keyNumbers(to.LogKeys), "\n")},
+		{from.Witness == to.Witness, "the witnesses of the record book, to:\n" + cmp.Or(strings.TrimSpace(to.Witness), "nobody")},
+		{slices.Equal(from.TimestampRoots, to.TimestampRoots), "the roots of time stamps, to those with these numbers:\n" + strings.Join(rootNumbers(to.TimestampRoots), "\n")}} {
 		if !other.same {
 			list = append(list, other.what)
 		}
 	}
 	return list
+}
+
+// keyNumbers are how people compare keys of the record book, as strongroomd rotate plan prints them.
+func keyNumbers(keys []string) (list []string) {
+	for _, key := range keys {
+		der, _ := base64.StdEncoding.DecodeString(key)
+		list = append(list, tlog.SixGroups(tlog.Hash(evidence.SHA256(der))))
+	}
+	return list
+}
+
+func rootNumbers(roots []evidence.Hash) (list []string) {
+	for _, root := range roots {
+		list = append(list, tlog.SixGroups(tlog.Hash(root)))
+	}
+	return list
+}
+
+// planned is what strongroomd rotate plan wrote, as far as it is proposed.
+type planned struct {
+	LogKeys []string        `json:"log_keys"`
+	Witness string          `json:"witness"`
+	Roots   []evidence.Hash `json:"roots"`
+}
+
+func readPlan(name string) (p planned, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return p, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 1<<20))
+	if err != nil {
+		return p, err
+	}
+	if json.Unmarshal(text, &p) != nil || len(p.LogKeys) == 0 {
+		return p, cannot("rotation_file", nil)
+	}
+	return p, nil
 }
 
 // changeRows are changes, a row each.
@@ -158,11 +204,11 @@ func whenCounts(p client.Policy) string {
 
 func configureCommand(a *app) *cobra.Command {
 	given := make(map[string]*string)
-	var recovery string
+	var recovery, rotation string
 	var two, newest, keep, yes bool
 	c := &cobra.Command{
 		Use:   "configure",
-		Short: "Change the vault's limits or its recovery key",
+		Short: "Change the vault's limits, its recovery key, or what its record book stands on",
 		Long: `Changes what you name, and nothing else; shows all of it before you sign. You
 type "configure".
 
@@ -176,6 +222,10 @@ custodian of another organization than yours.
 
 Lengths of time have a unit: 14d, 72h, 30m.
 
+--rotation proposes other keys of the record book, witnesses or roots of time
+stamps, as the operator planned them (strongroomd rotate). Compare the numbers
+that you are shown with those that the operator reads to you.
+
 After another recovery key counts, each case follows: who manages it runs
   strongroom case keyring CASE --recovery
 and a keyholder strongroom case rewrap CASE.
@@ -188,13 +238,14 @@ For good:  the entry stays, for everybody of the vault to see.`,
 		Args: cobra.NoArgs,
 	}
 	f := c.Flags()
-	names := []string{"two-organizations", "recovery", "newest-rules", "keep"}
+	names := []string{"two-organizations", "recovery", "rotation", "newest-rules", "keep"}
 	for _, l := range limits {
 		given[l.flag] = f.String(l.flag, "", "a `LENGTH` "+l.text)
 		names = append(names, l.flag)
 	}
 	f.BoolVar(&two, "two-organizations", false, "second persons are of another organization (=false: of any)")
 	f.StringVar(&recovery, "recovery", "", "the `RECIPIENT` (age1pq1…) of another recovery key, kept offline")
+	f.StringVar(&rotation, "rotation", "", "the `FILE` rotation.json that strongroomd rotate plan wrote")
 	f.BoolVar(&newest, "newest-rules", false, "go on by the newest version of the rules")
 	f.BoolVar(&keep, "keep", false, "take back what waits: everything stays as it is")
 	f.BoolVar(&yes, "yes", false, "do not ask; for scripts")
@@ -215,6 +266,13 @@ For good:  the entry stays, for everybody of the vault to see.`,
 				return err
 			}
 			lengths[l.flag] = n
+		}
+		var plan planned
+		if rotation != "" {
+			var err error
+			if plan, err = readPlan(rotation); err != nil {
+				return err
+			}
 		}
 		cl, err := a.session(c.Context())
 		if err != nil {
@@ -238,6 +296,9 @@ For good:  the entry stays, for everybody of the vault to see.`,
 		}
 		if recovery != "" {
 			d.Recovery = recovery
+		}
+		if rotation != "" {
+			d.LogKeys, d.Witness, d.TimestampRoots = plan.LogKeys, plan.Witness, plan.Roots
 		}
 		if newest {
 			d.Rules = evidence.RulesVersion

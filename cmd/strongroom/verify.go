@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 
@@ -15,7 +16,7 @@ import (
 )
 
 func verifyCommand(a *app) *cobra.Command {
-	var trust, identity string
+	var trust, identity, previous string
 	var own bool
 	c := &cobra.Command{
 		Use:   "verify PACKAGE",
@@ -24,6 +25,10 @@ func verifyCommand(a *app) *cobra.Command {
 does: the same checks, the same words. The trust file is the one of your folder,
 or --trust. With --open your own key opens the evidence and compares it with its
 description; --identity names another age key file.
+
+With --previous the record book of PACKAGE must have grown from that of a
+package that you got before from the same vault: nothing that it showed is gone
+or another.
 
 Signs:     nothing, and nothing is sent.
 
@@ -35,11 +40,20 @@ Exit code: 0 verified, 1 refused, 2 incomplete, or the check could not be made.`
 			if err != nil {
 				return err
 			}
+			if previous != "" {
+				file, size, err := openSized(previous)
+				if err != nil {
+					return err
+				}
+				defer file.Close()
+				o.Previous = io.NewSectionReader(file, 0, size)
+			}
 			return a.verify(args[0], o)
 		},
 	}
 	c.Flags().StringVar(&trust, "trust", "", "the vault's trust `FILE` (default: your folder's)")
 	c.Flags().StringVar(&identity, "identity", "", "age key `FILE` that opens the evidence")
+	c.Flags().StringVar(&previous, "previous", "", "a package from the same vault that you got before; the `FILE` is compared")
 	c.Flags().BoolVar(&own, "open", false, "open the evidence with your own key")
 	c.MarkFlagsMutuallyExclusive("identity", "open")
 	return c
@@ -97,17 +111,26 @@ func (a *app) identityFrom(name string) (sealing.Identity, error) {
 	return sealing.ReadIdentityFile(text, passphrase)
 }
 
-func (a *app) verify(name string, o dossier.Options) error {
+// openSized opens a file of which the size must be known, as of a package.
+func openSized(name string) (*os.File, int64, error) {
 	file, err := os.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, file.Close())
+	}
+	return file, info.Size(), nil
+}
+
+func (a *app) verify(name string, o dossier.Options) error {
+	file, size, err := openSized(name)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	report, err := dossier.Verify(file, info.Size(), o)
+	report, err := dossier.Verify(file, size, o)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +13,7 @@ import (
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/keys"
 	"strongroom.example/strongroom/internal/tlog"
+	"strongroom.example/strongroom/internal/wire"
 )
 
 func whoamiCommand(a *app) *cobra.Command {
@@ -51,7 +54,8 @@ type whoami struct {
 	Vault        string           `json:"vault,omitempty"`
 	VaultNumber  string           `json:"vault_number,omitempty"`
 	Server       string           `json:"server,omitempty"`
-	Folder       string           `json:"folder,omitempty"` // none with a card
+	Finality     *wire.Finality   `json:"finality,omitempty"` // how far witnesses and authorities confirmed the record book, as the vault says
+	Folder       string           `json:"folder,omitempty"`   // none with a card
 }
 
 func (a *app) whoami(ctx context.Context, k client.Folder, signer *keys.Signer) error {
@@ -90,10 +94,35 @@ func (a *app) whoami(ctx context.Context, k client.Folder, signer *keys.Signer) 
 				return err
 			}
 			rows = append(rows, row{"Role", plain(string(me.Role)) + " for " + names.of(me.Organization)})
+			if w.Finality, err = cl.Finality(ctx); err != nil {
+				return err
+			}
 		}
 		rows = append(rows, row{"Vault", w.Vault + " at " + w.Server}, row{"", w.VaultNumber})
+		rows = append(rows, finality(w.Finality)...)
 	}
 	return a.show(w, append(rows, row{"State", state}, row{"Folder", w.Folder})...)
+}
+
+// finality says whether those whom the trust file names keep up with the record book.
+func finality(f *wire.Finality) (rows []row) {
+	if f == nil {
+		return nil
+	}
+	said := fmt.Sprintf("all %d entries are confirmed by those whom the trust file names", f.Size)
+	if f.Behind > 0 {
+		said = fmt.Sprintf("%s not confirmed yet; what leaves for a court waits for that", plural(int(f.Behind), "entry is", "entries are"))
+	}
+	rows = append(rows, row{"Watched", said})
+	for _, p := range slices.Concat(f.Witnesses, f.Authorities) {
+		switch p.State {
+		case wire.PeerStateAlarm:
+			rows = append(rows, row{"", plain(p.Name) + " has seen another record book, or a longer one: tell the administrator and the auditors"})
+		case wire.PeerStateFailing:
+			rows = append(rows, row{"", plain(p.Name) + " does not answer; it is asked again by itself"})
+		}
+	}
+	return rows
 }
 
 // statuses says what has become of a person's key.

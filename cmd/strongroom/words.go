@@ -84,6 +84,22 @@ var sentences = map[string]sentence{
 	"identity_case":      {"Who a person is and other items are not kept in one case: all its keyholders would learn both.", "Open a case of its own for the identity, with those keyholders alone who may know."},
 	"version":            {"The description has no such version.", "Leave out --version to see how many there are."},
 
+	// The recovery key.
+
+	"ceremony_bounds":     {"So many parts cannot be made: 2 to 20, of which at least 2 are needed.", "Choose as many as there are trustees, and more than one that is needed."},
+	"share_code":          {"This is not a part of a recovery key: a character is wrong or missing.", "Compare it with the page. There are 18 groups of four."},
+	"share_wrong":         {"It is of another recovery key, or not the one that was given out.", "Ask its trustee, and use another part. If it was exchanged, tell the auditor."},
+	"share_few":           {"There are too few parts of the recovery key.", "Ask another trustee."},
+	"shares_differ":       {"These parts do not give the vault's recovery key, though each is in its form. One was made up.", "Add --record to learn which, or use other parts."},
+	"recovery_record":     {"This is no record of a ceremony.", "It is the file recovery.json that strongroom ceremony wrote. It can be left out."},
+	"other_recovery_key":  {"This is not the recovery key of the vault, or of this case.", "Compare its number with the one in strongroom vault policy."},
+	"recovery_not_needed": {"Your keys open every item of this case.", "If other keyholders lack some, run strongroom case rewrap."},
+
+	// Rotations.
+
+	"rotation_file": {"This is not what strongroomd rotate plan wrote.", "Ask the operator for rotation.json."},
+	"trust_older":   {"This trust file lacks what the one you trust has: a key, the end of one, or a root.", "Ask for the newest. If this is it, tell the auditor."},
+
 	// Cards.
 
 	"answer_lost":  {"The vault's answer did not come back, so it may have the keys of this card or not.", "Keep the card, and let who invited her run strongroom actor list. Only if it says that the invitation is not answered, destroy the card and repeat the command."},
@@ -272,9 +288,10 @@ var sentences = map[string]sentence{
 
 	// The vault's own rules.
 
-	evidence.ReasonPolicy:   {"The vault's rules do not allow this change here.", "Ask the administrator."},
-	evidence.ReasonProposal: {"There is no such change to confirm.", lookAgain},
-	evidence.ReasonCovers:   {"The vault's own publication does not add up.", "Tell the administrator and the auditor."},
+	evidence.ReasonNotRecovered: {"Two trustees have not stated that the recovery key opens this item.", "Two of them run strongroom vault recovered, each naming the same items and cause."},
+	evidence.ReasonPolicy:       {"The vault's rules do not allow this change here.", "Ask the administrator."},
+	evidence.ReasonProposal:     {"There is no such change to confirm.", lookAgain},
+	evidence.ReasonCovers:       {"The vault's own publication does not add up.", "Tell the administrator and the auditor."},
 }
 
 // kindWords are for reasons that no table knows.
@@ -295,23 +312,26 @@ var kindWords = map[evidence.ErrorKind]sentence{
 
 // lies says what each alarm is about.
 var lies = map[client.Lie]string{
-	client.WrongVault:    "it is from another vault than your trust file names",
-	client.OtherTrust:    "its trust file has another number than your card",
-	client.WrongLogKey:   "the record book is signed with a key that your trust file does not name",
-	client.Forked:        "there are two histories that exclude each other",
-	client.RolledBack:    "the record book is shorter than it was",
-	client.NotIncluded:   "an entry is not in the record book as its proof says",
-	client.OtherReceipt:  "the proof of entry is for something else than you signed",
-	client.StaleHead:     "a history ends before what this device has seen of it",
-	client.MissingEvent:  "a step was left out",
-	client.BrokenChain:   "the steps of a history do not follow each other",
-	client.FalseLength:   "the proof that nothing is missing does not hold",
-	client.ForeignKey:    "a step was signed with a key that was not its signer's",
-	client.Unlawful:      "a step was accepted that the rules forbid",
-	client.OtherEnvelope: "the key you were sent is not the one that was signed for you",
-	client.OtherBytes:    "the file is not the one that was deposited",
-	client.OtherText:     "a description, name or note is not the one that was signed",
-	client.FalseOffset:   "it counts other parts of a file than were sent",
-	client.OtherOffer:    "the invitation or its answer is not what was agreed",
-	client.Malformed:     "it is not in the agreed form",
+	client.WrongVault:     "it is from another vault than your trust file names",
+	client.OtherTrust:     "its trust file has another number than your card",
+	client.WrongLogKey:    "the record book is signed with a key that your trust file does not name",
+	client.UndecidedTrust: "its trust file names keys or witnesses that no two people of the vault decided",
+	client.Forked:         "there are two histories that exclude each other",
+	client.RolledBack:     "the record book is shorter than it was",
+	client.NotIncluded:    "an entry is not in the record book as its proof says",
+	client.OtherReceipt:   "the proof of entry is for something else than you signed",
+	client.Unwitnessed:    "the independent witnesses that the trust file names did not confirm it",
+	client.WrongWitness:   "what it calls a witness's signature is none",
+	client.StaleHead:      "a history ends before what this device has seen of it",
+	client.MissingEvent:   "a step was left out",
+	client.BrokenChain:    "the steps of a history do not follow each other",
+	client.FalseLength:    "the proof that nothing is missing does not hold",
+	client.ForeignKey:     "a step was signed with a key that was not its signer's",
+	client.Unlawful:       "a step was accepted that the rules forbid",
+	client.OtherEnvelope:  "the key you were sent is not the one that was signed for you",
+	client.OtherBytes:     "the file is not the one that was deposited",
+	client.OtherText:      "a description, name or note is not the one that was signed",
+	client.FalseOffset:    "it counts other parts of a file than were sent",
+	client.OtherOffer:     "the invitation or its answer is not what was agreed",
+	client.Malformed:      "it is not in the agreed form",
 }

@@ -30,7 +30,7 @@ least every three days. Whoever copies backups elsewhere for good leaves
 erasable.db out, or the promise that a shredded item cannot be opened from any
 backup is broken there.
 
-The keys come along as they are, encrypted. Their passphrase comes along only where
+The keys come along as they are, encrypted, but those in a KMS. Their passphrase comes along only where
 it lies beside them. Keep what the backup writes last, the newest checkpoint, in a
 second place too: restore asks for it.
 
@@ -63,6 +63,9 @@ Exit code: 0 done, 1 done and damage found, 2 not done.`,
 				}
 				for _, name := range done.Removed {
 					fmt.Fprintf(out, "Removed    %s\n", name)
+				}
+				for _, key := range done.InKMS {
+					fmt.Fprintf(out, "Not in it  %s: this key is in a KMS, whose own backup must have it\n", key)
 				}
 				fmt.Fprintf(out, "Checkpoint %s\n", filepath.Join(o.To, "snapshots", done.Snapshot, "checkpoint"))
 			}

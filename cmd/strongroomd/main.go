@@ -48,6 +48,6 @@ Then: strongroomd serve --data ./vault`,
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	c.AddCommand(initCommand(), serveCommand(), backupCommand(), restoreCommand(), fsckCommand(), scrubCommand(), rebuildCommand(), organizationCommand())
+	c.AddCommand(initCommand(), serveCommand(), backupCommand(), restoreCommand(), fsckCommand(), scrubCommand(), rebuildCommand(), organizationCommand(), rotateCommand())
 	return c
 }

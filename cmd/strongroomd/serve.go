@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"strongroom.example/strongroom/internal/daemon"
+	"strongroom.example/strongroom/internal/ledger"
 )
 
 // site is where and how a vault is served.
@@ -75,13 +76,26 @@ func serve(ctx context.Context, p place, s site) (err error) {
 		}
 		certificate, address = own.Certificate, address+"#sha256:"+own.Fingerprint().String()
 	}
-	fmt.Fprintf(os.Stderr, "Serving    %s\nAddress    %s\n", d.Origin(), address)
+	fmt.Fprintf(os.Stderr, "Serving    %s\nAddress    %s\n%s", d.Origin(), address, watched(d.Witnessed()))
 	if s.addressFile != "" {
 		if err := os.WriteFile(s.addressFile, []byte(address+"\n"), 0o600); err != nil {
 			return err
 		}
 	}
 	return d.Serve(ctx, l, certificate)
+}
+
+// watched says by whom the log is watched, and how far they are.
+func watched(s ledger.Status) string {
+	if len(s.Witnesses)+len(s.Authorities) == 0 {
+		return "Watched    by nobody: the operator alone vouches that there is no other history\n"
+	}
+	need := "none is needed"
+	if s.Required {
+		need = "courts wait for them"
+	}
+	return fmt.Sprintf("Watched    by %d witnesses and %d time-stamp authorities, %s; %d entries are not final\n",
+		len(s.Witnesses), len(s.Authorities), need, s.Behind)
 }
 
 // certificate reads the given one. None is nil, and good enough only where no other machine comes.

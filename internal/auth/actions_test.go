@@ -15,8 +15,12 @@ ready               x  x   x   x   x   x   x   x   x   x   x   x   x   x
 getVault            x  x   x   x   x   x   x   x   x   x   x   x   x   x
 getTrust            x  x   x   x   x   x   x   x   x   x   x   x   x   x
 getCheckpoint       x  x   x   x   x   x   x   x   x   x   x   x   x   x
+getPublished        x  x   x   x   x   x   x   x   x   x   x   x   x   x
+listRevocations     x  x   x   x   x   x   x   x   x   x   x   x   x   x
+cosign              x  x   x   x   x   x   x   x   x   x   x   x   x   x
 getConsistency      x  x   x   x   x   x   x   x   x   x   x   x   x   x
 getInclusion        x  x   x   x   x   x   x   x   x   x   x   x   x   x
+getLogLeaves        x  x   x   x   x   x   x   x   x   x   x   x   x   x
 createChallenge     x  x   x   x   x   x   x   x   x   x   x   x   x   x
 signIn              x  x   x   x   x   x   x   x   x   x   x   x   x   x
 getInvitationTerms  x  x   x   x   x   x   x   x   x   x   x   x   x   x
@@ -42,6 +46,7 @@ listGrants          .  .   .   .   x   x   x   x   .   .   .   .   .   .
 listOwnConsents     .  .   .   .   .   .   .   .   x   x   .   .   .   .
 listOwnItems        .  .   .   .   .   .   .   .   x   x   .   .   .   .
 listAllItems        .  .   .   .   .   .   .   .   .   .   .   x   .   .
+getLogHeads         .  .   .   .   .   .   .   .   .   .   .   x   .   .
 createUpload        .  x   x   x   .   .   .   .   x   x   .   x   .   .
 getUpload           .  x   x   x   .   .   .   .   x   x   .   x   .   .
 appendUpload        .  x   x   x   .   .   .   .   x   x   .   x   .   .

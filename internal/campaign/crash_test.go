@@ -211,7 +211,7 @@ func (w *world) consistent() {
 	ctx := context.Background()
 	way := &http.Client{Transport: &recorder{world: w, way: &http.Transport{DialContext: w.dial}}}
 	c := must(wire.NewClientWithResponses(vaultAddress, wire.WithHTTPClient(way)))(w)
-	note := must(c.GetCheckpointWithResponse(ctx))(w)
+	note := must(c.GetCheckpointWithResponse(ctx, nil))(w)
 	now := must(tlog.OpenCheckpoint(note.Body, w.model.keys))(w)
 	w.model.mu.Lock()
 	defer w.model.mu.Unlock()

@@ -134,6 +134,10 @@ func (r faultyRecords) LogRange(ctx context.Context, start, end int64) ([]ledger
 	return through(ctx, r.f, "records.LogRange", func(ctx context.Context) ([]ledger.Entry, error) { return r.DB.LogRange(ctx, start, end) })
 }
 
+func (r faultyRecords) Places(ctx context.Context, start, end int64) ([]ledger.Place, error) {
+	return through(ctx, r.f, "records.Places", func(ctx context.Context) ([]ledger.Place, error) { return r.DB.Places(ctx, start, end) })
+}
+
 func (r faultyRecords) States(ctx context.Context, streams ...ev.Stream) (map[ev.Stream]ev.State, error) {
 	return through(ctx, r.f, "records.States", func(ctx context.Context) (map[ev.Stream]ev.State, error) { return r.DB.States(ctx, streams...) })
 }

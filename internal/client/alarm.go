@@ -28,6 +28,8 @@ const (
 	RolledBack    Lie = "rolled_back_log"    // the log is shorter than it was
 	NotIncluded   Lie = "not_included"       // an event is not in the log as its receipt says
 	OtherReceipt  Lie = "other_receipt"      // the receipt is for another event than the one submitted
+	Unwitnessed   Lie = "unwitnessed"        // no witness confirmed in time what was shown, or what must be final is not
+	WrongWitness  Lie = "wrong_witness"      // what is said to be a witness's signature is none
 	StaleHead     Lie = "stale_head"         // a stream or publication ends before what was seen of it earlier
 	MissingEvent  Lie = "missing_event"      // an event, or a whole stream that others stand on, was left out
 	BrokenChain   Lie = "broken_chain"       // the events of a stream do not follow each other
@@ -92,6 +94,7 @@ var liesByCheck = map[dossier.Check]Lie{
 	dossier.CheckComplete:   FalseLength,
 	dossier.CheckRules:      Unlawful,
 	dossier.CheckTime:       Unlawful,
+	dossier.CheckWitnesses:  WrongWitness,
 }
 
 func lieOf(f dossier.Finding) Lie {

@@ -345,7 +345,7 @@ func TestCustodyOfMany(t *testing.T) {
 	}
 	many := slices.Repeat(items, itemsOfLook*3/4)
 	var page, table bytes.Buffer
-	for _, out := range []*dossier.CustodyWriter{dossier.NewCustodyPage(&page, len(many)), dossier.NewCustodyTable(&table)} {
+	for _, out := range []*dossier.CustodyWriter{dossier.NewCustodyPage(&page, dossier.English, len(many)), dossier.NewCustodyTable(&table, dossier.English)} {
 		parts, largest, steps := 0, 0, 0
 		check(t, w.custodian.Custody(ctx, "", many, func(part dossier.Custody) error {
 			parts, largest, steps = parts+1, max(largest, len(part.Items)), steps+part.Steps()
@@ -356,7 +356,7 @@ func TestCustodyOfMany(t *testing.T) {
 			t.Errorf("%d parts, the largest of %d items, %d steps", parts, largest, steps)
 		}
 	}
-	for text, n := range map[string]int{"<h1>": 1, "</html>": 1, "these 300 items": 1, "<dt>Item</dt>": len(many)} {
+	for text, n := range map[string]int{"<h1>": 1, "</html>": 1, "<dd>300</dd>": 1, "<dt>Item</dt>": len(many)} {
 		if got := strings.Count(page.String(), text); got != n {
 			t.Errorf("%q is %d times on the page, want %d", text, got, n)
 		}

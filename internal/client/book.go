@@ -65,7 +65,7 @@ func (b *book) at(ctx context.Context, seq int64) (p dossier.Publication, err er
 func (c *Client) publications(ctx context.Context, v *View, first, most int64) ([]dossier.Publication, error) {
 	s, after, limit := evidence.VaultOf(c.trust.Vault()), first-1, int32(most)
 	answer, err := lossy(ctx, c, func() (wire.EventList, error) {
-		req, err := wire.NewListEventsRequest(c.address, wire.StreamType(s.Type), s.ID, &wire.ListEventsParams{After: &after, Limit: &limit})
+		req, err := wire.NewListEventsRequest(c.address, wire.StreamType(s.Type), s.ID, &wire.ListEventsParams{After: &after, Limit: &limit, Receipts: wire.ReceiptsStored})
 		return ask[wire.EventList](ctx, c, req, err, http.StatusOK)
 	})
 	if err != nil {

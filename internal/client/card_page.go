@@ -3,16 +3,14 @@ package client
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"html/template"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"rsc.io/qr"
-
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/square"
 )
 
 // maxPrinted bounds the address on a page, in characters: what is longer would be cut off in print.
@@ -26,11 +24,11 @@ func (c Card) WritePage(w io.Writer, said CardWords) error {
 	if len(address) > maxPrinted {
 		return evidence.Refuse(evidence.TooLarge, "card_address")
 	}
-	square, err := c.square(said.Square)
+	code, err := square.SVG(c.Line(), said.Square)
 	if err != nil {
 		return err
 	}
-	return cardPage.Execute(w, cardText{said, square, c.rows(), address, len(address) > 54, halves(c.Trust.Groups())})
+	return cardPage.Execute(w, cardText{said, code, c.rows(), address, len(address) > 54, halves(c.Trust.Groups())})
 }
 
 // SavePage writes the page to a new file, durably: fs.ErrExist if there is one. The code is never in another file, not even while it is
@@ -78,34 +76,6 @@ func (c Card) rows() []string {
 
 // halves are six groups in two rows.
 func halves(groups string) []string { return []string{groups[:17], groups[18:]} }
-
-// quiet is the blank margin that a reader needs around a square, in modules (ISO/IEC 18004).
-const quiet = 4
-
-// square draws the card's line as a QR code: a path of one rectangle for each run of dark modules in a row. Level M stands a stain on a
-// seventh of it.
-func (c Card) square(name string) (template.HTML, error) {
-	code, err := qr.Encode(c.Line(), qr.M)
-	if err != nil {
-		return "", err
-	}
-	var path strings.Builder
-	for y := range code.Size {
-		for x := 0; x < code.Size; x++ {
-			from := x
-			for x < code.Size && code.Black(x, y) {
-				x++
-			}
-			if x > from {
-				fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", from+quiet, y+quiet, x-from, x-from)
-			}
-		}
-	}
-	size := code.Size + 2*quiet
-	//#nosec G203 -- digits and letters of our own; the name is escaped
-	return template.HTML(fmt.Sprintf(`<svg viewBox="0 0 %d %d" shape-rendering="crispEdges" role="img" aria-label="%s"><path d="%s"/></svg>`,
-		size, size, template.HTMLEscapeString(name), path.String())), nil
-}
 
 var cardPage = template.Must(template.New("card").Parse(`<!DOCTYPE html>
 <html lang="{{.Said.Language}}" dir="{{.Said.Direction}}">

@@ -263,6 +263,7 @@ func drawn(t *testing.T, page string) [][]bool {
 	if box == nil || box[1] != box[2] {
 		t.Fatal("no square")
 	}
+	const quiet = 4 // the blank margin
 	size := must(strconv.Atoi(box[1]))(t) - 2*quiet
 	square := make([][]bool, size)
 	for y := range square {

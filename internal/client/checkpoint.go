@@ -44,26 +44,35 @@ func (c *Client) consistent(ctx context.Context, older, newer tlog.Checkpoint) e
 	if older.Size == 0 {
 		return nil
 	}
-	answer, err := lossy(ctx, c, func() (wire.ConsistencyProof, error) {
-		req, err := wire.NewGetConsistencyRequest(c.address, &wire.GetConsistencyParams{From: older.Size, To: newer.Size})
-		return public[wire.ConsistencyProof](ctx, c, req, err, http.StatusOK)
-	})
-	if evidence.KindOf(err) == evidence.Invalid || evidence.KindOf(err) == evidence.NotFound {
-		return alarm(Forked, evidence.Stream{}, err) // it signed both sizes and cannot say how one became the other
-	}
+	hashes, err := c.growth(ctx, older.Size, newer.Size)
 	if err != nil {
 		return err
-	}
-	hashes := make([][]byte, len(answer.Hashes))
-	for i, text := range answer.Hashes {
-		if hashes[i], err = hex.DecodeString(text); err != nil {
-			return alarm(Malformed, evidence.Stream{}, nil)
-		}
 	}
 	if err := tlog.VerifyConsistency(older, newer, hashes); err != nil {
 		return alarm(Forked, evidence.Stream{}, err)
 	}
 	return nil
+}
+
+// growth asks for the proof that the log of size from grew to size to, both of which it has signed.
+func (c *Client) growth(ctx context.Context, from, to int64) ([][]byte, error) {
+	answer, err := lossy(ctx, c, func() (wire.ConsistencyProof, error) {
+		req, err := wire.NewGetConsistencyRequest(c.address, &wire.GetConsistencyParams{From: from, To: to})
+		return public[wire.ConsistencyProof](ctx, c, req, err, http.StatusOK)
+	})
+	if evidence.KindOf(err) == evidence.Invalid || evidence.KindOf(err) == evidence.NotFound {
+		return nil, alarm(Forked, evidence.Stream{}, err) // it signed both sizes and cannot say how one became the other
+	}
+	if err != nil {
+		return nil, err
+	}
+	hashes := make([][]byte, len(answer.Hashes))
+	for i, text := range answer.Hashes {
+		if hashes[i], err = hex.DecodeString(text); err != nil {
+			return nil, alarm(Malformed, evidence.Stream{}, nil)
+		}
+	}
+	return hashes, nil
 }
 
 // newest asks for the newest checkpoint, which must not be smaller than one seen before. A replica may lag for a moment, so it is asked
@@ -81,8 +90,10 @@ func (c *Client) newest(ctx context.Context) error {
 			return alarm(logLie(err), evidence.Stream{}, err)
 		}
 		if cp.Size >= before.Size {
-			_, err := c.follow(ctx, note)
-			return err
+			if _, err := c.follow(ctx, note); err != nil {
+				return err
+			}
+			return c.confirm(ctx)
 		}
 		if attempt < attempts-1 {
 			if err := c.pause(ctx, time.Second); err != nil {
@@ -94,7 +105,7 @@ func (c *Client) newest(ctx context.Context) error {
 }
 
 func (c *Client) getCheckpoint(ctx context.Context) ([]byte, error) {
-	req, err := wire.NewGetCheckpointRequest(c.address)
+	req, err := wire.NewGetCheckpointRequest(c.address, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func signedBy(t *testing.T, c *Client, actor evidence.ActorID) (inItems, elsewhe
 		}
 		for i, r := range part.Acts {
 			elsewhere = append(elsewhere, r.Kind)
-			if r.Actor.ID != actor || r.Item != "" || i > 0 && r.Entry <= part.Acts[i-1].Entry || r.What == "" || strings.Contains(r.What, "does not know") {
+			if r.Actor.ID != actor || r.Item != "" || i > 0 && r.Entry <= part.Acts[i-1].Entry || r.What(dossier.English) == "" || strings.Contains(r.What(dossier.English), "does not know") {
 				t.Errorf("in the report on %s: %+v", actor, r)
 			}
 		}

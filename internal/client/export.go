@@ -23,6 +23,8 @@ type Export struct {
 	Purpose  evidence.Purpose // of a keyholder's copy; a grant has its own
 	Nonce    string           // the court's: 32 to 64 characters of [a-z0-9]; "" makes one
 	Check    *Check           // or nil
+	Earlier  []int64          // the log's size under earlier packages that the reader has, beside those made on this device
+	Language dossier.Language // of README.html, before English
 	Progress Progress
 }
 
@@ -118,11 +120,11 @@ func (c *Client) export(ctx context.Context, a *access, p Export, name string, d
 	if err != nil {
 		return err
 	}
-	readme, err := dossier.Readme(c.trust, m)
+	readme, err := dossier.Readme(c.trust, m, p.Language)
 	if err != nil {
 		return err
 	}
-	files = append(files, readme)
+	files = append(files, readme, dossier.ToolFile())
 	content := dossier.ContentDigest(dossier.Lists(files))
 	done.Receipt, err = c.perform(ctx, []evidence.Stream{stream}, func(v *View) (a act, err error) {
 		d := &evidence.ItemExportedDetails{Form: "package", Grant: p.Grant, Nonce: p.Nonce, Content: content}
@@ -137,15 +139,22 @@ func (c *Client) export(ctx context.Context, a *access, p Export, name string, d
 	if err != nil {
 		return err
 	}
-	if v, err = c.Look(ctx, stream); err != nil { // now with item.exported, and the proof that it is there
+	if v, err = c.lookFinal(ctx, stream); err != nil { // now with item.exported, and the proof that it is there
 		return err
 	}
 	records, err := dossier.RecordFiles(v.excerpt, m.Items)
 	if err != nil {
 		return err
 	}
+	log, size, err := c.logFiles(ctx, v.excerpt, p.Earlier)
+	if err != nil {
+		return err
+	}
 	done.Covers, m.Covers = v.Heads().Covers, v.Heads().Covers
-	return dossier.Write(dst, m, append(files, records...))
+	if err := dossier.Write(dst, m, slices.Concat(files, records, log)); err != nil {
+		return err
+	}
+	return c.noteExported(size)
 }
 
 // contentFiles gathers what item.exported covers: the item's own files, and trust data for stock tools.

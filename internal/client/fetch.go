@@ -23,7 +23,7 @@ const (
 )
 
 // gather fetches what is new of the streams and of all that they stand on, into fetched.
-func (c *Client) gather(ctx context.Context, asked []evidence.Stream, fetched map[evidence.Stream][][]byte) error {
+func (c *Client) gather(ctx context.Context, form wire.Receipts, asked []evidence.Stream, fetched map[evidence.Stream][][]byte) error {
 	done := make(map[evidence.Stream]bool)
 	next := slices.Clone(asked)
 	for s := range fetched {
@@ -35,7 +35,7 @@ func (c *Client) gather(ctx context.Context, asked []evidence.Stream, fetched ma
 		if len(done)+len(next) > maxStreams {
 			return evidence.Refuse(evidence.TooLarge, "streams")
 		}
-		got, err := c.fetchAll(ctx, next, fetched)
+		got, err := c.fetchAll(ctx, form, next, fetched)
 		if err != nil {
 			if s := (*absent)(nil); errors.As(err, &s) && !slices.Contains(asked, s.stream) {
 				return alarm(MissingEvent, s.stream, err) // what others stand on was shown to exist
@@ -66,7 +66,7 @@ type absent struct {
 func (a *absent) Unwrap() error { return a.error }
 
 // fetchAll fetches some streams at a time.
-func (c *Client) fetchAll(ctx context.Context, streams []evidence.Stream, have map[evidence.Stream][][]byte) ([][][]byte, error) {
+func (c *Client) fetchAll(ctx context.Context, form wire.Receipts, streams []evidence.Stream, have map[evidence.Stream][][]byte) ([][][]byte, error) {
 	if _, err := c.token(ctx, ""); err != nil { // once, not in every fetcher
 		return nil, err
 	}
@@ -77,14 +77,14 @@ func (c *Client) fetchAll(ctx context.Context, streams []evidence.Stream, have m
 	var all sync.WaitGroup
 	for i, s := range streams {
 		start := have[s]
-		if start == nil {
+		if start == nil && form == wire.ReceiptsStored {
 			start = c.known.of(s)
 		}
 		free <- struct{}{}
 		all.Go(func() {
 			defer func() { <-free }()
 			var err error
-			if got[i], err = c.fetch(ctx, s, whole(start)); err != nil {
+			if got[i], err = c.fetch(ctx, form, s, whole(start)); err != nil {
 				cancel(err)
 			}
 		})
@@ -94,12 +94,12 @@ func (c *Client) fetchAll(ctx context.Context, streams []evidence.Stream, have m
 }
 
 // fetch appends the included events of a stream that come after those in receipts.
-func (c *Client) fetch(ctx context.Context, s evidence.Stream, receipts [][]byte) ([][]byte, error) {
+func (c *Client) fetch(ctx context.Context, form wire.Receipts, s evidence.Stream, receipts [][]byte) ([][]byte, error) {
 	limit := int32(eventsOfPage)
 	for {
 		after := int64(len(receipts)) - 1
-		page, err := lossy(ctx, c, func() (wire.EventList, error) {
-			req, err := wire.NewListEventsRequest(c.address, wire.StreamType(s.Type), s.ID, &wire.ListEventsParams{After: &after, Limit: &limit})
+		page, err := untilFinal(ctx, c, func() (wire.EventList, error) {
+			req, err := wire.NewListEventsRequest(c.address, wire.StreamType(s.Type), s.ID, &wire.ListEventsParams{After: &after, Limit: &limit, Receipts: form})
 			return ask[wire.EventList](ctx, c, req, err, http.StatusOK)
 		})
 		if evidence.KindOf(err) == evidence.NotFound {

@@ -59,6 +59,7 @@ const (
 	depositsDir = "deposits"    // under way
 	doneDir     = "deposited"   // what became of them
 	exportsDir  = "exports"     // ciphertext on its way into a package
+	exportedDoc = "exported.json"
 
 	// Sealed to the person, each document of them.
 	formsDir      = "forms"      // what forms said whose consents are not given yet

@@ -22,6 +22,10 @@ import (
 //
 // It fails with NotFound if a stream does not exist or is not for this person to see, and with an Alarm if the answers cannot be true.
 func (c *Client) Look(ctx context.Context, streams ...evidence.Stream) (*View, error) {
+	return c.look(ctx, wire.ReceiptsStored, streams)
+}
+
+func (c *Client) look(ctx context.Context, form wire.Receipts, streams []evidence.Stream) (*View, error) {
 	before := c.memory.snapshot()
 	if err := c.newest(ctx); err != nil {
 		return nil, err
@@ -31,12 +35,17 @@ func (c *Client) Look(ctx context.Context, streams ...evidence.Stream) (*View, e
 	fetched := make(map[evidence.Stream][][]byte)
 	for attempt := 0; ; attempt++ {
 		had := events(fetched)
-		if err := c.gather(ctx, streams, fetched); err != nil {
+		if err := c.gather(ctx, form, streams, fetched); err != nil {
 			return nil, err
 		}
-		excerpt, floor, err := c.excerpt(ctx, before, fetched)
+		excerpt, floor, err := c.excerpt(ctx, form, before, fetched)
 		if err != nil {
 			return nil, err
+		}
+		if form == wire.ReceiptsFinal {
+			if err := c.thirdParties(ctx, &excerpt); err != nil {
+				return nil, err
+			}
 		}
 		history, found := dossier.Replay(c.trust, excerpt)
 		if len(found) > 0 && attempt < 3 && due(fetched, c.now()) {
@@ -66,7 +75,9 @@ func (c *Client) Look(ctx context.Context, streams ...evidence.Stream) (*View, e
 		if err := c.agree(ctx, before, history, excerpt); err != nil {
 			return nil, err
 		}
-		c.known.keep(fetched)
+		if form == wire.ReceiptsStored {
+			c.known.keep(fetched)
+		}
 		return &View{History: history, Time: evidence.At(c.clock.time()), facts: history.Facts(), excerpt: excerpt}, nil
 	}
 }
@@ -157,14 +168,14 @@ func indexOf(receipt []byte) (int64, error) {
 
 // excerpt asks for the proofs of completeness, under one publication that covers more leaves than floor: all that was fetched, and all
 // that was ever seen of the streams.
-func (c *Client) excerpt(ctx context.Context, before seen, fetched map[evidence.Stream][][]byte) (x dossier.Excerpt, floor int64, err error) {
+func (c *Client) excerpt(ctx context.Context, form wire.Receipts, before seen, fetched map[evidence.Stream][][]byte) (x dossier.Excerpt, floor int64, err error) {
 	var streams []evidence.Stream
 	for s := range fetched {
 		streams = append(streams, s)
 	}
 	slices.SortFunc(streams, evidence.Stream.Compare)
 	floor = before.floor(streams)
-	request := wire.CompleteRequest{}
+	request := wire.CompleteRequest{Final: form == wire.ReceiptsFinal}
 	for _, s := range streams {
 		request.Streams = append(request.Streams, wire.Stream{Type: wire.StreamType(s.Type), ID: s.ID})
 		if n := len(fetched[s]); n > 0 {
@@ -198,11 +209,11 @@ func (c *Client) excerpt(ctx context.Context, before seen, fetched map[evidence.
 func (c *Client) complete(ctx context.Context, request wire.CompleteRequest) (wire.Completeness, error) {
 	patience := patience{next: 250 * time.Millisecond, longest: 5 * time.Second, left: 12}
 	for {
-		answer, err := lossy(ctx, c, func() (wire.Completeness, error) {
+		answer, err := untilFinal(ctx, c, func() (wire.Completeness, error) {
 			req, err := wire.NewProveCompleteRequest(c.address, request)
 			return ask[wire.Completeness](ctx, c, req, err, http.StatusOK)
 		})
-		if evidence.KindOf(err) != evidence.Pending {
+		if evidence.KindOf(err) != evidence.Pending || evidence.ReasonOf(err) == reasonNotFinal {
 			return answer, err
 		}
 		if err := patience.wait(ctx, c, err); err != nil {

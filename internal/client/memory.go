@@ -35,8 +35,10 @@ type learning struct {
 
 // seen is what was seen, or a part of it.
 type seen struct {
-	Checkpoint []byte `json:"checkpoint,omitempty"` // the signed note
-	Covers     int64  `json:"covers"`
+	Checkpoint []byte    `json:"checkpoint,omitempty"` // the signed note
+	Covers     int64     `json:"covers"`
+	Final      int64     `json:"final,omitempty"`    // of how many entries it was seen that others confirm them
+	Unproved   *unproved `json:"unproved,omitempty"` // what waits for that
 
 	parsed tlog.Checkpoint // of Checkpoint
 	heads  [shelves]shelf
@@ -112,7 +114,7 @@ func (m *memory) read() (s seen, err error) {
 	if err := readDoc(m.keystore, memoryDoc, &s); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return s, err
 	}
-	if s.Covers < 0 {
+	if s.Covers < 0 || s.Final < 0 {
 		return s, errDamaged
 	}
 	if len(s.Checkpoint) > 0 {
@@ -185,7 +187,7 @@ func (m *memory) store(more seen) error {
 		return err
 	}
 	now.add(there)
-	if now.add(seen{Checkpoint: more.Checkpoint, parsed: more.parsed, Covers: more.Covers}) {
+	if now.add(seen{Checkpoint: more.Checkpoint, parsed: more.parsed, Covers: more.Covers, Final: more.Final, Unproved: more.Unproved}) {
 		if err := writeDoc(m.keystore, memoryDoc, now); err != nil {
 			return err
 		}
@@ -224,6 +226,12 @@ func (s *seen) add(more seen) (changed bool) {
 	}
 	if more.Covers > s.Covers {
 		s.Covers, changed = more.Covers, true
+	}
+	if more.Final > s.Final {
+		s.Final, changed = more.Final, true
+	}
+	if o := s.Unproved.oldest(more.Unproved, s.Final); o != s.Unproved {
+		s.Unproved, changed = o, true
 	}
 	for _, on := range more.heads {
 		for key, h := range on {

@@ -228,9 +228,14 @@ func (v *View) envelope(item *evidence.ItemState, id evidence.ActorID) (evidence
 	return ref, nil
 }
 
-// unseal is the only way to an item key. It takes a receipt, so a verified inclusion: no proof, no key. What the vault released must be
-// what the signed events name.
+// unseal takes the item key out of this person's envelope.
 func (c *Client) unseal(ctx context.Context, r *Receipt, item *evidence.ItemState, ref evidence.EnvelopeRef) (*access, error) {
+	return c.unsealWith(ctx, r, item, ref, c.unlock)
+}
+
+// unsealWith is the only way to an item key. It takes a receipt, so a verified inclusion: no proof, no key. What the vault released must be
+// what the signed events name.
+func (c *Client) unsealWith(ctx context.Context, r *Receipt, item *evidence.ItemState, ref evidence.EnvelopeRef, unlock func() (sealing.Identity, error)) (*access, error) {
 	stream := evidence.ItemOf(item.ID)
 	if r.included == (tlog.Included{}) || evidence.Hash(r.included.LeafHash()) != r.Leaf {
 		return nil, alarm(NotIncluded, stream, nil)
@@ -253,7 +258,7 @@ func (c *Client) unseal(ctx context.Context, r *Receipt, item *evidence.ItemStat
 	case o.Size != item.Evidence.Size:
 		return nil, alarm(OtherBytes, stream, nil)
 	}
-	id, err := c.unlock()
+	id, err := unlock()
 	if err != nil {
 		return nil, err
 	}

@@ -282,6 +282,11 @@ func (c *Client) checkReceipt(v *View, signed *custody.Signed, answer wire.Inclu
 	if evidence.Hash(included.LeafHash()) != signed.LeafHash() {
 		return nil, alarm(OtherReceipt, stream, nil)
 	}
+	if e.Kind == evidence.GrantRedeemed { // what is released to others is final
+		if err := c.checkFinal(stream, receipt.Checkpoint()); err != nil {
+			return nil, err
+		}
+	}
 	stands := slices.Clone(e.ReliedOn)
 	if e.Stream.Seq > 0 {
 		stands = append(stands, evidence.Head{Type: stream.Type, ID: stream.ID, Seq: e.Stream.Seq - 1})

@@ -55,13 +55,13 @@ func policyOf(v *View) (Policy, error) {
 func (p Policy) Configuration() evidence.VaultConfiguredDetails {
 	s := p.Now
 	return evidence.VaultConfiguredDetails{Rules: s.Rules, Recovery: s.Recovery, Policy: s.Policy, LogKeys: s.LogKeys, Witness: s.Witness,
-		Version: s.Version, Builds: s.Builds}
+		Version: s.Version, Builds: s.Builds, TimestampRoots: s.TimestampRoots}
 }
 
 // same reports whether people would be shown the same: versions and builds are the vault's to name.
 func (p Policy) same(q Policy) bool {
 	a, b := p.Configuration(), q.Configuration()
-	if a.Rules != b.Rules || a.Recovery != b.Recovery || a.Policy != b.Policy || a.Witness != b.Witness || !slices.Equal(a.LogKeys, b.LogKeys) {
+	if a.Rules != b.Rules || a.Recovery != b.Recovery || a.Policy != b.Policy || !sameLog(a, b) {
 		return false
 	}
 	if p.Waiting == nil || q.Waiting == nil {
@@ -70,7 +70,12 @@ func (p Policy) same(q Policy) bool {
 	return p.Waiting.Event == q.Waiting.Event && p.Waiting.Effective == q.Waiting.Effective
 }
 
-// Configure signs vault.configured: limits, recovery recipient and version of the rules as to says, the rest as it is. A change waits for a
+// sameLog reports whether two configurations name the same keys of the log, witnesses and time-stamp authorities.
+func sameLog(a, b evidence.VaultConfiguredDetails) bool {
+	return a.Witness == b.Witness && slices.Equal(a.LogKeys, b.LogKeys) && slices.Equal(a.TimestampRoots, b.TimestampRoots)
+}
+
+// Configure signs vault.configured: limits, recovery recipient, version of the rules, and what the log stands on, as to says, the rest as it is. A change waits for a
 // custodian (PolicyState.Waits) and takes the place of what waits; what changes nothing takes that back. seen is what was decided on: if
 // something else is there by now nothing is signed and the refusal is Conflict "policy_moved".
 func (c *Client) Configure(ctx context.Context, seen Policy, to evidence.VaultConfiguredDetails) (*Receipt, error) {
@@ -87,10 +92,11 @@ func (c *Client) Configure(ctx context.Context, seen Policy, to evidence.VaultCo
 			return act{}, evidence.Refuse(evidence.Conflict, reasonPolicyMoved)
 		}
 		d := now.Configuration()
-		if d.Policy == to.Policy && d.Recovery == to.Recovery && d.Rules == to.Rules && now.Waiting == nil {
+		if d.Policy == to.Policy && d.Recovery == to.Recovery && d.Rules == to.Rules && sameLog(d, to) && now.Waiting == nil {
 			return act{}, evidence.Refuse(evidence.Invalid, reasonUnchanged)
 		}
 		d.Policy, d.Recovery, d.Rules = to.Policy, to.Recovery, to.Rules
+		d.LogKeys, d.Witness, d.TimestampRoots = to.LogKeys, to.Witness, to.TimestampRoots
 		return act{stream: policy, event: &evidence.Event{Kind: evidence.VaultConfigured, Details: &d}}, nil
 	})
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"strongroom.example/strongroom/internal/ceremony"
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/daemon"
 	"strongroom.example/strongroom/internal/evidence"
@@ -31,12 +33,16 @@ var tool = evidence.Tool{Name: "strongroom", Version: "test"}
 // world is a real vault behind a real listener, with its people.
 type world struct {
 	testing.TB
-	server *httptest.Server
-	stop   func()
-	dir    string // the vault's folder, people's beside it
-	trust  tlog.Trust
-	org    evidence.OrgID
-	strict bool // answers are held against the contract, which takes time
+	server  *httptest.Server
+	stop    func()
+	dir     string // the vault's folder, people's beside it
+	trust   tlog.Trust
+	org     evidence.OrgID
+	witness string               // who must cosign, or nobody
+	policy  evidence.VaultPolicy // another than the default
+	record  ceremony.Record      // of the recovery key,
+	shares  []ceremony.Share     // 3 of which are needed
+	strict  bool                 // answers are held against the contract, which takes time
 
 	admin, custodian, second, clinician, investigator, court *person
 }
@@ -87,7 +93,10 @@ func (w *world) found() {
 	}
 	w.org = evidence.NewID[evidence.OrgID]()
 	w.admin, w.custodian = w.newPerson("admin"), w.newPerson("custodian")
-	founding := daemon.Founding{Recovery: must(sealing.NewIdentity())(w).Recipient(), Policy: daemon.DefaultPolicy, Version: "test"}
+	var err error
+	w.record, w.shares, err = ceremony.Make(5, 3, "2027-03-14")
+	check(w, err)
+	founding := daemon.Founding{Recovery: w.record.Recipient, Policy: cmp.Or(w.policy, daemon.DefaultPolicy), Witness: w.witness, Version: "test"}
 	for role, p := range map[evidence.Role]*person{evidence.Administrator: w.admin, evidence.Custodian: w.custodian} {
 		f := Founder{Origin: origin, Role: role, Organization: w.org, Signer: p.key, Tool: tool, Time: evidence.At(time.Now())}
 		if !role.Keyless() {
@@ -123,7 +132,7 @@ func newWorldWith(t *testing.T, options daemon.Options) *world {
 	t.Parallel() // most of the time is spent waiting for disks
 	dir := t.TempDir()
 	copyFolder(t, dir, filepath.Dir(first.dir))
-	w := &world{TB: t, dir: filepath.Join(dir, "vault"), trust: first.trust, org: first.org}
+	w := &world{TB: t, dir: filepath.Join(dir, "vault"), trust: first.trust, org: first.org, record: first.record, shares: first.shares}
 	d := must(daemon.Open(t.Context(), w.dir, options))(t)
 	w.server = httptest.NewServer(d.Handler())
 	w.stop = sync.OnceFunc(func() {

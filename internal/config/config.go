@@ -18,6 +18,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -26,6 +27,44 @@ import (
 type Config struct {
 	// Objects says where ciphertext is kept. Without it: in the vault's folder.
 	Objects Objects `yaml:"objects"`
+	// Witnesses says how the witnesses that the trust file names are asked.
+	Witnesses Witnesses `yaml:"witnesses"`
+	// Timestamps says which time-stamp authorities are asked, and for what.
+	Timestamps Timestamps `yaml:"timestamps"`
+}
+
+// Witnesses is how witnesses are asked. Who they are stands in the trust file.
+type Witnesses struct {
+	// CAFile holds certificates (PEM) that a witness's may come from, besides those that the system trusts. Optional.
+	CAFile string `yaml:"ca_file"`
+}
+
+// Timestamps is who is asked for RFC 3161 time stamps. A stamp counts only if it leads to a root that the trust file names: those are given
+// to init (--timestamp-root), which asks every authority once.
+//
+// Checkpoints are stamped always. The signatures of events are, too, of the classes in events: actor, case, consent, grant, hold, item,
+// retention, vault, which is how the names of kinds begin. Without events it is all of them; an empty list is none. A publication of
+// heads is never stamped by itself: the checkpoint that holds it is.
+type Timestamps struct {
+	// Authorities are asked side by side, and none waits for another. At most 8.
+	Authorities []Authority `yaml:"authorities"`
+	Events      *[]string   `yaml:"events"`
+}
+
+// Authority is one RFC 3161 authority.
+type Authority struct {
+	// Name is what files and messages call it: letters a to z, digits and hyphens, at most 32, each name once.
+	Name string `yaml:"name"`
+	// URL is where it answers: https, or http on this machine.
+	URL string `yaml:"url"`
+	// CAFile holds the certificates (PEM) that the one of its web address must come from, instead of the system's. Optional.
+	CAFile string `yaml:"ca_file"`
+	// Policy is the policy (a dotted OID) that its stamps must be under. Optional.
+	Policy string `yaml:"policy"`
+	// Timeout is how long an answer may take, at most 10s, which it is without it.
+	Timeout time.Duration `yaml:"timeout"`
+	// CRL is the address (http or https) of the revocation list that tells of its certificate. It is fetched once a day. Optional.
+	CRL string `yaml:"crl"`
 }
 
 // Objects is where ciphertext is kept.
@@ -88,11 +127,16 @@ func Read(path string) (Config, error) {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
 	c, err := Parse(text)
-	if s := c.Objects.S3; s != nil && err == nil {
-		for _, name := range []*string{&s.CAFile, &s.CredentialsFile} {
-			if *name != "" && !filepath.IsAbs(*name) {
-				*name = filepath.Join(filepath.Dir(path), *name)
-			}
+	files := []*string{&c.Witnesses.CAFile}
+	for i := range c.Timestamps.Authorities {
+		files = append(files, &c.Timestamps.Authorities[i].CAFile)
+	}
+	if s := c.Objects.S3; s != nil {
+		files = append(files, &s.CAFile, &s.CredentialsFile)
+	}
+	for _, name := range files {
+		if *name != "" && !filepath.IsAbs(*name) {
+			*name = filepath.Join(filepath.Dir(path), *name)
 		}
 	}
 	return c, err
@@ -140,6 +184,11 @@ func lines(n *yaml.Node, path string, fields map[string]int) bool {
 			if i%2 == 0 {
 				fields[field] = key.Line
 			}
+		} else if n.Kind == yaml.SequenceNode {
+			field = fmt.Sprintf("%s[%d]", path, i)
+			if child.Kind == yaml.MappingNode {
+				fields[field] = child.Line
+			}
 		}
 		plain = lines(child, field, fields) && plain
 	}
@@ -166,19 +215,25 @@ func explain(err error, fields map[string]int) error {
 	if found := lineOf.FindStringSubmatch(text); found != nil {
 		e.Line, _ = strconv.Atoi(found[1])
 	}
+	unknown := what == "has a key that is not known"
 	for field, line := range fields {
-		if line == e.Line && len(field) > len(e.Field) {
+		if line == e.Line && len(field) > len(e.Field) && (unknown || nameable(field)) {
 			e.Field = field
 		}
 	}
-	if what == "has a key that is not known" { // the key may be anything: its parent is named
+	if unknown { // the key may be anything: its parent is named
 		e.Field = e.Field[:max(0, strings.LastIndexByte(e.Field, '.'))]
 	}
-	if !known[e.Field] {
+	if !nameable(e.Field) {
 		e.Field = ""
 	}
 	return e
 }
+
+var index = regexp.MustCompile(`\[[0-9]+\]`)
+
+// nameable reports whether errors may name a field.
+func nameable(field string) bool { return known[index.ReplaceAllString(field, "")] }
 
 // known are the fields that errors may name: what else stands in a file is not repeated.
 var known = fieldsOf(reflect.TypeFor[Config](), "")
@@ -190,7 +245,7 @@ func fieldsOf(t reflect.Type, path string) map[string]bool {
 		field := strings.TrimPrefix(path+"."+f.Tag.Get("yaml"), ".")
 		fields[field] = true
 		of := f.Type
-		if of.Kind() == reflect.Pointer {
+		for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice {
 			of = of.Elem()
 		}
 		if of.Kind() == reflect.Struct {
@@ -207,6 +262,9 @@ func (c Config) check(fields map[string]int) error {
 			at = at[:max(0, strings.LastIndexByte(at, '.'))]
 		}
 		return &Error{Line: line, Field: field, What: what}
+	}
+	if err := c.Timestamps.check(wrong); err != nil {
+		return err
 	}
 	s := c.Objects.S3
 	if s == nil {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 const whole = `# where ciphertext is kept
@@ -18,17 +19,33 @@ objects:
     prefix: strongroom/
     ca_file: ca.pem
     credentials_file: /run/secrets/s3
+witnesses:
+  ca_file: witness-ca.pem
+timestamps:
+  authorities:
+    - name: first
+      url: https://time.example/tsr
+      policy: 1.2.3.4
+      timeout: 5s
+      crl: http://time.example/root.crl
+    - name: second
+      url: http://127.0.0.1:3180/
+      ca_file: time-ca.pem
+  events: [grant, item]
 `
 
 func TestParse(t *testing.T) {
 	want := Config{Objects: Objects{S3: &S3{
 		Endpoint: "https://s3.example:9000", Region: "eu-central-1", Bucket: "evidence", Prefix: "strongroom/", CAFile: "ca.pem", CredentialsFile: "/run/secrets/s3",
-	}}}
+	}}, Witnesses: Witnesses{CAFile: "witness-ca.pem"}, Timestamps: Timestamps{Authorities: []Authority{
+		{Name: "first", URL: "https://time.example/tsr", Policy: "1.2.3.4", Timeout: 5 * time.Second, CRL: "http://time.example/root.crl"},
+		{Name: "second", URL: "http://127.0.0.1:3180/", CAFile: "time-ca.pem"},
+	}, Events: &[]string{"grant", "item"}}}
 	if got, err := Parse([]byte(whole)); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("Parse = %+v, %v", got, err)
 	}
 	for _, empty := range []string{"", "\n", "# nothing\n", "---\n", "objects:\n", "objects: {}\n"} {
-		if got, err := Parse([]byte(empty)); err != nil || got != (Config{}) {
+		if got, err := Parse([]byte(empty)); err != nil || !reflect.DeepEqual(got, Config{}) {
 			t.Errorf("%q: %+v, %v", empty, got, err)
 		}
 	}
@@ -55,6 +72,21 @@ func TestWrong(t *testing.T) {
 		{"no region", "    region: eu-central-1\n", "", "line 3: objects.s3.region is missing"},
 		{"no bucket", "evidence", `""`, "line 6: objects.s3.bucket is missing"},
 		{"prefix", "strongroom/", secret, "line 7: objects.s3.prefix must end"},
+		{"unknown of an authority", "      policy:", "      " + secret + ": x\n      policy:", "line 16: timestamps.authorities[0] has a key that is not known"},
+		{"name of an authority", "name: second", "name: " + secret, "line 19: timestamps.authorities[1].name must be"},
+		{"name twice", "name: second", "name: first", "line 19: timestamps.authorities[1].name is the name of another"},
+		{"name of the development authority", "name: second", "name: development", "line 19: timestamps.authorities[1].name is the dev"},
+		{"no name", "    - name: second\n      url", "    - url", "line 19: timestamps.authorities[1].name must be"},
+		{"http to a network", "http://127.0.0.1:3180/", "http://" + secret + "/", "line 20: timestamps.authorities[1].url must be https://host"},
+		{"password in an address", "http://127", "http://a:" + secret + "@127", "line 20: timestamps.authorities[1].url must be"},
+		{"policy", "1.2.3.4", secret, "line 16: timestamps.authorities[0].policy must be"},
+		{"timeout in no unit", "5s", "5", "line 17: timestamps.authorities[0].timeout is not of its form"},
+		{"long timeout", "5s", "11s", "line 17: timestamps.authorities[0].timeout must be"},
+		{"negative timeout", "5s", "-1s", "line 17: timestamps.authorities[0].timeout must be"},
+		{"address of a revocation list", "http://time.example/root", "file:///" + secret, "line 18: timestamps.authorities[0].crl must be"},
+		{"class of events", "[grant, item]", "[grant, " + secret + "]", "line 22: timestamps.events must be a list of"},
+		{"class twice", "[grant, item]", "[item, item]", "line 22: timestamps.events must be a list of"},
+		{"classes that are none", "[grant, item]", "{" + secret + ": x}", "line 22: timestamps.events is not of its form"},
 		{"too long", "# where", "#" + strings.Repeat(" ", maxSize), "is longer than 64 KiB"},
 	} {
 		text := strings.Replace(whole, test.old, test.new, 1)
@@ -76,6 +108,9 @@ func TestRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, err := Read(path)
+	if a := c.Timestamps.Authorities; len(a) != 2 || a[0].CAFile != "" || a[1].CAFile != filepath.Join(dir, "time-ca.pem") {
+		t.Errorf("Read = %+v", a)
+	}
 	if err != nil || c.Objects.S3.CAFile != filepath.Join(dir, "ca.pem") || c.Objects.S3.CredentialsFile != "/run/secrets/s3" {
 		t.Errorf("Read = %+v, %v", c.Objects.S3, err)
 	}
@@ -92,6 +127,11 @@ func FuzzParse(f *testing.F) {
 		var typed *Error
 		if err != nil && !errors.As(err, &typed) {
 			t.Errorf("%q: %v is not of its type", text, err)
+		}
+		for _, a := range c.Timestamps.Authorities {
+			if err == nil && (!authorityName.MatchString(a.Name) || a.URL == "" || a.Timeout > maxTimeout) {
+				t.Errorf("%q: accepted %+v", text, a)
+			}
 		}
 		if err == nil && c.Objects.S3 != nil && (c.Objects.S3.Endpoint == "" || c.Objects.S3.Bucket == "") {
 			t.Errorf("%q: accepted %+v", text, c.Objects.S3)

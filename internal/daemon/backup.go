@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/keys"
 	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/objects"
 	"strongroom.example/strongroom/internal/objects/fs"
@@ -33,6 +34,7 @@ type Backed struct {
 	Erased   []string `json:"erased"` // snapshots whose erasable part had expired
 	Removed  []string `json:"removed"`
 	Damage   []Damage `json:"damage"`
+	InKMS    []string `json:"in_kms"` // the vault's keys that no backup holds
 }
 
 // backup makes one while the vault works. Order matters: what the records name must be in the copy of the log and of the objects.
@@ -45,7 +47,7 @@ type Backed struct {
 //  5. what has expired is removed. A backup that failed removes nothing.
 func (p *parts) backup(ctx context.Context, o BackupOptions) (Backed, error) {
 	to := backupFolder(o.To)
-	done := Backed{Erased: []string{}, Removed: []string{}, Damage: []Damage{}}
+	done := Backed{Erased: []string{}, Removed: []string{}, Damage: []Damage{}, InKMS: append([]string{}, p.settings.elsewhere()...)}
 	if err := to.claim(p.settings.Origin); err != nil {
 		return done, err
 	}
@@ -212,10 +214,16 @@ func (p *parts) copyFiles(dir folder) error {
 	if _, err := os.Stat(p.folder.names()); err == nil {
 		names = append(names, filepath.Base(p.folder.names()))
 	}
-	for _, key := range []string{logKey, logNoteKey, vaultKey} {
-		names = append(names, filepath.Join("keys", key))
+	if _, err := os.Stat(p.folder.development()); err == nil {
+		names = append(names, filepath.Join("keys", developmentFile))
 	}
-	if p.options.PassphraseFile == "" {
+	files := 0
+	for _, k := range allKeys {
+		if name := p.settings.key(k.name); !keys.InKMS(name) {
+			names, files = append(names, filepath.Join("keys", name)), files+1
+		}
+	}
+	if p.options.PassphraseFile == "" && files > 0 {
 		names = append(names, filepath.Join("keys", "passphrase"))
 	}
 	for _, name := range names {

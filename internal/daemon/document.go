@@ -10,7 +10,7 @@ import (
 
 // document is a small file that a vault or a backup keeps about itself. It has one spelling, which is what marshal returns.
 type document interface {
-	settings | Manifest | owner | prepared | Organizations
+	settings | Manifest | owner | prepared | Organizations | Rotation
 	valid() bool
 	marshal() []byte
 }

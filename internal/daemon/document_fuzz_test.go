@@ -18,7 +18,7 @@ const someActor = "act-aaaaaaaaaaaaaaaaaaaaaaaaaa"
 var someTime = time.Date(2026, 3, 1, 12, 30, 0, int(250*time.Millisecond), time.UTC)
 
 func someSettings() settings {
-	return settings{"vault.example", someActor, someTime.Truncate(time.Second)}
+	return settings{"vault.example", someActor, someTime.Truncate(time.Second), KeyNames{Vault: "awskms:///alias/vault", Log: "log-2.pem"}}
 }
 
 func someManifest() Manifest {
@@ -47,6 +47,10 @@ func fuzzDocument[D document](f *testing.F, d D) {
 }
 
 func FuzzSettings(f *testing.F) { fuzzDocument(f, someSettings()) }
+func FuzzRotation(f *testing.F) {
+	fuzzDocument(f, Rotation{Keys: KeyNames{Log: "log-2.pem"}, LogKeys: []string{"YQ==", "Yg=="}, Witness: "quorum none\n", TimestampRoots: [][]byte{{1}}, Roots: rootDigests([][]byte{{1}}),
+		Authorities: []authority{{URI: "https://time.example", Chain: [][]byte{{2}, {1}}, Start: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}}})
+}
 func FuzzOwner(f *testing.F)    { fuzzDocument(f, owner{"vault.example"}) }
 func FuzzPrepared(f *testing.F) { fuzzDocument(f, prepared{"20260301T123000.250Z", 7}) }
 
@@ -79,11 +83,13 @@ func FuzzManifest(f *testing.F) {
 // Every document in another spelling, and every one that is not whole, is refused.
 func TestDocumentsAreStrict(t *testing.T) {
 	strict(t, "settings", someSettings(), "origin", map[string]settings{
-		"no name":     {"", someActor, someTime},
-		"a host":      {"vault", someActor, someTime},
-		"no actor":    {"vault.example", "", someTime},
-		"no time":     {"vault.example", someActor, time.Time{}},
-		"a time zone": {"vault.example", someActor, someTime.In(time.FixedZone("", 3600))},
+		"no name":          {"", someActor, someTime, KeyNames{}},
+		"a host":           {"vault", someActor, someTime, KeyNames{}},
+		"no actor":         {"vault.example", "", someTime, KeyNames{}},
+		"no time":          {"vault.example", someActor, time.Time{}, KeyNames{}},
+		"a time zone":      {"vault.example", someActor, someTime.In(time.FixedZone("", 3600)), KeyNames{}},
+		"a key elsewhere":  {"vault.example", someActor, someTime, KeyNames{Log: "../log.pem"}},
+		"a URI of nothing": {"vault.example", someActor, someTime, KeyNames{Vault: "awskms://"}},
 	})
 	strict(t, "owner", owner{"vault.example"}, "vault", map[string]owner{"nobody's": {}})
 	strict(t, "prepared", prepared{"20260301T123000.250Z", 7}, "snapshot", map[string]prepared{"less than nothing": {"20260301T123000.250Z", -1}})

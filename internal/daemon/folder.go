@@ -13,7 +13,9 @@
 //	<dir>/strongroomd.yaml  the configuration, if the operator put one there
 //	<dir>/operator.sock  where a running server answers backup and scrub
 //	<dir>/tls/           the certificate for clients on the same machine, made when it is first needed
-//	<dir>/keys/          the log's and the vault's signing keys, encrypted under keys/passphrase or a passphrase of one's own
+//	<dir>/keys/          the log's and the vault's signing keys that no KMS has, encrypted under keys/passphrase or a passphrase of one's own,
+//	                     and, if init made it, the file of the development time-stamp authority, which is nobody's secret
+//	<dir>/crl/           what the time-stamp authorities' issuers said last of revoked certificates; fetched again if it is gone
 package daemon
 
 import (
@@ -61,17 +63,18 @@ const (
 	vaultKey   = "vault.pem"       // ECDSA P-256: the vault's own events
 )
 
-// settings are what init decides once.
+// settings are what init decides once, and where a rotation put the keys.
 type settings struct {
 	Origin string           `json:"origin"`
 	Actor  evidence.ActorID `json:"actor"`
 	Made   time.Time        `json:"made"`
+	Keys   KeyNames         `json:"keys,omitzero"`
 }
 
 func (s settings) marshal() []byte { return line(s) }
 
 func (s settings) valid() bool {
-	return evidence.ValidOrigin(s.Origin) && evidence.ValidID(s.Actor) && isUTC(s.Made)
+	return evidence.ValidOrigin(s.Origin) && evidence.ValidID(s.Actor) && isUTC(s.Made) && s.Keys.valid()
 }
 
 func isUTC(t time.Time) bool {

@@ -37,6 +37,7 @@ const (
 	doLog      = "The records hold every leaf and receipt: move log.db away and make it again with strongroomd rebuild. Nobody's receipts change by it."
 	doEither   = "Log and records contradict each other. See which of the two is named in other lines, and make that one again with strongroomd rebuild; or restore the newest backup."
 	doAttach   = "Events and receipts are intact. Its bytes may be in a backup's erasable.db: move records.db away and run strongroomd rebuild --attachments FILE."
+	doOutside  = "Events, log and receipts are checked apart. The newest checkpoint is cosigned and stamped again by itself; put this one back from a backup."
 	doApart    = "Log and records are checked apart. If they are clean, put back the newest checkpoint that anybody holds (a client, a witness, a backup)."
 	doTrust    = "Everybody who was given the file has the right one: put it back, and compare its number."
 )
@@ -46,6 +47,7 @@ type Examined struct {
 	Events      int64 `json:"events"`
 	Leaves      int64 `json:"leaves"`
 	Checkpoints int64 `json:"checkpoints"`
+	Published   int64 `json:"published"` // of the checkpoints, to witnesses and time-stamp authorities
 	Attachments int64 `json:"attachments"`
 	Objects     int64 `json:"objects"`
 	Bytes       int64 `json:"bytes"` // of objects
@@ -128,7 +130,7 @@ func (p *parts) fsck(ctx context.Context, report func(Damage)) (Examined, error)
 		what string
 		do   func(context.Context) error
 	}{
-		{"trust.json", c.trusted}, {"records", c.events}, {"checkpoints", c.checkpoints}, {"log", c.log}, {"heads map", c.headsMap},
+		{"trust.json", c.trusted}, {"records", c.events}, {"checkpoints", c.checkpoints}, {"published checkpoints", c.published}, {"log", c.log}, {"heads map", c.headsMap},
 		{"records", c.projections}, {"attachments", c.attachments}, {"objects", c.objects},
 	} {
 		err := surviving(func() error { return step.do(ctx) })

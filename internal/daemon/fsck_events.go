@@ -3,7 +3,6 @@ package daemon
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"os"
@@ -24,7 +23,7 @@ func (c *checker) trusted(ctx context.Context) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	self, enrolled, ended, err := c.foundation(ctx)
+	self, first, enrolled, ended, err := c.foundation(ctx)
 	if err != nil {
 		return err
 	}
@@ -41,7 +40,7 @@ func (c *checker) trusted(ctx context.Context) error {
 	} else if err != nil {
 		c.damage("trust.json", doTrust, "it cannot be read: %v", err)
 	}
-	founded, errFounded := c.makeTrust(enrolled)
+	founded, errFounded := c.makeTrust(enrolled, Founding{firstKey: first})
 	switch {
 	case errFounded != nil && err != nil:
 		return errFounded
@@ -57,17 +56,17 @@ func (c *checker) trusted(ctx context.Context) error {
 	return nil
 }
 
-// foundation reads who enrolled themselves before the first configuration, the vault apart; ended says that there is one.
-func (c *checker) foundation(ctx context.Context) (self evidence.ActorID, list []*custody.Signed, ended bool, err error) {
+// foundation reads who enrolled themselves before the first configuration, the vault apart, with its first key; ended says that there is one.
+func (c *checker) foundation(ctx context.Context) (self evidence.ActorID, first []byte, list []*custody.Signed, ended bool, err error) {
 	for after := int64(0); ; {
 		entries, err := c.records.Events(ctx, after, fsckPage)
 		if err != nil {
-			return "", nil, false, err
+			return "", nil, nil, false, err
 		}
 		for _, e := range entries {
 			after = e.Order
 			if e.Kind == evidence.VaultConfigured {
-				return self, list, true, nil
+				return self, first, list, true, nil
 			}
 			statement, err := custody.Open(e.Leaf.Extra)
 			if err != nil {
@@ -84,31 +83,20 @@ func (c *checker) foundation(ctx context.Context) (self evidence.ActorID, list [
 			signed, err := statement.Verify(spki)
 			switch {
 			case err != nil:
-			case bytes.Equal(spki, c.keys[vaultKey].SPKI()):
-				self = statement.Event().Actor.ID
+			case d.Role == evidence.Vault:
+				self, first = statement.Event().Actor.ID, spki
 			default:
 				list = append(list, signed)
 			}
 		}
 		if len(entries) < fsckPage {
-			return self, list, false, nil
+			return self, first, list, false, nil
 		}
 	}
 }
 
+// sameTrust reports whether two trust files name the same keys in use, and the same founders.
 func sameTrust(a, b tlog.Trust) bool {
-	keys := func(t tlog.Trust) (list []string) {
-		for _, log := range t.Logs() {
-			if key, ok := log.Key.(*ecdsa.PublicKey); ok {
-				id, err := tlog.LogID(key)
-				list = append(list, fmt.Sprint(id, err))
-			} else {
-				list = append(list, fmt.Sprint(log.Key))
-			}
-		}
-		slices.Sort(list)
-		return list
-	}
 	who := func(t tlog.Trust) (list []string) {
 		for _, f := range t.Founders() {
 			list = append(list, fmt.Sprint(f))
@@ -116,7 +104,7 @@ func sameTrust(a, b tlog.Trust) bool {
 		slices.Sort(list)
 		return list
 	}
-	return a.Vault() == b.Vault() && slices.Equal(keys(a), keys(b)) && slices.Equal(who(a), who(b))
+	return a.Vault() == b.Vault() && sameKeys(a, b) && slices.Equal(who(a), who(b))
 }
 
 // events replays everything that was accepted, in the order of acceptance, and makes the projections again.

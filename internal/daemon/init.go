@@ -48,25 +48,8 @@ func Create(ctx context.Context, dir, origin string, o Options) (string, error) 
 	if err := os.MkdirAll(f.path("keys"), 0o700); err != nil {
 		return "", err
 	}
-	if o.PassphraseFile == "" {
-		if _, err := os.Stat(f.passphrase()); errors.Is(err, os.ErrNotExist) {
-			if err := writeFile(f.passphrase(), newPassphrase(), 0o600); err != nil {
-				return "", err
-			}
-		}
-	}
-	passphrase, err := f.readPassphrase(o.PassphraseFile)
-	if err != nil {
+	if err := f.createKeys(ctx, o.Keys, o.PassphraseFile); err != nil {
 		return "", err
-	}
-	// An earlier attempt that was interrupted left some of this behind; nothing was signed with it, because vault.json is missing.
-	for name, algorithm := range map[string]keys.Algorithm{logKey: keys.P256, logNoteKey: keys.Ed25519, vaultKey: keys.P256} {
-		if err := os.Remove(f.path("keys", name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return "", err
-		}
-		if _, err := keys.Create(f.path("keys", name), algorithm, passphrase); err != nil {
-			return "", err
-		}
 	}
 	if err := createStores(ctx, f); err != nil {
 		return "", err
@@ -74,7 +57,7 @@ func Create(ctx context.Context, dir, origin string, o Options) (string, error) 
 	if err := f.createObjects(ctx, config.Objects, origin); err != nil {
 		return "", err
 	}
-	made := settings{origin, evidence.NewID[evidence.ActorID](), o.Now().UTC().Truncate(time.Second)}
+	made := settings{origin, evidence.NewID[evidence.ActorID](), o.Now().UTC().Truncate(time.Second), o.Keys}
 	// From here the folder is a vault.
 	return origin, writeFile(f.settings(), made.marshal(), 0o600)
 }
@@ -103,9 +86,17 @@ func createStores(ctx context.Context, f folder) error {
 type Founding struct {
 	Founders [][]byte // signed actor.enrolled events (DSSE) of at least one administrator and one custodian, each by its own key
 	Recovery string   // age recipient of the offline recovery key
+	Witness  string   // who must cosign checkpoints (C2SP tlog-policy), or ""
 	Policy   evidence.VaultPolicy
 	Version  string // of the program, for vault.configured
 	Build    string // digest of the program's file
+
+	TimestampRoots        []byte // certificates (PEM) that those of the configured time-stamp authorities come from, and those between
+	DevelopmentTimestamps bool   // make the development authority, which proves nothing to outsiders
+
+	firstKey    []byte // SPKI of the vault's own first key; nil is the one at hand
+	authorities []tlog.Authority
+	roots       [][]byte // certificates (DER) that time stamps must lead to
 }
 
 // DefaultPolicy is the one of RULES §8, §4 and §3: 7 days to confirm, 14 days in the bin, 72 hours after a withdrawal.
@@ -132,12 +123,19 @@ func Found(ctx context.Context, dir string, o Options, founding Founding) (tlog.
 	if err != nil {
 		return tlog.Trust{}, err
 	}
-	trust, err := p.makeTrust(founders)
+	if founding.authorities, founding.roots, err = p.foundTimestamps(ctx, founding); err != nil {
+		return tlog.Trust{}, err
+	}
+	trust, err := p.makeTrust(founders, founding)
 	if err != nil {
 		return tlog.Trust{}, err
 	}
+	// What the law refuses is refused before the trust file says it for good.
+	if err := p.configuration(founding, trust).Check(); err != nil {
+		return tlog.Trust{}, fmt.Errorf("the first configuration: %w", err)
+	}
 	if old, err := os.ReadFile(f.trust()); err == nil && string(old) != string(trust.Marshal()) {
-		return tlog.Trust{}, errors.New("this vault was founded with other founders")
+		return tlog.Trust{}, errors.New("this vault was founded with other founders or witnesses")
 	}
 	// The trust file comes first: from here the vault has these founders and no others.
 	if err := writeFile(f.trust(), trust.Marshal(), 0o644); err != nil {
@@ -146,7 +144,7 @@ func Found(ctx context.Context, dir string, o Options, founding Founding) (tlog.
 	if err := p.start(ctx, trust); err != nil {
 		return tlog.Trust{}, err
 	}
-	return trust, p.firstEvents(ctx, founders, founding)
+	return trust, p.firstEvents(ctx, founders, p.configuration(founding, trust))
 }
 
 // readFounders checks that each founder enrolled itself for this vault, and that the two roles are there.
@@ -185,8 +183,12 @@ func readFounders(origin string, files [][]byte) ([]*custody.Signed, error) {
 	return founders, nil
 }
 
-func (p *parts) makeTrust(founders []*custody.Signed) (tlog.Trust, error) {
-	list := []tlog.Founder{{Actor: string(p.settings.Actor), Key: p.keys[vaultKey].SPKI(), Role: string(evidence.Vault)}}
+func (p *parts) makeTrust(founders []*custody.Signed, founding Founding) (tlog.Trust, error) {
+	own := founding.firstKey
+	if own == nil {
+		own = p.keys[vaultKey].SPKI()
+	}
+	list := []tlog.Founder{{Actor: string(p.settings.Actor), Key: own, Role: string(evidence.Vault)}}
 	for _, f := range founders {
 		who := f.Event().Actor
 		list = append(list, tlog.Founder{Actor: string(who.ID), Key: f.SPKI(), Role: string(who.Role)})
@@ -198,12 +200,21 @@ func (p *parts) makeTrust(founders []*custody.Signed) (tlog.Trust, error) {
 	}
 	return tlog.NewTrust(tlog.TrustParts{
 		Vault: p.settings.Origin, Founders: list,
-		Logs: []tlog.Log{{Key: primary, Valid: start}, {Key: p.keys[logNoteKey].Public(), Valid: start}},
+		Logs:          []tlog.Log{{Key: primary, Valid: start}, {Key: p.keys[logNoteKey].Public(), Valid: start}},
+		WitnessPolicy: founding.Witness, Authorities: founding.authorities, TimestampRoots: founding.roots,
 	})
 }
 
+// configuration is what the first configuration of a vault says. Its witnesses are those of the trust file.
+func (p *parts) configuration(founding Founding, trust tlog.Trust) *evidence.VaultConfiguredDetails {
+	return &evidence.VaultConfiguredDetails{
+		Rules: evidence.RulesVersion, Recovery: founding.Recovery, Policy: founding.Policy, LogKeys: p.logKeys(), Witness: founding.Witness,
+		Version: founding.Version, Builds: builds(founding.Build), TimestampRoots: rootDigests(trust.TimestampRoots()),
+	}
+}
+
 // firstEvents logs the enrolments of the vault itself and of the founders, then the first configuration.
-func (p *parts) firstEvents(ctx context.Context, founders []*custody.Signed, founding Founding) error {
+func (p *parts) firstEvents(ctx context.Context, founders []*custody.Signed, configuration *evidence.VaultConfiguredDetails) error {
 	self := evidence.ActorOf(p.settings.Actor)
 	own := &evidence.Event{Kind: evidence.ActorEnrolled, Details: &evidence.ActorEnrolledDetails{
 		Keys: evidence.Keys{Key: base64.StdEncoding.EncodeToString(p.keys[vaultKey].SPKI())}, Role: evidence.Vault,
@@ -218,9 +229,7 @@ func (p *parts) firstEvents(ctx context.Context, founders []*custody.Signed, fou
 		}
 	}
 	policy := evidence.PolicyOf(p.settings.Origin)
-	first := &evidence.Event{Kind: evidence.VaultConfigured, Details: &evidence.VaultConfiguredDetails{
-		Rules: evidence.RulesVersion, Recovery: founding.Recovery, Policy: founding.Policy, LogKeys: p.logKeys(), Version: founding.Version, Builds: builds(founding.Build),
-	}}
+	first := &evidence.Event{Kind: evidence.VaultConfigured, Details: configuration}
 	return p.foundOnce(ctx, policy, func(f evidence.Facts) (*custody.Signed, error) {
 		return p.author.Sign(first, policy, f, p.options.Now())
 	})

@@ -3,15 +3,14 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
 	"strongroom.example/strongroom/internal/auth"
+	"strongroom.example/strongroom/internal/config"
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/keys"
@@ -25,8 +24,9 @@ import (
 
 // Options are how a vault is run, not what it is.
 type Options struct {
-	PassphraseFile string // of the keys; "" is the one that init made
-	ConfigFile     string // "" is strongroomd.yaml in the vault's folder, if there is one
+	PassphraseFile string   // of the keys; "" is the one that init made
+	Keys           KeyNames // for Create: URIs of keys in a KMS
+	ConfigFile     string   // "" is strongroomd.yaml in the vault's folder, if there is one
 	Tool           evidence.Tool
 	Limits         vault.Limits
 	Now            func() time.Time
@@ -48,46 +48,54 @@ type parts struct {
 	ledger   *ledger.Ledger
 	vault    *vault.Vault
 	auth     *auth.Auth
+	config   config.Config
+
+	timestampers []timestamper
 }
 
 // openParts opens what lies on disk; start begins to work with it.
 func openParts(ctx context.Context, f folder, o Options) (p *parts, err error) {
-	p = &parts{options: o, folder: f, keys: make(map[string]*keys.Signer)}
+	p = &parts{options: o, folder: f}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
 		}
 	}()
+	if err = f.settle(); err != nil {
+		return p, err
+	}
 	if p.settings, err = f.readSettings(); err != nil {
 		return p, err
 	}
-	passphrase, err := f.readPassphrase(o.PassphraseFile)
-	if err != nil {
+	if p.keys, err = f.openKeys(ctx, p.settings, o.PassphraseFile); err != nil {
 		return p, err
 	}
-	for _, name := range []string{logKey, logNoteKey, vaultKey} {
-		if p.keys[name], err = keys.Open(ctx, f.path("keys", name), passphrase); err != nil {
-			return p, fmt.Errorf("%s: %w", name, err)
-		}
-	}
 	p.author = ledger.Author{ID: p.settings.Actor, SPKI: p.keys[vaultKey].SPKI(), Signer: p.keys[vaultKey], Tool: o.Tool}
+	if next := p.keys[nextVaultKey]; next != nil {
+		p.author.Next = &ledger.OwnKey{SPKI: next.SPKI(), Signer: next}
+	}
 	if p.tree, err = embedded.Open(ctx, f.log(), embedded.Options{Clock: o.Now, Logger: o.Logger}); err != nil {
 		return p, err
 	}
 	if p.records, err = sqldb.Open(ctx, f.records()); err != nil {
 		return p, err
 	}
-	config, err := f.readConfig(o.ConfigFile)
-	if err != nil {
+	if p.config, err = f.readConfig(o.ConfigFile); err != nil {
 		return p, err
 	}
-	p.objects, err = f.openObjects(ctx, config.Objects, p.settings.Origin)
+	p.objects, err = f.openObjects(ctx, p.config.Objects, p.settings.Origin)
 	return p, err
 }
 
 // start checks log and records against each other, and lets events in.
 func (p *parts) start(ctx context.Context, trust tlog.Trust) (err error) {
 	p.founders = founders(trust)
+	if err := p.checkKeys(ctx, trust); err != nil {
+		return err
+	}
+	if err := p.openTimestamps(trust); err != nil {
+		return err
+	}
 	config, err := p.ledgerConfig(trust)
 	if err != nil {
 		return err
@@ -122,9 +130,14 @@ func (p *parts) ledgerConfig(trust tlog.Trust) (ledger.Config, error) {
 		}
 	}
 	logID, err := tlog.LogID(p.keys[logKey].Public())
+	if err != nil {
+		return ledger.Config{}, err
+	}
+	client, err := witnessClient(p.config.Witnesses)
 	return ledger.Config{
 		Origin: p.settings.Origin, Founders: p.founders, Records: p.records, Tree: p.tree, Signers: signers, Keys: trust.LogKeys(), LogID: logID,
 		CheckpointFile: p.folder.checkpoint(), Vault: p.author, Now: p.options.Now, Logger: p.options.Logger,
+		Trust: trust, HTTP: client, Authorities: p.authorities(trust), Stamped: stamped(p.config.Timestamps),
 	}, err
 }
 
@@ -148,19 +161,12 @@ func (p *parts) close() error {
 // open opens a founded vault and starts it.
 func open(ctx context.Context, dir string, o Options) (*parts, error) {
 	f := folder(dir)
-	text, err := os.ReadFile(f.trust())
-	if errors.Is(err, os.ErrNotExist) {
-		if _, err := f.readSettings(); err != nil {
-			return nil, err
-		}
-		return nil, ErrNotFounded
-	}
-	if err != nil {
+	if err := f.settle(); err != nil {
 		return nil, err
 	}
-	trust, err := tlog.ParseTrust(text)
+	_, trust, err := f.inUse()
 	if err != nil {
-		return nil, fmt.Errorf("trust.json: %w", err)
+		return nil, err
 	}
 	p, err := openParts(ctx, f, o)
 	if err != nil {

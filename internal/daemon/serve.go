@@ -14,6 +14,7 @@ import (
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/httpapi"
+	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/tlog"
 )
 
@@ -54,7 +55,7 @@ func newDaemon(ctx context.Context, p *parts) (*Daemon, error) {
 		return nil, err
 	}
 	handler, err := httpapi.New(httpapi.Config{
-		Vault: p.vault, Auth: p.auth, TrustFingerprint: evidence.Hash(trust.Fingerprint()), TrustFile: p.trustFile, Ready: p.ready, Logger: p.options.Logger,
+		Vault: p.vault, Auth: p.auth, TrustFingerprint: evidence.Hash(trust.Fingerprint()), TrustFile: p.trustFile, Revocations: p.revocations, Ready: p.ready, Logger: p.options.Logger,
 		Organizations: func() (map[evidence.OrgID]string, error) { return p.folder.readNames() },
 		Now:           p.options.Now, TrustedProxies: p.options.TrustedProxies,
 	})
@@ -103,6 +104,9 @@ func (p *parts) ready(ctx context.Context) error {
 // Origin is the vault's name.
 func (d *Daemon) Origin() string { return d.parts.settings.Origin }
 
+// Witnessed says how far those who watch the log from outside are.
+func (d *Daemon) Witnessed() ledger.Status { return d.parts.ledger.Witnessed() }
+
 // Handler is the whole HTTP surface.
 func (d *Daemon) Handler() http.Handler { return d.handler }
 
@@ -143,6 +147,7 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener, c Certificate) error
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { d.parts.vault.SweepEvery(sweep, sweepInterval) })
 	sweeping.Go(func() { d.attend(sweep) })
+	sweeping.Go(func() { d.parts.fetchRevocations(sweep) })
 	sweeping.Go(func() {
 		if err := d.parts.nameVersion(sweep); err != nil && sweep.Err() == nil {
 			d.parts.options.Logger.Error("version_not_logged", "err", err)

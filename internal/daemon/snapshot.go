@@ -69,9 +69,15 @@ func window(horizon int64) time.Duration { return time.Duration(horizon) * time.
 
 // snapshotFiles are the files that a manifest lists: those that are true always, the others where the vault has them.
 var snapshotFiles = map[string]bool{
-	"checkpoint": true, erasableFile: true, "keys/" + logKey: true, "keys/" + logNoteKey: true, "keys/" + vaultKey: true, "log.db": true,
-	"records.db": true, "trust.json": true, "vault.json": true,
+	"checkpoint": true, erasableFile: true, "log.db": true, "records.db": true, "trust.json": true, "vault.json": true,
 	"keys/passphrase": false, "organizations.json": false, "strongroomd.yaml": false,
+}
+
+// snapshotFile reports whether a manifest may list a file. Keys have the names that vault.json gives them, and may be in a KMS.
+func snapshotFile(path string) bool {
+	_, known := snapshotFiles[path]
+	key, isKey := strings.CutPrefix(path, "keys/")
+	return known || isKey && keyFile.MatchString(key)
 }
 
 // readManifest reads what backup wrote, byte for byte.
@@ -90,7 +96,7 @@ func (f folder) readManifest() (Manifest, error) {
 func (m Manifest) valid() bool {
 	listed := make(map[string]bool)
 	for i, file := range m.Files {
-		if _, known := snapshotFiles[file.Path]; !known || file.Size < 0 || i > 0 && m.Files[i-1].Path >= file.Path {
+		if !snapshotFile(file.Path) || file.Size < 0 || i > 0 && m.Files[i-1].Path >= file.Path {
 			return false
 		}
 		listed[file.Path] = true

@@ -27,6 +27,7 @@ func (p *parts) nameVersion(ctx context.Context) error {
 		}
 		e := &evidence.Event{Kind: evidence.VaultConfigured, Details: &evidence.VaultConfiguredDetails{
 			Rules: s.Rules, Recovery: s.Recovery, Policy: s.Policy, LogKeys: s.LogKeys, Witness: s.Witness, Version: version, Builds: builds,
+			TimestampRoots: s.TimestampRoots,
 		}}
 		signed, err := p.author.Sign(e, policy, evidence.Facts{Origin: p.settings.Origin, Founders: p.founders, States: states}, now)
 		if err != nil {

@@ -92,6 +92,18 @@ func (c cast) keyholders() []*person {
 // once makes one vault for all tests, with key files that need no passphrase, because to open one that does takes a second.
 var once = sync.OnceValues(func() (string, cast) {
 	dir := filepath.Join(must(os.MkdirTemp("", "strongroom-daemon-")), "vault")
+	c, founding := unfounded(dir)
+	for range 2 { // the second time changes nothing
+		trust := must(Found(context.Background(), dir, testOptions(), founding))
+		if trust.Vault() != must(folder(dir).readSettings()).Origin || len(trust.Founders()) != 5 {
+			panic("trust file of another vault")
+		}
+	}
+	return dir, c
+})
+
+// unfounded makes a vault as far as its founders are needed.
+func unfounded(dir string) (cast, Founding) {
 	c := cast{
 		Administrator: newPerson(ev.Administrator), A: newPerson(ev.Custodian), B: newPerson(ev.Custodian), C: newPerson(ev.Custodian),
 		Recovery: must(sealing.NewIdentity()).Recipient(),
@@ -103,18 +115,11 @@ var once = sync.OnceValues(func() (string, cast) {
 		must(0, os.Remove(path))
 		must(keys.Create(path, algorithm, nil))
 	}
-	founding := Founding{
+	return c, Founding{
 		Founders: [][]byte{c.Administrator.founder(origin), c.A.founder(origin), c.B.founder(origin), c.C.founder(origin)},
 		Recovery: c.Recovery, Policy: DefaultPolicy, Version: "test",
 	}
-	for range 2 { // the second time changes nothing
-		trust := must(Found(ctx, dir, testOptions(), founding))
-		if trust.Vault() != origin || len(trust.Founders()) != 5 {
-			panic("trust file of another vault")
-		}
-	}
-	return dir, c
-})
+}
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("STRONGROOM_CRASH_DIR"); dir != "" {

@@ -142,7 +142,9 @@ func gather(h *History, p *Package, id evidence.ItemID) item {
 			it.learn(e, p)
 		}
 		leaf, index := h.Leaf(s, seq)
-		it.report(e, EventReport{Item: id, Step: seq + 1, Entry: index, Leaf: leaf, Judged: seq < c.next && c.records[seq].until == 0, Why: h.why[place{c.at, seq}]}, c.records[seq].until)
+		b := h.bounds(c, seq)
+		it.report(e, EventReport{Item: id, Step: seq + 1, Entry: index, Leaf: leaf, Judged: seq < c.next && c.records[seq].until == 0, Why: English.say(h.why[place{c.at, seq}]),
+			After: b.After, By: b.By, Stamped: b.Stamped}, c.records[seq].until)
 		c.events[seq] = nil
 	}
 	return it
@@ -158,7 +160,8 @@ func (it *item) report(e *evidence.Event, r EventReport, until evidence.Time) {
 	case e == nil:
 		r.What = "A step in a form that this verifier does not know. Nothing of it is shown."
 	default:
-		r.Kind, r.Time, r.Role, r.Organization, r.Actor, r.What = e.Kind, e.Time, e.Actor.Role, e.Actor.Organization, e.Actor.ID, what(e)
+		r.Kind, r.Time, r.Role, r.Organization, r.Actor, r.What = e.Kind, e.Time, e.Actor.Role, e.Actor.Organization, e.Actor.ID, English.say(what(e))
+		r.Drift = Bounds{After: r.After, By: r.By}.Drift(e.Time).Milliseconds()
 		if !r.Judged {
 			r.What = "Claimed, but not accepted: " + r.What
 		}

@@ -9,8 +9,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
 )
@@ -35,8 +33,8 @@ type CustodyItem struct {
 }
 
 // Kind is what the item is, in words.
-func (i CustodyItem) Kind() string {
-	return strings.ReplaceAll(string(i.Class), "_", " ") + ", " + string(i.Content)
+func (i CustodyItem) Kind(l Language) string {
+	return l.list(l.code("class", string(i.Class)), l.code("content", string(i.Content)))
 }
 
 // Steps counts the rows.
@@ -58,12 +56,13 @@ type CustodyRow struct {
 	Step    int64           // of its stream, from 1
 	Leaf    evidence.Hash
 	Entry   int64 // index in the log
-	What    string
-	Why     string // why it was allowed, of what released something
+	why     telling
 	// After is the latest time stated by what was entered in the log before, among the streams of one look; 0 if there is nothing.
 	After evidence.Time
 	// Book is the first known publication that covers the entry: by the vault's clock the step was signed and entered before. Zero if none does.
 	Book Publication
+	// Clocks is what third parties say of when; nothing where their signatures are not at hand.
+	Clocks Bounds
 	// SHA256 and Size are of the item's encrypted file.
 	SHA256 evidence.Hash
 	Size   int64
@@ -147,12 +146,11 @@ func byEntry(a, b CustodyRow) int { return cmp.Compare(a.Entry, b.Entry) }
 func (h *History) rows(s evidence.Stream, actor evidence.ActorID) (list []CustodyRow, _ error) {
 	for seq := range h.Len(s) {
 		leaf, index := h.Leaf(s, seq)
-		row := CustodyRow{Event: new(evidence.Event), Stream: s, Step: seq + 1, Leaf: leaf, Entry: index, After: h.After(s, seq)}
+		row := CustodyRow{Event: new(evidence.Event), Stream: s, Step: seq + 1, Leaf: leaf, Entry: index, After: h.After(s, seq), Clocks: h.Bounds(s, seq)}
 		if newest, ok := h.publication(); ok && index < newest.Covers {
 			row.Book = newest
 		}
 		if row.Until = h.Withheld(s, seq); row.Until != 0 {
-			row.What = "An event that may not be shown until " + moment(row.Until) + "."
 			list = append(list, row)
 			continue
 		}
@@ -161,143 +159,41 @@ func (h *History) rows(s evidence.Stream, actor evidence.ActorID) (list []Custod
 			return nil, err
 		}
 		if actor == "" || e.Actor.ID == actor {
-			row.Event, row.What, row.Why = e, what(e), h.Why(s, seq)
+			row.Event, row.why = e, h.whyOf(s, seq)
 			list = append(list, row)
 		}
 	}
 	return list, nil
 }
 
-// The plain fields of a row, as text. What a row has no such field for is "".
-
-func (r CustodyRow) Signed() string {
-	if r.Until != 0 {
-		return ""
-	}
-	return moment(r.Time)
-}
-
-func (r CustodyRow) Who() string {
-	if r.Until != 0 {
-		return ""
-	}
-	who := string(r.Actor.ID) + ", " + string(r.Actor.Role)
-	if r.Actor.OnBehalfOf != "" {
-		who += ", for " + string(r.Actor.OnBehalfOf)
-	}
-	return who
-}
-
-// Ground is the authority of a step. Consent is none to destroy what it governed, nor to keep it against the person's will.
-func (r CustodyRow) Ground() string {
-	if r.Authority == nil {
-		return ""
-	}
-	if against := strings.HasPrefix(string(r.Kind), "item.shred") || strings.HasPrefix(string(r.Kind), "hold."); against && r.Authority.Basis == evidence.ByConsent {
-		return ""
-	}
-	ground := strings.ReplaceAll(string(r.Authority.Basis), "_", " ")
-	if r.Authority.Hold != "" {
-		ground += ", hold " + string(r.Authority.Hold)
-	}
-	if r.Authority.Grant != "" {
-		ground += ", share " + string(r.Authority.Grant)
-	}
-	return ground
-}
-
-func (r CustodyRow) Consents() string {
-	list := make([]string, len(r.Consent))
-	for i, c := range r.Consent {
-		list[i] = fmt.Sprintf("%s version %d", c.ID, c.Version)
-	}
-	return strings.Join(list, ", ")
-}
-
-func (r CustodyRow) Outcome() string {
-	if r.Result == nil {
-		return ""
-	}
-	return strings.TrimSuffix(string(r.Result.Outcome)+", "+r.Result.Code, ", ")
-}
-
-func (r CustodyRow) Other() string {
-	if r.Counterparty == nil {
-		return ""
-	}
-	return strings.Trim(string(r.Counterparty.Actor)+", "+string(r.Counterparty.Class), ", ")
-}
-
-// Behind is by how much the row states a time before one that was stated by what was entered earlier; 0 if it does not.
-func (r CustodyRow) Behind() time.Duration {
-	if r.Until != 0 {
-		return 0
-	}
-	return max(0, r.After.Sub(r.Time))
-}
-
-// Booked says by when the step was in the record book, as the vault's clock showed it.
-func (r CustodyRow) Booked() string {
-	if r.Book.Time == 0 {
-		return ""
-	}
-	return fmt.Sprintf("in the record book by %s, by the vault's clock (entry %d says so)", precise(r.Book.Time), r.Book.Entry)
-}
-
-// Ahead is by how much at least the row states a time after it was in the record book; 0 if it does not.
-func (r CustodyRow) Ahead() time.Duration {
-	if r.Until != 0 || r.Book.Time == 0 {
-		return 0
-	}
-	return max(0, r.Time.Sub(r.Book.Time))
-}
-
-// Place names where a step stands that is not of the item itself.
-func (r CustodyRow) Place() string {
-	if r.Stream.Type == evidence.ItemStream {
-		return ""
-	}
-	return string(r.Stream.Type) + " " + r.Stream.ID
-}
-
-// Order says how the stated time stands to the order of entry.
-func (r CustodyRow) Order() string {
-	switch behind := r.Behind(); {
-	case r.After == 0:
-		return ""
-	case r.Until != 0:
-		return "entered after what states " + precise(r.After)
-	case behind > 0:
-		return fmt.Sprintf("%s before %s, which an earlier entry states", behind, precise(r.After))
-	default:
-		return "not before " + precise(r.After) + ", which an earlier entry states"
-	}
-}
-
-// precise is a time as exact as it is stated: clocks differ by less than a second.
-func precise(t evidence.Time) string { return t.Std().Format("2 January 2006, 15:04:05.000 UTC") }
-
-// Proof says what was checked of the row.
-func (r CustodyRow) Proof() string {
-	if r.Until != 0 {
-		return "entry and order checked"
-	}
-	return "signature, entry, order and rules checked"
-}
-
-// clocks says what the times are.
-const clocks = "Times are those of the signers' devices, at most two minutes from the vault's clock when they were accepted. The order of entry bounds them: what was entered later was not signed earlier, if the clocks are right. The second clock is the vault's: each of its signed lists of last steps states a time, and every entry that it covers was in the record book by then. No clock of a third party was asked."
-
-//go:embed assets/custody.en.html
+//go:embed assets/custody.html
 var custodyText string
 
-var custodyPage = template.Must(template.New("custody").Funcs(template.FuncMap{"date": moment, "plain": func(code evidence.Purpose) string { return strings.ReplaceAll(string(code), "_", " ") }}).Parse(custodyText))
+var custodyPage = template.Must(template.New("custody").Funcs(English.funcs()).Parse(custodyText))
+
+// pageIn is a page whose texts are in a language.
+func pageIn(l Language, page *template.Template) *template.Template {
+	return template.Must(page.Clone()).Funcs(l.funcs())
+}
+
+// funcs are what pages say with.
+func (l Language) funcs() template.FuncMap {
+	return template.FuncMap{
+		"lang": func() Language { return l },
+		"say":  func(id string, pairs ...any) string { return l.say(tell(id, pairs...)) },
+		"code": func(group string, name any) string { return l.code(group, fmt.Sprint(name)) },
+		"date": l.moment,
+		"told": l.say,
+	}
+}
 
 // WriteHTML writes one page that needs no network, for the screen and for paper.
-func (c Custody) WriteHTML(w io.Writer) error { return c.write(NewCustodyPage(w, len(c.Items))) }
+func (c Custody) WriteHTML(w io.Writer, l Language) error {
+	return c.write(NewCustodyPage(w, l, len(c.Items)))
+}
 
 // WriteCSV writes a row for each step, the first one with the names of the columns (RFC 4180).
-func (c Custody) WriteCSV(w io.Writer) error { return c.write(NewCustodyTable(w)) }
+func (c Custody) WriteCSV(w io.Writer, l Language) error { return c.write(NewCustodyTable(w, l)) }
 
 func (c Custody) write(w *CustodyWriter) error {
 	if err := w.Add(c); err != nil {
@@ -325,25 +221,21 @@ func (w *CustodyWriter) Add(c Custody) error {
 func (w *CustodyWriter) End() error { return w.end() }
 
 // NewCustodyPage begins a page on so many items.
-func NewCustodyPage(w io.Writer, items int) *CustodyWriter {
+func NewCustodyPage(w io.Writer, l Language, items int) *CustodyWriter {
+	page := pageIn(l, custodyPage)
 	return &CustodyWriter{
 		add: func(c Custody, first bool) error {
 			if first {
-				if err := custodyPage.ExecuteTemplate(w, "head", struct {
+				if err := page.ExecuteTemplate(w, "head", struct {
 					Custody
 					Of int
 				}{c, items}); err != nil {
 					return err
 				}
 			}
-			return custodyPage.ExecuteTemplate(w, "items", c)
+			return page.ExecuteTemplate(w, "items", c)
 		},
-		end: func() error {
-			return custodyPage.ExecuteTemplate(w, "foot", struct {
-				Clocks string
-				Limits []string
-			}{clocks, limits})
-		},
+		end: func() error { return page.ExecuteTemplate(w, "foot", limits) },
 	}
 }
 
@@ -351,10 +243,11 @@ func NewCustodyPage(w io.Writer, items int) *CustodyWriter {
 var custodyColumns = []string{"item", "exhibit", "step", "kind", "what", "actor", "role", "organization", "on_behalf_of", "signed_at", "purpose", "authority",
 	"consent", "result", "counterparty", "change", "entry", "event", "proof", "why_allowed", "sha256", "size", "entered_after",
 	"milliseconds_behind_order_of_entry", "in_record_book_by", "milliseconds_ahead_of_record_book", "stream_type", "stream",
-	"organization_as_the_vault_names_it"}
+	"organization_as_the_vault_names_it", "not_yet_entered", "entered_by", "signature_stamped_by", "milliseconds_beyond_independent_clocks"}
 
-// NewCustodyTable begins a table.
-func NewCustodyTable(w io.Writer) *CustodyWriter {
+// NewCustodyTable begins a table. Programs read it, so that its codes and the names of its columns are the same in every language: what
+// happened, why it was allowed and what was checked alone are said in one.
+func NewCustodyTable(w io.Writer, l Language) *CustodyWriter {
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
 	return &CustodyWriter{
@@ -366,13 +259,13 @@ func NewCustodyTable(w io.Writer) *CustodyWriter {
 			}
 			for _, i := range c.Items {
 				for _, r := range i.Rows {
-					if err := out.Write(r.cells()); err != nil {
+					if err := out.Write(r.cells(l)); err != nil {
 						return err
 					}
 				}
 			}
 			for _, r := range c.Acts {
-				if err := out.Write(r.cells()); err != nil {
+				if err := out.Write(r.cells(l)); err != nil {
 					return err
 				}
 			}
@@ -386,8 +279,14 @@ func NewCustodyTable(w io.Writer) *CustodyWriter {
 }
 
 // cells are in the order of custodyColumns. What a row has nothing to say of is "".
-func (r CustodyRow) cells() []string {
-	exhibit, signed, after, behind, booked, ahead, digest, size := "", "", "", "", "", "", "", ""
+func (r CustodyRow) cells(l Language) []string {
+	exhibit, signed, after, behind, booked, ahead, digest, size, drift := "", "", "", "", "", "", "", "", ""
+	clock := func(t evidence.Time) string {
+		if t == 0 {
+			return ""
+		}
+		return t.String()
+	}
 	if r.Exhibit > 0 {
 		exhibit = strconv.FormatInt(r.Exhibit, 10)
 	}
@@ -407,8 +306,12 @@ func (r CustodyRow) cells() []string {
 			ahead = strconv.FormatInt(r.Ahead().Milliseconds(), 10)
 		}
 	}
-	return []string{string(r.Item), exhibit, strconv.FormatInt(r.Step, 10), string(r.Kind), r.What, string(r.Actor.ID), string(r.Actor.Role),
-		string(r.Actor.Organization), string(r.Actor.OnBehalfOf), signed, string(r.Purpose), r.Ground(), r.Consents(), r.Outcome(), r.Other(),
-		string(r.Change), strconv.FormatInt(r.Entry, 10), r.Leaf.String(), r.Proof(), r.Why, digest, size, after, behind,
-		booked, ahead, string(r.Stream.Type), r.Stream.ID, r.Named}
+	if r.Until == 0 && r.Clocks != (Bounds{}) {
+		drift = strconv.FormatInt(r.Drift().Milliseconds(), 10)
+	}
+	return []string{string(r.Item), exhibit, strconv.FormatInt(r.Step, 10), string(r.Kind), r.What(l), string(r.Actor.ID), string(r.Actor.Role),
+		string(r.Actor.Organization), string(r.Actor.OnBehalfOf), signed, string(r.Purpose), r.Ground(English), r.Consents(English), r.Outcome(English), r.Other(),
+		string(r.Change), strconv.FormatInt(r.Entry, 10), r.Leaf.String(), r.Proof(l), r.Why(l), digest, size, after, behind,
+		booked, ahead, string(r.Stream.Type), r.Stream.ID, r.Named,
+		clock(r.Clocks.After), clock(r.Clocks.By), clock(r.Clocks.Stamped), drift}
 }

@@ -33,7 +33,7 @@ func TestCustody(t *testing.T) {
 		t.Errorf("the court signed %d of %d", own.Steps(), all.Steps())
 	}
 	var table, page strings.Builder
-	if err := all.WriteCSV(&table); err != nil {
+	if err := all.WriteCSV(&table, English); err != nil {
 		t.Fatal(err)
 	}
 	rows := must(csv.NewReader(strings.NewReader(table.String())).ReadAll())
@@ -42,7 +42,7 @@ func TestCustody(t *testing.T) {
 	}
 	for _, row := range rows[1:] {
 		for i, name := range rows[0] {
-			optional := strings.Contains(" exhibit on_behalf_of purpose authority consent result counterparty change why_allowed organization_as_the_vault_names_it ", " "+name+" ")
+			optional := strings.Contains(" exhibit on_behalf_of purpose authority consent result counterparty change why_allowed organization_as_the_vault_names_it not_yet_entered entered_by signature_stamped_by milliseconds_beyond_independent_clocks ", " "+name+" ")
 			if row[i] == "" && !optional {
 				t.Errorf("step %s has no %s", row[2], name)
 			}
@@ -51,7 +51,7 @@ func TestCustody(t *testing.T) {
 	if w.files[id] == nil || rows[1][20] != ev.SHA256(w.files[id].evidence).String() || rows[1][21] != strconv.Itoa(len(w.files[id].evidence)) {
 		t.Errorf("digest %s and size %s are not those of the encrypted file", rows[1][20], rows[1][21])
 	}
-	if err := all.WriteHTML(&page); err != nil {
+	if err := all.WriteHTML(&page, English); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range all.Items[0].Rows {
@@ -87,21 +87,21 @@ func TestCustodyOfWithdrawn(t *testing.T) {
 		if kinds = append(kinds, r.Kind); i > 0 && r.Entry <= rows[i-1].Entry {
 			t.Errorf("row %d is entry %d, after %d", i, r.Entry, rows[i-1].Entry)
 		}
-		if r.Item != id || r.Stream.Type == ev.ConsentStream && r.Place() != "consent "+string(w.con) {
+		if r.Item != id || r.Stream.Type == ev.ConsentStream && r.Place(English) != "consent "+string(w.con) {
 			t.Errorf("%+v", r)
 		}
 	}
 	if last := kinds[len(kinds)-2:]; !slices.Contains(kinds, ev.ConsentGiven) || !slices.Equal(last, []ev.Kind{ev.ConsentWithdrawn, ev.ItemShredProposed}) {
 		t.Errorf("%q", kinds)
 	}
-	if proposed := rows[len(rows)-1]; proposed.Ground() != "" || proposed.Authority == nil {
-		t.Errorf("shredding on the authority %q", proposed.Ground())
+	if proposed := rows[len(rows)-1]; proposed.Ground(English) != "" || proposed.Authority == nil {
+		t.Errorf("shredding on the authority %q", proposed.Ground(English))
 	}
-	if opened := rows[slices.Index(kinds, ev.ItemDeposited)]; opened.Authority != nil && opened.Ground() == "" {
+	if opened := rows[slices.Index(kinds, ev.ItemDeposited)]; opened.Authority != nil && opened.Ground(English) == "" {
 		t.Error("the authority of a deposit is not said")
 	}
 	acts := must(h.ActsOf(w.people["clinician"].ID, ev.ConsentOf(w.con), ev.CaseOf(w.cas)))
-	if len(acts) != 3 || acts[0].Kind != ev.CaseOpened || acts[2].Kind != ev.ConsentWithdrawn || acts[2].Item != "" || acts[2].What != "Withdrew the consent: all use stopped." {
+	if len(acts) != 3 || acts[0].Kind != ev.CaseOpened || acts[2].Kind != ev.ConsentWithdrawn || acts[2].Item != "" || acts[2].What(English) != "Withdrew the consent: all use stopped." {
 		t.Errorf("%+v", acts)
 	}
 	if own := must(h.CustodyOf(w.people["clinician"].ID, w.now, id)).Items[0].Rows; slices.ContainsFunc(own, func(r CustodyRow) bool { return r.Stream.Type != ev.ItemStream }) {
@@ -140,7 +140,7 @@ func TestCustodyClocks(t *testing.T) {
 		t.Errorf("ahead by %v and %v", fast.Ahead(), sealed.Ahead())
 	}
 	var table, page strings.Builder
-	if err := report.WriteCSV(&table); err != nil {
+	if err := report.WriteCSV(&table, English); err != nil {
 		t.Fatal(err)
 	}
 	lines := must(csv.NewReader(strings.NewReader(table.String())).ReadAll())
@@ -152,10 +152,10 @@ func TestCustodyClocks(t *testing.T) {
 	if lines[0][23] != "milliseconds_behind_order_of_entry" || lines[0][24] != "in_record_book_by" || last[24] != sealed.Book.Time.String() || last[22] != ahead.String() || last[23] != strconv.FormatInt(sealed.Behind().Milliseconds(), 10) || lines[1][23] != "0" {
 		t.Errorf("%s: %q, %q", lines[0][23], lines[1], last)
 	}
-	if err := report.WriteHTML(&page); err != nil {
+	if err := report.WriteHTML(&page, English); err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{sealed.Behind().String() + " before " + precise(ahead), "in the record book by " + precise(sealed.Book.Time), "The second clock is the vault"} {
+	for _, text := range []string{English.duration(sealed.Behind()) + " before " + English.instant(ahead), "in the record book by " + English.instant(sealed.Book.Time), "The second clock is the vault"} {
 		if !strings.Contains(page.String(), text) {
 			t.Errorf("%q is not on the page", text)
 		}

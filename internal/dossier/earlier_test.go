@@ -21,7 +21,7 @@ func TestEarlierPackages(t *testing.T) {
 	for _, folder := range list {
 		read := func(name string) []byte { return must(os.ReadFile(filepath.Join(earlier, folder.Name(), name))) }
 		trust, id, data := must(tlog.ParseTrust(read("trust.json"))), must(sealing.ReadIdentityFile(read("identity.txt"), "")), read("package.zip")
-		r, err := Verify(bytes.NewReader(data), int64(len(data)), Options{&trust, &id})
+		r, err := Verify(bytes.NewReader(data), int64(len(data)), Options{Trust: &trust, Identity: &id})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,65 +1,20 @@
 package dossier
 
 import (
-	"encoding/base64"
-	"errors"
-	"slices"
 	"sync"
 	"time"
 
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
-	"strongroom.example/strongroom/internal/heads"
 	"strongroom.example/strongroom/internal/tlog"
 )
-
-// Excerpt is what somebody hands over as the whole of some streams. Nothing of it is believed.
-type Excerpt struct {
-	// Heads is the receipt of the vault.heads event under which the lengths are proved.
-	Heads []byte
-	// Checkpoint is the signed state of the log that lies beside the receipts, if any: it must be that of Heads.
-	Checkpoint []byte
-	Streams    []Stream
-	// Newer also accepts events at a stream's end that Heads does not cover. A client that is about to act wants them; a court package
-	// never has any.
-	Newer bool
-}
-
-// Stream is one stream from its first event.
-type Stream struct {
-	ID     evidence.Stream
-	Events int64 // how many are handed over
-	// Receipt returns the receipt of event seq, 0 ≤ seq < Events. It is called from several goroutines, and again for the same event.
-	Receipt func(seq int64) ([]byte, error)
-	Length  Length
-	// Proof returns the Length in its place, where it is not nil: proofs of many streams are more than need be in memory.
-	Proof func() (Length, error)
-}
-
-func (s Stream) length() (Length, error) {
-	if s.Proof != nil {
-		return s.Proof()
-	}
-	return s.Length, nil
-}
-
-// Held makes a Receipt function of receipts in memory.
-func Held(receipts [][]byte) func(seq int64) ([]byte, error) {
-	return func(seq int64) ([]byte, error) { return receipts[seq], nil }
-}
-
-// Length proves how long a stream is under one publication of the heads map: event N-1 is in the map, event N is not (FORMATS §7).
-type Length struct {
-	N      int64
-	Member *heads.Proof // nil if and only if N is 0
-	Absent heads.Proof
-}
 
 // History is what an Excerpt was found to say.
 type History struct {
 	trust    tlog.Trust
 	founders []evidence.Founder
 	newer    bool
+	final    bool
 	// checkpoint is the signed note beside the receipts, or empty.
 	checkpoint []byte
 	// published is the checkpoint under which the publication of the heads map is in the log.
@@ -78,13 +33,16 @@ type History struct {
 	refs    map[place]int         // how many events yet to be judged stand on an event
 	owners  map[evidence.Hash]int // chains of the actors by the digest of every signing key and recipient they were ever given
 	states  budget
-	why     map[place]string        // why the law let an event release something, in plain words
+	why     map[place]telling       // why the law let an event release something
 	secret  map[place]evidence.Time // until when the law withholds an event from some
 	words   phrases
 	latest  evidence.Time // stated by any event so far, in the order of the log
 	// backwards is by how much at most an event states a time before one that was entered earlier.
 	backwards time.Duration
-	spare     spare
+	// waited is by how much at most an event states a time before a witness saw a log without it.
+	waited   time.Duration
+	timeline timeline
+	spare    spare
 }
 
 // place is an event's.
@@ -94,9 +52,9 @@ type place struct {
 }
 
 // phrases keeps one copy of each sentence: thousands of openings stand on the same ground.
-type phrases map[string]string
+type phrases map[telling]telling
 
-func (w phrases) of(s string) string {
+func (w phrases) of(s telling) telling {
 	if known, ok := w[s]; ok {
 		return known
 	}
@@ -132,6 +90,7 @@ type record struct {
 	barrier bool
 	until   evidence.Time // when a withheld event may be shown; 0 for all others
 	after   evidence.Time // latest time stated by an event that was entered earlier; 0 for the first one
+	stamped evidence.Time // when its signature was stamped, at the latest; 0 if it has no time stamp of its own
 }
 
 // Replay verifies an excerpt and replays the law over it: signatures, inclusion, checkpoints, chain, completeness, rules (FORMATS §12).
@@ -149,6 +108,7 @@ func Replay(trust tlog.Trust, x Excerpt) (*History, []Finding) {
 func (h *History) run() []Finding {
 	h.readAll()
 	h.checkCheckpoint()
+	h.timeline = h.opened.clock.timeline()
 	for _, c := range h.chains {
 		h.checkSequence(c)
 	}
@@ -158,8 +118,8 @@ func (h *History) run() []Finding {
 }
 
 func newHistory(trust tlog.Trust, x Excerpt) *History {
-	h := &History{trust: trust, newer: x.Newer, checkpoint: x.Checkpoint, byID: map[evidence.Stream]int{}, opened: newCheckpoints(trust),
-		signers: signers{numbers: map[evidence.Hash]int32{}}, refs: map[place]int{}, owners: map[evidence.Hash]int{}, why: map[place]string{}, secret: map[place]evidence.Time{}, words: phrases{}, past: map[subtree]tlog.Hash{}, spare: newSpare(), retired: map[tlog.Hash]time.Time{}}
+	h := &History{trust: trust, newer: x.Newer, final: x.Final, checkpoint: x.Checkpoint, byID: map[evidence.Stream]int{}, opened: newCheckpoints(trust, x),
+		signers: signers{numbers: map[evidence.Hash]int32{}}, refs: map[place]int{}, owners: map[evidence.Hash]int{}, why: map[place]telling{}, secret: map[place]evidence.Time{}, words: phrases{}, past: map[subtree]tlog.Hash{}, spare: newSpare(), retired: map[tlog.Hash]time.Time{}}
 	for _, l := range trust.Logs() {
 		if id, err := tlog.LogID(l.Key); err == nil && !l.End.IsZero() {
 			h.retired[id] = l.End
@@ -206,180 +166,28 @@ func (h *History) note(c *chain, seq int64, check Check, result Result, reason s
 	h.found.add(c.at, Finding{Check: check, Result: result, Reason: reason, Stream: c.ID, Seq: seq, Err: err})
 }
 
-// checkCheckpoint compares the checkpoint beside the receipts with that of the publication. One that no log key signed, or that forks
-// the log, is refused as such where the file is read.
+// checkCheckpoint looks at the checkpoint beside the receipts: it is that of the publication, and the one that auditors sign.
 func (h *History) checkCheckpoint() {
-	if len(h.checkpoint) == 0 || h.book == nil || !h.book.records[0].read {
+	if len(h.checkpoint) == 0 {
 		return
 	}
-	beside, err := tlog.OpenCheckpoint(h.checkpoint, h.trust.LogKeys())
-	if err == nil && beside.Size != h.published.Size {
+	say := func(check Check, result Result, reason string, err error) {
+		h.found.add(0, Finding{Check: check, Result: result, Reason: reason, Seq: -1, Err: err})
+	}
+	cp, err := h.opened.note(h.checkpoint)
+	if err != nil {
+		check, reason, err := logReason(err)
+		say(check, Fail, reason, err)
+		return
+	}
+	if h.book != nil && h.book.records[0].read && cp.Size != h.published.Size {
 		h.note(h.book, -1, CheckCheckpoint, Fail, ReasonCheckpointFile, nil)
 	}
-}
-
-// checkSequence looks at the positions that the statements of a stream state (FORMATS §3). The links between them are looked at while
-// judging.
-func (h *History) checkSequence(c *chain) {
-	if c == h.book {
-		return
-	}
-	for i := range c.records {
-		r := &c.records[i]
-		if !r.read {
-			c.broken, c.lost = true, true
-			continue
-		}
-		if r.seq != int64(i) {
-			h.note(c, int64(i), CheckChain, Fail, c.disorder(i), nil)
-			c.broken, c.lost = true, true
-			return
-		}
+	h.checkAttested(cp, false, say)
+	if h.final && !cp.audited && cp.cosignature == nil {
+		say(CheckAudit, NotChecked, ReasonAuditMissing, nil)
 	}
 }
-
-// disorder says why record i has another position; those before it are as they should be.
-func (c *chain) disorder(i int) string {
-	seq := c.records[i].seq
-	switch {
-	case seq >= 0 && seq < int64(i):
-		if c.records[seq].leaf == c.records[i].leaf {
-			return ReasonDuplicate
-		}
-		return ReasonFork
-	case slices.ContainsFunc(c.records[i:], func(r record) bool { return r.read && r.seq == int64(i) }):
-		return ReasonSwapped
-	case i == 0:
-		return ReasonMissingFirst
-	}
-	return ReasonMissing
-}
-
-// checkComplete demands the proof that each stream ends where it ends. Streams that a statement names and that are not there were noted
-// when it was read.
-func (h *History) checkComplete() {
-	state := h.Heads()
-	if state == nil {
-		if h.book != nil && !h.found.failed(CheckComplete) {
-			h.note(h.book, -1, CheckComplete, NotChecked, ReasonHeadsUnproved, nil)
-		}
-		return
-	}
-	if h.book.records[0].index < state.Covers {
-		h.note(h.book, -1, CheckComplete, Fail, ReasonHeadsCovers, nil)
-		return
-	}
-	for _, c := range h.chains {
-		if c == h.book {
-			continue
-		}
-		if reason, err := h.checkLength(c, state); reason != "" {
-			h.note(c, -1, CheckComplete, Fail, reason, err)
-		}
-	}
-}
-
-func (h *History) checkLength(c *chain, state *evidence.HeadsState) (string, error) {
-	l, err := c.length()
-	switch {
-	case err != nil:
-		return ReasonHeadsProof, err
-	case l.N < 0, (l.N == 0) != (l.Member == nil):
-		return ReasonHeadsProof, nil
-	case c.Events < l.N:
-		return ReasonMissingLast, nil
-	case c.Events > l.N && !h.newer:
-		return ReasonNotCovered, nil
-	}
-	for _, r := range c.records[:l.N] {
-		if r.read && r.index >= state.Covers {
-			return ReasonNotCovered, nil
-		}
-	}
-	tag := c.ID.Tag(h.trust.Vault())
-	if l.N > 0 && c.records[l.N-1].read {
-		err := l.Member.VerifyMember(state.Root, heads.Key(tag, uint64(l.N-1)), c.records[l.N-1].leaf)
-		if errors.Is(err, heads.ErrValue) {
-			return ReasonOtherLast, err
-		}
-		if err != nil {
-			return ReasonHeadsProof, err
-		}
-	}
-	err = l.Absent.VerifyAbsent(state.Root, heads.Key(tag, uint64(l.N)))
-	if errors.Is(err, heads.ErrPresent) {
-		return ReasonMissingLast, err
-	}
-	if err != nil {
-		return ReasonHeadsProof, err
-	}
-	return "", nil
-}
-
-// Heads is the publication of the heads map under which lengths are proved, or nil.
-func (h *History) Heads() *evidence.HeadsState {
-	if h.book == nil || h.book.lost {
-		return nil
-	}
-	s, _ := h.book.state.(*evidence.HeadsState)
-	return s
-}
-
-// Publication is what a vault.heads event says of when: every entry below Covers was in the log by Time, by the vault's clock.
-type Publication struct {
-	Seq    int64 // in the vault's stream
-	Entry  int64
-	Covers int64
-	Time   evidence.Time
-}
-
-// publication is the one under which lengths are proved; ok is false if there is none.
-func (h *History) publication() (p Publication, ok bool) {
-	s := h.Heads()
-	if s == nil {
-		return p, false
-	}
-	return Publication{s.Last.Seq, h.book.records[0].index, s.Covers, s.Last.Time}, true
-}
-
-// Publication verifies the receipt of an earlier vault.heads event, as that of the newest one was verified: signed by a key that the vault has
-// had, entered in this log, at its place in the stream. Its root is not compared with the log.
-func (h *History) Publication(receipt []byte, seq int64) (p Publication, _ error) {
-	newest, ok := h.publication()
-	policy, known := h.State(evidence.PolicyOf(h.trust.Vault())).(*evidence.PolicyState)
-	if !ok || !known {
-		return p, errNoPublication
-	}
-	o, _, reason, err := open(receipt)
-	if reason == "" {
-		_, _, reason, err = o.verify(&h.keys)
-	}
-	var cp tlog.Checkpoint
-	if reason == "" {
-		cp, _, reason, err = h.include(o)
-	}
-	if reason != "" {
-		return p, errors.Join(errNoPublication, err)
-	}
-	if err := h.checkFork(nil, o.leafHash, o.receipt.Index(), o.receipt.Proof(), cp); err != nil {
-		return p, err
-	}
-	e := o.statement.Event()
-	d, ok := e.Details.(*evidence.VaultHeadsDetails)
-	key := evidence.SHA256([]byte(base64.StdEncoding.EncodeToString(o.leaf.spki)))
-	author := h.chain(evidence.ActorOf(policy.Vault))
-	owner, had := h.owners[key]
-	switch {
-	case !ok, o.unknown != nil, e.Vault != h.trust.Vault(), e.Stream.Stream() != h.book.ID, e.Stream.Seq != seq:
-	case seq > newest.Seq, o.receipt.Index() > newest.Entry, d.Covers > newest.Covers, d.Covers > o.receipt.Index():
-	case e.Actor.ID != policy.Vault, author == nil, !had, owner != author.at:
-	default:
-		return Publication{seq, o.receipt.Index(), d.Covers, e.Time}, nil
-	}
-	return p, errNoPublication
-}
-
-var errNoPublication = errors.New("dossier: not a publication of this vault")
 
 // Streams lists what was handed over, in that order.
 func (h *History) Streams() []evidence.Stream {
@@ -412,8 +220,10 @@ func (h *History) Facts() evidence.Facts {
 	return f
 }
 
-// Why says in plain words why the law let an event release something; "" of all others.
-func (h *History) Why(s evidence.Stream, seq int64) string {
+// Why says in plain English why the law let an event release something; "" of all others.
+func (h *History) Why(s evidence.Stream, seq int64) string { return English.say(h.whyOf(s, seq)) }
+
+func (h *History) whyOf(s evidence.Stream, seq int64) telling {
 	c := h.chain(s)
 	if c == nil {
 		return ""

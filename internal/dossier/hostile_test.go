@@ -305,7 +305,8 @@ func TestTimesRunBackwards(t *testing.T) {
 // An incident that was stated stands in every package and is said, whatever its code and scope.
 func TestIncidentsAreSaid(t *testing.T) {
 	w, id := newShared(t)
-	for code, said := range incidentCodes {
+	for _, code := range []string{"breach", "outage", "key_compromise", "witness_alarm", "data_damage"} {
+		said := English.text("incident." + code)
 		from, policy := w.now, ev.PolicyOf(origin)
 		w.do(w.event("administrator", policy, ev.VaultIncident, &ev.VaultIncidentDetails{Code: code, From: from, Scope: "vault"}))
 		r := verify(t, w, w.pack(id).write(t), nil)
@@ -320,7 +321,7 @@ func TestIncidentsAreSaid(t *testing.T) {
 		t.Errorf("%s: %q", r.Verdict, r.DoesNotShow)
 	}
 	bad := &ev.VaultIncidentDetails{Code: "another", From: w.now, Scope: "vault"}
-	if e := w.event("administrator", ev.PolicyOf(origin), ev.VaultIncident, bad); e.Check() == nil || len(incidentCodes) != 5 {
+	if e := w.event("administrator", ev.PolicyOf(origin), ev.VaultIncident, bad); e.Check() == nil {
 		t.Error("there are codes that have no words")
 	}
 }

@@ -80,6 +80,7 @@ func (h *History) judge(c *chain, t turn, e *evidence.Event, err error) {
 		c.lost = true
 		return
 	}
+	h.checkTime(c, t, e)
 	h.backwards = max(h.backwards, h.latest.Sub(e.Time))
 	h.latest = max(h.latest, e.Time)
 	seq := c.first + t.seq

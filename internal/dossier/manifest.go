@@ -147,9 +147,12 @@ type path struct {
 }
 
 var (
-	otherFiles  = regexp.MustCompile(`^(README\.html|VERIFY\.html|log/(checkpoint|heads\.sigstore\.json|consistency\.json|[a-z0-9-]{1,64}\.tsr|proofs/[a-z0-9-]{1,80}\.tlog-proof)|trust/(trusted_root\.json|witness_policy|signers/[0-9a-f]{64}\.pub)|tools/verify\.py)$`)
-	streamFiles = regexp.MustCompile(`^(complete\.json|events/[0-9]{6}\.(sigstore|withheld)\.json)$`)
-	itemFiles   = regexp.MustCompile(`^(evidence\.age|description(\.[1-9][0-9]{0,5})?\.age|key\.age|notes/[0-9]{6}-[a-z_]{1,32}\.age)$`)
+	otherFiles = regexp.MustCompile(`^(README\.html|VERIFY\.html|log/(checkpoint|heads\.sigstore\.json|consistency\.json|[a-z0-9-]{1,64}\.(tsr|crl)|proofs/[a-z0-9-]{1,80}\.tlog-proof)|trust/(trusted_root\.json|witness_policy|signers/[0-9a-f]{64}\.pub)|tools/verify\.py)$`)
+	// What lies beside the receipts of time-stamp authorities, by the name that the vault has for one.
+	stampFiles      = regexp.MustCompile(`^log/([1-9][0-9]{0,15})-([a-z0-9-]{1,32})\.tsr$`)
+	revocationFiles = regexp.MustCompile(`^log/([a-z0-9-]{1,32})\.crl$`)
+	streamFiles     = regexp.MustCompile(`^(complete\.json|events/[0-9]{6}\.(sigstore|withheld)\.json)$`)
+	itemFiles       = regexp.MustCompile(`^(evidence\.age|description(\.[1-9][0-9]{0,5})?\.age|key\.age|notes/[0-9]{6}-[a-z_]{1,32}\.age)$`)
 )
 
 // parsePath accepts the names of FORMATS §11, and no others: a file that nothing explains has no place in a package.

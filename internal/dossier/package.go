@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -157,6 +158,8 @@ func (p *Package) excerpt() (x Excerpt, misnamed string, err error) {
 	if note, err := p.read("log/checkpoint", tlog.MaxCheckpointSize); err == nil {
 		x.Checkpoint = note
 	}
+	x.Final = true
+	p.stamps(&x)
 	total, items := 0, 0
 	for i := 0; i < len(p.Files); {
 		first, _ := parsePath(p.Files[i].Path)
@@ -208,6 +211,19 @@ func (p *Package) excerpt() (x Excerpt, misnamed string, err error) {
 		return x, "", refuse(ReasonItems, manifestName, nil)
 	}
 	return x, misnamed, nil
+}
+
+// stamps hands over the time stamps and revocation lists beside the receipts.
+func (p *Package) stamps(x *Excerpt) {
+	x.Revoked = map[string]func() ([]byte, error){}
+	for _, f := range p.under("log/") {
+		if m := stampFiles.FindStringSubmatch(f.Path); m != nil {
+			size, _ := strconv.ParseInt(m[1], 10, 64) // at most 16 digits
+			x.Stamps = append(x.Stamps, Stamp{size, m[2], func() ([]byte, error) { return p.read(f.Path, tlog.MaxTimestampAnswer) }})
+		} else if m := revocationFiles.FindStringSubmatch(f.Path); m != nil {
+			x.Revoked[m[1]] = func() ([]byte, error) { return p.read(f.Path, tlog.MaxCRL) }
+		}
+	}
 }
 
 // event reads the receipt of an event, or what stands for a withheld one: as the file's name says.

@@ -24,7 +24,7 @@ const courtNonce = "courtnonce0123456789abcdefghijkl"
 
 // contents are the files that exist before the last events.
 func (w *world) contents(m Manifest) []File {
-	files := []File{must(Readme(w.trust, m))}
+	files := []File{must(Readme(w.trust, m, English))}
 	var signers [][]byte
 	for _, p := range w.people {
 		signers = append(signers, p.key.SPKI())
@@ -94,7 +94,7 @@ func (s *sample) event(stream ev.Stream, seq int64) string {
 
 func verify(t testing.TB, w *world, data []byte, id *sealing.Identity) *Report {
 	t.Helper()
-	r, err := Verify(bytes.NewReader(data), int64(len(data)), Options{&w.trust, id})
+	r, err := Verify(bytes.NewReader(data), int64(len(data)), Options{Trust: &w.trust, Identity: id})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -125,17 +125,19 @@ func (h *History) read(c *chain, i int) *evidence.Event {
 	}
 	o, check, reason, err := open(data)
 	var signed *custody.Signed
+	var stamped evidence.Time
 	if err == nil {
 		signed, check, reason, err = o.verify(&h.keys)
 	}
 	if reason == "" {
-		var cp tlog.Checkpoint
+		var cp *checkpoint
 		cp, check, reason, err = h.include(o)
 		if c == h.book {
-			h.published = cp
+			h.published = cp.Checkpoint
 		}
 		if reason == "" {
-			if forked := h.checkFork(c, o.leafHash, o.receipt.Index(), o.receipt.Proof(), cp); forked != nil {
+			stamped = h.checkStamps(c, i, o, cp)
+			if forked := h.checkFork(c, o.leafHash, o.receipt.Index(), o.receipt.Proof(), cp.Checkpoint); forked != nil {
 				// It is signed, and in a log of this key: what it says is judged all the same, for that may tell more.
 				check, reason, err := logReason(forked)
 				h.note(c, int64(i), check, Fail, reason, err)
@@ -156,7 +158,7 @@ func (h *History) read(c *chain, i int) *evidence.Event {
 		return nil
 	}
 	c.records[i] = record{leaf: signed.LeafHash(), index: o.receipt.Index(), seq: e.Stream.Seq, signer: h.signers.number(signed.KeyID()),
-		weight: int32(weigh(signed.Payload())), read: true, barrier: e.Kind.Barrier()}
+		weight: int32(weigh(signed.Payload())), read: true, barrier: e.Kind.Barrier(), stamped: stamped}
 	if o.unknown != nil {
 		h.note(c, int64(i), CheckRules, NotChecked, evidence.ReasonOf(o.unknown), o.unknown)
 	}
@@ -185,10 +187,10 @@ func (o opening) verify(keys *custody.Keys) (*custody.Signed, Check, string, err
 }
 
 // include checks the receipt under the pinned log keys, and returns its checkpoint. A key that is out of use may not vouch for what came after.
-func (h *History) include(o opening) (tlog.Checkpoint, Check, string, error) {
+func (h *History) include(o opening) (*checkpoint, Check, string, error) {
 	cp, err := h.opened.open(o.receipt)
 	if err == nil {
-		_, err = tlog.VerifyInclusion(o.leafHash, o.receipt.Index(), o.receipt.Proof(), cp)
+		_, err = tlog.VerifyInclusion(o.leafHash, o.receipt.Index(), o.receipt.Proof(), cp.Checkpoint)
 	}
 	if err != nil {
 		check, reason, err := logReason(err)

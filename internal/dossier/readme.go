@@ -2,26 +2,51 @@ package dossier
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"html/template"
 
 	"strongroom.example/strongroom/internal/tlog"
 )
 
-//go:embed assets/readme.en.html
-var readmeText string
+// A part of README.html for each language, as a whole, and the page around them.
+//
+//go:embed assets/readme.html assets/readme.*.html
+var readmeTexts embed.FS
 
-var readme = template.Must(template.New("README.html").Parse(readmeText))
-
-// Readme is README.html: what the package is, how to check and open it, what it shows and what it does not. It says nothing that only
-// the last events would tell, for it is signed for by them. Of m it uses vault, grant, recipient and items.
-func Readme(trust tlog.Trust, m Manifest) (File, error) {
+// Readme is README.html: what the package is, how to check and open it, what it shows and what it does not, in a language and then in
+// English. It says nothing that only the last events would tell, for it is signed for by them. Of m it uses vault, grant, recipient and
+// items.
+func Readme(trust tlog.Trust, m Manifest, l Language) (File, error) {
+	languages := []Language{l, English}
+	if l.Tag() == English.Tag() {
+		languages = languages[:1]
+	}
 	var b bytes.Buffer
-	err := readme.Execute(&b, struct {
-		Manifest
-		Recipient  string
-		Limits     []string
-		Timestamps bool
-	}{m, tlog.SixGroups(m.Recipient), limits, trust.RequiresTimestamps()})
-	return BytesFile("README.html", b.Bytes()), err
+	for i, in := range languages {
+		text := "readme." + in.Tag() + ".html"
+		page, err := template.New("").Funcs(in.funcs()).ParseFS(readmeTexts, "assets/readme.html", "assets/"+text)
+		if err != nil {
+			return File{}, err
+		}
+		part := struct {
+			Manifest
+			Recipient  string
+			Limits     []telling
+			Timestamps bool
+			Others     []Language // in which the page goes on
+		}{m, tlog.SixGroups(m.Recipient), limits, trust.RequiresTimestamps(), languages[i+1:]}
+		names := []string{"begin", text, "end"}
+		if i == 0 {
+			names = []string{"head", "begin", text, "end"}
+		}
+		if len(part.Others) == 0 {
+			names = append(names, "foot")
+		}
+		for _, name := range names {
+			if err := page.ExecuteTemplate(&b, name, part); err != nil {
+				return File{}, err
+			}
+		}
+	}
+	return BytesFile("README.html", b.Bytes()), nil
 }

@@ -25,6 +25,7 @@ const (
 	ReasonOtherVault      = "other_vault"
 	ReasonCovers          = "manifest_covers"
 	ReasonSignerFile      = "signer_file"
+	ReasonConsistencyForm = "consistency_form"
 
 	// signatures
 
@@ -52,6 +53,23 @@ const (
 	ReasonLogFork           = "log_fork"
 	ReasonCheckpointMissing = "checkpoint_missing"
 	ReasonCheckpointFile    = "checkpoint_file"
+
+	ReasonConsistency      = "consistency"
+	ReasonPreviousUnproven = "previous_unproven"
+	ReasonPreviousUnusable = "previous_unusable"
+
+	// witnesses, audit
+
+	ReasonWitnessMissing   = "witness_missing"
+	ReasonWitnessSignature = "witness_signature"
+	ReasonAuditMissing     = "audit_missing"
+
+	// time
+
+	ReasonTimestamp        = "timestamp"
+	ReasonTimestampMissing = "timestamp_missing"
+	ReasonTimestampRevoked = "timestamp_revoked"
+	ReasonTimeBounds       = "time_bounds"
 
 	// chain
 
@@ -116,7 +134,6 @@ const (
 
 	ReasonTrustMissing = "trust_missing"
 	ReasonNotReached   = "not_reached"
-	ReasonNotInService = "not_in_service"
 	ReasonNoWitness    = "no_witness_required"
 	ReasonNoAuthority  = "no_authority_required"
 	ReasonNoAuditor    = "no_auditor_required"

@@ -41,6 +41,7 @@ type Report struct {
 	DoesNotShow []string      `json:"does_not_show"`
 
 	opened []Opened
+	aloud  []string // of DoesNotShow: what people read first
 }
 
 // CheckResult is the answer to one check. Reason is a stable code, Detail a sentence; both are empty for a pass.
@@ -107,8 +108,14 @@ type EventReport struct {
 	Entry        int64            `json:"entry"` // index in the log
 	Leaf         evidence.Hash    `json:"leaf"`
 	Judged       bool             `json:"judged"` // and found lawful
-	What         string           `json:"what"`
-	Why          string           `json:"why,omitempty"` // why it was allowed, of what released something
+	// What third parties' clocks say of when: it was not entered yet at After, but entered, or its signature stamped, by By; its own time
+	// stamps say Stamped. Drift is by how many milliseconds Time lies beyond: after By, or, negative, before After.
+	After   evidence.Time `json:"after,omitempty"`
+	By      evidence.Time `json:"by,omitempty"`
+	Stamped evidence.Time `json:"stamped,omitempty"`
+	Drift   int64         `json:"drift_milliseconds,omitempty"`
+	What    string        `json:"what"`
+	Why     string        `json:"why,omitempty"` // why it was allowed, of what released something
 }
 
 // WriteJSON writes the report, an entry of a list to a line: it is never in memory as a whole.
@@ -256,5 +263,5 @@ func (v *verification) detail(f Finding) string {
 	if where != "" {
 		where += ": "
 	}
-	return printable(where + sentence(f)) // a statement may name a record in any words
+	return printable(where + sentence(f) + f.Said) // a statement may name a record in any words
 }

@@ -7,14 +7,12 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 
 	"strongroom.example/strongroom/internal/evidence"
 )
 
 // Schedule is a list of sealed items, made from the same verified histories as a custody report (RULES §1, I7).
 type Schedule struct {
-	Title  string
 	Unused bool // only what nobody outside was given
 }
 
@@ -28,8 +26,8 @@ type ScheduleLine struct {
 
 // The two schedules of disclosure.
 var (
-	Index  = Schedule{Title: "Index of sealed items"}
-	Unused = Schedule{Title: "Schedule of unused material", Unused: true}
+	Index  = Schedule{}
+	Unused = Schedule{Unused: true}
 )
 
 // lines are those of one part, in its order. What may have been shared, of which that may not be said yet, is not left out of either schedule.
@@ -82,44 +80,50 @@ func (i CustodyItem) granted(g evidence.GrantState) bool {
 }
 
 // Status says what became of an item.
-func (l ScheduleLine) Status() string {
-	status := l.status()
-	switch {
-	case l.Unsaid == 0:
-		return status
-	case l.Shredded != 0:
-		status += "; whether it was shared may not be said"
+func (l ScheduleLine) Status(in Language) string {
+	if l.Unsaid != 0 {
+		return in.say(tell("status."+l.status()+".unsaid", "time", l.Unsaid))
 	}
-	return status + " before " + moment(l.Unsaid)
+	return in.code("status", l.status())
 }
 
+// status is a code, for tables.
 func (l ScheduleLine) status() string {
 	switch {
 	case l.Shredded != 0:
-		return "unreadable for good"
+		return "unreadable_for_good"
 	case l.Given:
 		return "shared"
 	case l.Unsaid != 0:
-		return "may not be said"
+		return "may_not_be_said"
 	}
-	return "not shared"
+	return "not_shared"
 }
 
-//go:embed assets/schedule.en.html
+//go:embed assets/schedule.html
 var scheduleText string
 
-var schedulePage = template.Must(template.New("schedule").Funcs(template.FuncMap{"date": moment}).Parse(scheduleText))
+var schedulePage = template.Must(template.New("schedule").Funcs(English.funcs()).Parse(scheduleText))
+
+// title is the id of its text.
+func (s Schedule) title() string {
+	if s.Unused {
+		return "schedule.unused"
+	}
+	return "schedule.index"
+}
 
 // NewPage begins a page that needs no network, for the screen and for paper.
-func (s Schedule) NewPage(w io.Writer, _ int) *CustodyWriter {
+func (s Schedule) NewPage(w io.Writer, l Language) *CustodyWriter {
+	page := pageIn(l, schedulePage)
 	var count struct{ Listed, Unsaid int }
 	return &CustodyWriter{
 		add: func(c Custody, first bool) error {
 			if first {
-				if err := schedulePage.ExecuteTemplate(w, "head", struct {
-					Schedule
+				if err := page.ExecuteTemplate(w, "head", struct {
 					Custody
-				}{s, c}); err != nil {
+					Title string
+				}{c, s.title()}); err != nil {
 					return err
 				}
 			}
@@ -130,16 +134,16 @@ func (s Schedule) NewPage(w io.Writer, _ int) *CustodyWriter {
 					count.Unsaid++
 				}
 			}
-			return schedulePage.ExecuteTemplate(w, "lines", lines)
+			return page.ExecuteTemplate(w, "lines", lines)
 		},
-		end: func() error { return schedulePage.ExecuteTemplate(w, "foot", count) },
+		end: func() error { return page.ExecuteTemplate(w, "foot", count) },
 	}
 }
 
 // scheduleColumns only ever grow at their end.
 var scheduleColumns = []string{"exhibit", "item", "case", "sha256", "size", "class", "content", "sealed_at", "status", "not_said_before"}
 
-// NewTable begins a table (RFC 4180).
+// NewTable begins a table (RFC 4180). It is the same in every language.
 func (s Schedule) NewTable(w io.Writer) *CustodyWriter {
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
@@ -156,7 +160,7 @@ func (s Schedule) NewTable(w io.Writer) *CustodyWriter {
 					until = l.Unsaid.String()
 				}
 				if err := out.Write([]string{strconv.FormatInt(l.Exhibit, 10), string(l.ID), string(l.Case), l.Evidence.SHA256.String(), strconv.FormatInt(l.Evidence.Size, 10),
-					string(l.Class), string(l.Content), l.SealedOn.String(), strings.ReplaceAll(l.status(), " ", "_"), until}); err != nil {
+					string(l.Class), string(l.Content), l.SealedOn.String(), l.status(), until}); err != nil {
 					return err
 				}
 			}

@@ -25,7 +25,7 @@ func TestSchedules(t *testing.T) {
 		want []ev.ItemID
 	}{{Index, []ev.ItemID{shared, kept}}, {Unused, []ev.ItemID{kept}}} {
 		var table, page strings.Builder
-		for _, out := range []*CustodyWriter{s.NewTable(&table), s.NewPage(&page, 3)} {
+		for _, out := range []*CustodyWriter{s.NewTable(&table), s.NewPage(&page, English)} {
 			if err := out.Add(c); err != nil {
 				t.Fatal(err)
 			}
@@ -35,20 +35,20 @@ func TestSchedules(t *testing.T) {
 		}
 		rows := must(csv.NewReader(strings.NewReader(table.String())).ReadAll())
 		if len(rows) != len(s.want)+1 {
-			t.Fatalf("%s: %d rows", s.Title, len(rows))
+			t.Fatalf("%s: %d rows", s.title(), len(rows))
 		}
 		for i, id := range s.want {
 			row := rows[i+1]
 			file := w.files[id].evidence
 			if row[1] != string(id) || row[3] != ev.SHA256(file).String() || row[4] != strconv.Itoa(len(file)) || row[7] == "" || (row[8] == "shared") != (id == shared) {
-				t.Errorf("%s: %q", s.Title, row)
+				t.Errorf("%s: %q", s.title(), row)
 			}
 			if !strings.Contains(page.String(), row[1]) || !strings.Contains(page.String(), row[3]) {
-				t.Errorf("%s: %s is not on the page", s.Title, id)
+				t.Errorf("%s: %s is not on the page", s.title(), id)
 			}
 		}
 		if strings.Contains(page.String(), string(draft)) || !strings.Contains(page.String(), strconv.Itoa(len(s.want))+" in all") || strings.Contains(page.String(), "http") {
-			t.Errorf("%s:\n%s", s.Title, page.String())
+			t.Errorf("%s:\n%s", s.title(), page.String())
 		}
 	}
 	item := c.Items[1] // what was handed over as an object is not unused
@@ -94,7 +94,7 @@ func TestScheduleOfWithheld(t *testing.T) {
 	c := must(h.CustodyOf("", w.now, shared, kept))
 	for _, s := range []Schedule{Index, Unused} {
 		var table, page strings.Builder
-		for _, out := range []*CustodyWriter{s.NewTable(&table), s.NewPage(&page, 2)} {
+		for _, out := range []*CustodyWriter{s.NewTable(&table), s.NewPage(&page, English)} {
 			if err := out.Add(c); err != nil {
 				t.Fatal(err)
 			}
@@ -104,18 +104,18 @@ func TestScheduleOfWithheld(t *testing.T) {
 		}
 		rows := must(csv.NewReader(strings.NewReader(table.String())).ReadAll())
 		if len(rows) != 3 || rows[0][9] != "not_said_before" || rows[1][8] != "may_not_be_said" || rows[1][9] != until.String() || rows[2][8] != "not_shared" || rows[2][9] != "" {
-			t.Errorf("%s: %q", s.Title, rows)
+			t.Errorf("%s: %q", s.title(), rows)
 		}
 		for _, want := range []string{"<td>may not be said before " + moment(until) + "</td>", "2 in all; of 1 of them it may not be said yet", "steps under a secret hold"} {
 			if !strings.Contains(page.String(), want) {
-				t.Errorf("%s: %q is not in\n%s", s.Title, want, page.String())
+				t.Errorf("%s: %q is not in\n%s", s.title(), want, page.String())
 			}
 		}
 	}
 	gone := *c.Items[0].ItemState
 	gone.Shredded = w.now
 	c.Items[0].ItemState = &gone
-	if got := Unused.lines(c)[0].Status(); got != "unreadable for good; whether it was shared may not be said before "+moment(until) {
+	if got := Unused.lines(c)[0].Status(English); got != "unreadable for good; whether it was shared may not be said before "+moment(until) {
 		t.Errorf("shredded: %q", got)
 	}
 }
@@ -148,7 +148,7 @@ func TestScheduleAskedFirst(t *testing.T) {
 		t.Fatal(findings)
 	}
 	c := must(h.CustodyOf("", w.now, shared, asked))
-	if list := Index.lines(c); len(list) != 2 || list[0].Status() != "shared" || list[1].Status() != "not shared" {
+	if list := Index.lines(c); len(list) != 2 || list[0].Status(English) != "shared" || list[1].Status(English) != "not shared" {
 		t.Errorf("%+v", list)
 	}
 	if list := Unused.lines(c); len(list) != 1 || list[0].ID != asked {

@@ -29,6 +29,7 @@ var sentences = map[string]string{
 	ReasonUnreadable:      "A file could not be read.",
 	ReasonOtherVault:      "The package is from another vault than the trust file.",
 	ReasonCovers:          "The list of files names another state of the record book.",
+	ReasonConsistencyForm: "The proofs that the record book only grew are not in their proper form.",
 	ReasonSignerFile:      "The file of a signer's key holds another key than its name says.",
 
 	ReasonStatement:     "The statement is not in its proper form.",
@@ -51,6 +52,19 @@ var sentences = map[string]string{
 	ReasonLogFork:           "The record book has two different histories. Keep everything and tell an auditor.",
 	ReasonCheckpointMissing: "The signed state of the record book is missing.",
 	ReasonCheckpointFile:    "The signed state of the record book is not the one under which the package was made.",
+
+	ReasonConsistency:      "The proof that the record book only grew does not hold.",
+	ReasonPreviousUnproven: "Nothing shows that the record book goes on from where it was in the earlier package.",
+	ReasonPreviousUnusable: "The earlier package cannot be compared with this one: verify it by itself.",
+
+	ReasonWitnessMissing:   "A state of the record book is not signed by the independent witnesses whom the trust file asks for.",
+	ReasonWitnessSignature: "The signature of an independent witness does not hold.",
+	ReasonAuditMissing:     "The state of the record book is not signed by the auditors whom the trust file asks for.",
+
+	ReasonTimestamp:        "A time stamp does not hold.",
+	ReasonTimestampMissing: "The time stamp that the trust file asks for is missing.",
+	ReasonTimestampRevoked: "The key of a time-stamp authority could no longer be relied on when it stamped.",
+	ReasonTimeBounds:       "The time that it states is not one that independent clocks allow.",
 
 	ReasonForeignStream: "A step belongs to another record.",
 	ReasonMissingFirst:  "The first step is missing.",
@@ -105,7 +119,6 @@ var sentences = map[string]string{
 
 	ReasonTrustMissing: "The trust file is missing: ask the registry. It is never taken from the package.",
 	ReasonNotReached:   "It could not be checked, because of what was found before.",
-	ReasonNotInService: "The trust file asks for this check. A newer verifier is needed.",
 	ReasonNoWitness:    "No independent witness was required: the vault's operator alone vouches that no other history exists.",
 	ReasonNoAuthority:  "No time stamp was required: the times are those that the signers stated and the vault accepted.",
 	ReasonNoAuditor:    "No auditor was required: the vault's operator alone vouches that its list of last steps is whole.",
@@ -188,95 +201,36 @@ func sentence(f Finding) string {
 	return fmt.Sprintf("It broke a rule of the vault (%s).", f.Reason)
 }
 
-// acts say what happened, for the timeline.
-var acts = map[evidence.Kind]string{
-	evidence.ItemDeposited:          "Deposited the item.",
-	evidence.ItemSealed:             "Sealed the item: it is final.",
-	evidence.ItemOpened:             "Asked to open the item.",
-	evidence.ItemVerified:           "Compared the item with the record.",
-	evidence.ItemDerived:            "Made another item from it.",
-	evidence.ItemAmended:            "Added a new description.",
-	evidence.ItemTransferred:        "Handed the object over.",
-	evidence.ItemReceived:           "Received the object.",
-	evidence.ItemExported:           "Took a copy out of the vault. What happens to it is not recorded here.",
-	evidence.ItemEnvelopeAdded:      "Made a key for a person.",
-	evidence.ItemEnvelopeRemoved:    "Destroyed the key for a person.",
-	evidence.ItemBreakGlass:         "Opened the item in an emergency.",
-	evidence.ItemBreakGlassReviewed: "Reviewed an emergency opening.",
-	evidence.ItemShredProposed:      "Proposed to make the item unreadable for good.",
-	evidence.ItemShredCancelled:     "Cancelled the proposal to make the item unreadable.",
-	evidence.ItemShredded:           "Made the item unreadable for good.",
-	evidence.RetentionSet:           "Set how long the item is kept.",
-	evidence.HoldPlaced:             "Demanded that the item is kept by law.",
-	evidence.HoldConfirmed:          "Confirmed that the item is kept by law.",
-	evidence.HoldLifted:             "Ended that the item is kept by law.",
-	evidence.GrantProposed:          "Proposed a share.",
-	evidence.GrantApproved:          "Approved the share.",
-	evidence.GrantRefused:           "Refused the share.",
-	evidence.GrantRevoked:           "Ended the share.",
-	evidence.GrantExpired:           "Noted that the share has ended.",
-	evidence.GrantRedeemed:          "Used the share.",
-	evidence.GrantAcknowledged:      "Confirmed what arrived.",
-
-	evidence.ActorEnrolled:          "Enrolled a person's keys.",
-	evidence.ActorKeyRotated:        "Gave a person new keys.",
-	evidence.ActorConfirmed:         "Confirmed the number of a person's key.",
-	evidence.ActorSuspended:         "Suspended a person.",
-	evidence.ActorRevoked:           "Ended a person's right to sign for good.",
-	evidence.CaseOpened:             "Opened a case.",
-	evidence.CaseMemberAdded:        "Gave a person rights in the case.",
-	evidence.CaseMemberRemoved:      "Ended a person's membership of the case.",
-	evidence.CaseKeyringChanged:     "Changed who holds keys of the case.",
-	evidence.CaseClosed:             "Closed the case.",
-	evidence.CaseReopened:           "Opened the case again.",
-	evidence.ConsentGiven:           "Recorded a consent.",
-	evidence.ConsentNarrowed:        "Narrowed the consent: less is allowed.",
-	evidence.ConsentWithdrawn:       "Withdrew the consent: all use stopped.",
-	evidence.ConsentDelegated:       "Named somebody who speaks for the person concerned.",
-	evidence.ConsentDelegationEnded: "Ended that somebody speaks for the person concerned.",
-	evidence.VaultConfigured:        "Set the rules of the vault.",
-	evidence.VaultConfirmed:         "Confirmed a change of the vault's rules.",
-	evidence.VaultRecovered:         "Stated that the recovery key was used.",
-	evidence.VaultRestored:          "Restored the vault from a backup.",
-	evidence.VaultIncident:          "Reported an incident.",
-}
-
-func what(e *evidence.Event) string {
+// what says what happened.
+func what(e *evidence.Event) telling {
+	id := "event." + string(e.Kind)
 	switch d := e.Details.(type) {
 	case *evidence.ItemSealedDetails:
-		return fmt.Sprintf("Sealed the item as exhibit %d: it is final.", d.Exhibit)
+		return tell(id, "exhibit", d.Exhibit)
 	case *evidence.ItemVerifiedDetails:
 		if e.Result != nil && e.Result.Outcome == evidence.Failure {
-			return "Compared the item with the record: it differed."
+			return tell(id + ".different")
 		}
-		return "Compared the item with the record: they were equal."
 	case *evidence.GrantProposedDetails:
-		return fmt.Sprintf("Proposed a share to a %s in %s until %s.", d.RecipientClass, d.Jurisdiction, date(d.Expires))
+		return tell(id, "class", d.RecipientClass, "country", country(d.Jurisdiction), "until", onDay(d.Expires))
 	case *evidence.VaultIncidentDetails:
-		return "Reported an incident: " + incident(d)
+		return tell(id).with(incident(d))
 	case *evidence.GrantAcknowledgedDetails:
 		if !d.Equal {
-			return "Confirmed that something else arrived than was recorded."
+			return tell(id + ".different")
 		}
-		return "Confirmed that exactly what was recorded arrived."
 	}
-	if s, ok := acts[e.Kind]; ok {
-		return s
+	if !English.has(id) {
+		return tell("event.unknown")
 	}
-	return "Did something that this verifier does not know."
+	return tell(id)
 }
 
 // limits are what no package shows (RULES §11, INTERFACE §7).
-var limits = []string{
-	"That the content is true, or that a court may use it.",
-	"Which other items exist.",
-	"Copies, and openings outside the service: whoever holds a key, with the operator or a stolen backup, opens an item without a trace.",
-	"Whose hand held a key.",
-	"What happens after a copy was taken: whoever opened an item may keep it, also after the vault has made the item unreadable.",
-	"That what is withheld until a date had to be withheld: that is the vault's word until then.",
-	"That an exhibit number was used only once: that is the vault's claim.",
-	"That all states of the record book named here belong to one history: the book's own key alone vouches for that.",
-}
+var limits = []telling{"limit.truth", "limit.others", "limit.outside", "limit.hand", "limit.after", "limit.withheld", "limit.number", manyHistories}
+
+// manyHistories is not said where proofs show that there is one.
+const manyHistories = "limit.history"
 
 // maxNamed is how many files are named that are not looked at.
 const maxNamed = 8
@@ -288,17 +242,11 @@ func (v *verification) explain(r *Report) {
 			r.DoesNotShow = append(r.DoesNotShow, c.Detail)
 		}
 	}
-	if v.history != nil && v.history.backwards > 2*evidence.Clock { // which two honest clocks can differ by
-		r.DoesNotShow = append(r.DoesNotShow, "When things happened: times that signers state run against the order of entry, by up to "+
-			v.history.backwards.Round(time.Second).String()+".")
-	}
+	r.aloud = v.aloud()
+	r.DoesNotShow = append(r.DoesNotShow, r.aloud...)
+	r.DoesNotShow = append(r.DoesNotShow, v.clocks()...)
 	if v.pkg != nil {
-		var others []string
-		for _, f := range v.pkg.under("log/") {
-			if f.Path != "log/checkpoint" && f.Path != "log/heads.sigstore.json" {
-				others = append(others, f.Path)
-			}
-		}
+		others := v.unread()
 		if n := len(others); n > maxNamed {
 			others = append(others[:maxNamed], fmt.Sprintf("%d other files under log", n-maxNamed))
 		}
@@ -307,9 +255,18 @@ func (v *verification) explain(r *Report) {
 		}
 		r.DoesNotShow = append(r.DoesNotShow, v.forOthers()...)
 	}
-	r.DoesNotShow = append(append(r.DoesNotShow, v.incidents()...), limits...)
+	r.DoesNotShow = append(r.DoesNotShow, v.incidents()...)
+	for _, limit := range limits {
+		if limit != manyHistories || !v.oneHistory {
+			r.DoesNotShow = append(r.DoesNotShow, English.say(limit))
+		}
+	}
 	if r.Verdict != Verified {
 		return
+	}
+	if v.earlier != nil {
+		r.Shows = append(r.Shows, fmt.Sprintf("This log extends the one of the earlier package: %d entries then, %d now, and all steps that both show are equal.",
+			v.earlier.Size, v.history.published.Size))
 	}
 	for _, n := range r.Items {
 		r.Shows = append(r.Shows,
@@ -334,6 +291,46 @@ func (v *verification) explain(r *Report) {
 	r.Shows = append(r.Shows, "Who acted, in which role, and in which order.")
 }
 
+// aloud is what is said in the first lines, beside what was not required.
+func (v *verification) aloud() []string {
+	if v.history == nil || !v.history.opened.stamps.development.Load() {
+		return nil
+	}
+	return []string{"Anything to outsiders about when: a time stamp here is by the development authority, which anybody who runs a vault can be."}
+}
+
+// clocks is what the times leave open.
+func (v *verification) clocks() (list []string) {
+	if v.history == nil {
+		return nil
+	}
+	if v.history.backwards > 2*evidence.Clock { // which two honest clocks can differ by
+		list = append(list, "When things happened: times that signers state run against the order of entry, by up to "+
+			v.history.backwards.Round(time.Second).String()+".")
+	}
+	if v.history.waited > 0 {
+		list = append(list, "When things happened: a step states a time "+v.history.waited.Round(time.Second).String()+
+			" before an independent witness saw a record book without it. It waited for its entry, or was signed later than it states.")
+	}
+	if v.history.opened.stamps.unlisted.Load() {
+		list = append(list, "Whether the key of a time-stamp authority had been revoked: no list that would say so is here.")
+	}
+	return list
+}
+
+// unread are the files of the log that were not looked at.
+func (v *verification) unread() (names []string) {
+	for _, f := range v.pkg.under("log/") {
+		switch {
+		case f.Path == "log/checkpoint", f.Path == "log/heads.sigstore.json", v.history != nil && f.Path == consistencyName:
+		case v.history != nil && v.history.opened.stamps.read(f.Path):
+		default:
+			names = append(names, f.Path)
+		}
+	}
+	return names
+}
+
 // incidents are what the vault's people have stated about times in which something was wrong (RULES §12.8). Whatever they did not state
 // is not here.
 func (v *verification) incidents() (list []string) {
@@ -350,32 +347,20 @@ func (v *verification) incidents() (list []string) {
 				continue // a check says so
 			}
 			if d, ok := e.Details.(*evidence.VaultIncidentDetails); ok {
-				list = append(list, "What is not affected by a known incident: "+incident(d))
+				list = append(list, "What is not affected by a known incident: "+English.say(incident(d)))
 			}
 		}
 	}
 	return list
 }
 
-var incidentCodes = map[string]string{
-	"breach":         "somebody got in who should not",
-	"outage":         "the vault did not work",
-	"key_compromise": "a key may have been in wrong hands",
-	"witness_alarm":  "a witness raised an alarm",
-	"data_damage":    "stored data was damaged",
-}
-
 // incident says what was stated.
-func incident(d *evidence.VaultIncidentDetails) string {
-	until := "and has not ended"
-	if d.Until != 0 {
-		until = "to " + moment(d.Until)
+func incident(d *evidence.VaultIncidentDetails) telling {
+	id := "incident.over"
+	if d.Until == 0 {
+		id = "incident.open"
 	}
-	scope := "the whole vault"
-	if d.Scope != "vault" {
-		scope = "one " + d.Scope
-	}
-	return fmt.Sprintf("%s, from %s %s. It concerns %s.", incidentCodes[d.Code], moment(d.From), until, scope)
+	return tell(id, "code", code("incident."+d.Code), "from", d.From, "until", d.Until, "scope", code("scope."+d.Scope))
 }
 
 // forOthers names the files of the package that are not looked at, and trust data that is not the one pinned: a newer trust file may name
@@ -442,5 +427,5 @@ func (n ItemReport) name() string {
 	return "Item " + string(n.ID)
 }
 
-func date(t evidence.Time) string   { return t.Std().Format("2 January 2006") }
-func moment(t evidence.Time) string { return t.Std().Format("2 January 2006, 15:04:05 UTC") }
+func date(t evidence.Time) string   { return English.day(t) }
+func moment(t evidence.Time) string { return English.moment(t) }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"strongroom.example/strongroom/internal/tlog"
 )
@@ -21,6 +22,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		if c.Result == NotRequired {
 			t.lines("Not asked", c.Detail)
 		}
+	}
+	for _, s := range r.aloud {
+		t.lines("Not shown", s)
 	}
 	for _, c := range r.Checks {
 		if c.Result == Fail {
@@ -39,7 +43,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	}[r.Verdict])
 	t.list("This shows", r.Shows)
 	t.list("This does not show", slices.DeleteFunc(slices.Clone(r.DoesNotShow), func(s string) bool { // what was said above
-		return slices.ContainsFunc(r.Checks, func(c CheckResult) bool { return c.Detail == s })
+		return slices.Contains(r.aloud, s) || slices.ContainsFunc(r.Checks, func(c CheckResult) bool { return c.Detail == s })
 	}))
 	for _, n := range r.Items {
 		if s := n.Share; s != nil {
@@ -169,7 +173,7 @@ func (t *text) step(e EventReport) {
 		when = e.Time.Std().Format("2006-01-02 15:04:05 UTC")
 	}
 	fmt.Fprintf(t, "%4d  %s  entry %d\n", e.Step, when, e.Entry)
-	for _, s := range []string{e.What, who, e.Why} {
+	for _, s := range []string{e.What, who, e.clocks(), e.Why} {
 		if s == "" {
 			continue
 		}
@@ -177,6 +181,36 @@ func (t *text) step(e EventReport) {
 			t.WriteString("      " + line + "\n")
 		}
 	}
+}
+
+// clocks says what third parties' clocks say of a step, and how the time that it states stands to that.
+func (e EventReport) clocks() string {
+	s := ""
+	if clocks := (Bounds{e.After, e.By, e.Stamped}).in(English); clocks != "" {
+		s = "Independent clocks: " + clocks
+	}
+	switch drift := time.Duration(e.Drift) * time.Millisecond; {
+	case drift > 0:
+		s += "; the time stated is " + drift.String() + " later"
+	case drift < 0:
+		s += "; the time stated is " + (-drift).String() + " earlier"
+	}
+	return s
+}
+
+// in a language they are what third parties said; "" where none said anything.
+func (b Bounds) in(l Language) string {
+	var parts []string
+	if b.After != 0 {
+		parts = append(parts, l.say(tell("independent.after", "time", instant(b.After))))
+	}
+	if b.By != 0 && b.By != b.Stamped {
+		parts = append(parts, l.say(tell("independent.by", "time", instant(b.By))))
+	}
+	if b.Stamped != 0 {
+		parts = append(parts, l.say(tell("independent.stamped", "time", instant(b.Stamped))))
+	}
+	return l.list(parts...)
 }
 
 // printable keeps printable ASCII: what a statement says may be meant for a terminal instead of a reader.

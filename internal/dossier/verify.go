@@ -18,6 +18,8 @@ type Options struct {
 	Trust *tlog.Trust
 	// Identity opens the recipient's envelopes; without one the files are compared as they are, encrypted.
 	Identity *sealing.Identity
+	// Previous is a package that its recipient got before this one, or nil: the log of this one must extend that one's.
+	Previous *io.SectionReader
 }
 
 // Verify reads a package and answers every check of FORMATS §12. The error is one of reading file; whatever is wrong with the package
@@ -48,7 +50,11 @@ type verification struct {
 	items   []item
 	opening bool // the items are opened with the identity
 	found   findings
-	content func() evidence.Hash // the content digest (FORMATS §11)
+	// earlier is the state of the log that an earlier package showed, or nil; oneHistory says that all states named here are proved to
+	// be of one.
+	earlier    *tlog.Checkpoint
+	oneHistory bool
+	content    func() evidence.Hash // the content digest (FORMATS §11)
 }
 
 // run makes the checks. It stops early only where nothing is left to look at.
@@ -92,7 +98,12 @@ func (v *verification) run() error {
 	if s := history.Heads(); s != nil && s.Covers != v.pkg.Covers {
 		v.found.add(0, refuse(ReasonCovers, "", nil))
 	}
-	v.checkCheckpoint()
+	if !v.pkg.Has("log/checkpoint") {
+		v.found.add(0, Finding{Check: CheckCheckpoint, Result: NotChecked, Reason: ReasonCheckpointMissing, Seq: -1})
+	}
+	if err := v.checkPrevious(); err != nil {
+		return err
+	}
 	for _, id := range v.pkg.Items {
 		v.items = append(v.items, gather(history, v.pkg, id))
 	}
@@ -118,23 +129,6 @@ func (v *verification) checkSignerFiles() error {
 
 const maxSignerFile = 4 << 10
 
-// checkCheckpoint looks at the checkpoint that lies beside the receipts.
-func (v *verification) checkCheckpoint() {
-	signed, err := v.pkg.read("log/checkpoint", tlog.MaxCheckpointSize)
-	if err != nil {
-		v.found.add(0, Finding{Check: CheckCheckpoint, Result: NotChecked, Reason: ReasonCheckpointMissing, Seq: -1})
-		return
-	}
-	cp, err := tlog.OpenCheckpoint(signed, v.Trust.LogKeys())
-	if err == nil {
-		err = v.history.opened.compare(cp)
-	}
-	if err != nil {
-		check, reason, err := logReason(err)
-		v.found.add(0, Finding{Check: check, Result: Fail, Reason: reason, Seq: -1, Err: err})
-	}
-}
-
 // result is the answer to one check, with what stands behind it.
 func (v *verification) result(c Check) (Result, Finding) {
 	list := v.found.sorted()
@@ -154,22 +148,31 @@ func (v *verification) result(c Check) (Result, Finding) {
 	case v.history == nil:
 		return answer(NotChecked, ReasonNotReached)
 	}
-	required := func(yes bool, reason string) (Result, Finding) {
-		if yes {
-			return answer(NotChecked, ReasonNotInService)
-		}
-		return answer(NotRequired, reason)
-	}
 	if i := slices.Index(eachEvent, c); i >= 0 && !v.history.allRead() && v.found.failed(eachEvent[:i]...) {
 		return answer(NotChecked, ReasonNotReached)
 	}
 	switch c {
 	case CheckWitnesses:
-		return required(v.Trust.RequiresWitnesses(), ReasonNoWitness)
+		if !v.Trust.RequiresWitnesses() {
+			return answer(NotRequired, ReasonNoWitness)
+		}
+		if !v.history.allRead() {
+			return answer(NotChecked, ReasonNotReached)
+		}
 	case CheckTime:
-		return required(v.Trust.RequiresTimestamps() || v.Trust.RequiresWitnesses(), ReasonNoAuthority)
+		if !v.Trust.RequiresTimestamps() && !v.Trust.RequiresWitnesses() {
+			return answer(NotRequired, ReasonNoAuthority)
+		}
+		if !v.history.allRead() || v.found.any(CheckWitnesses) {
+			return answer(NotChecked, ReasonNotReached)
+		}
 	case CheckAudit:
-		return required(v.Trust.RequiresAuditors(), ReasonNoAuditor)
+		if !v.Trust.RequiresAuditors() {
+			return answer(NotRequired, ReasonNoAuditor)
+		}
+		if v.found.failed(CheckWitnesses, CheckCheckpoint) || !v.pkg.Has("log/checkpoint") {
+			return answer(NotChecked, ReasonNotReached)
+		}
 	case CheckChain, CheckComplete:
 		if !v.history.allRead() {
 			return answer(NotChecked, ReasonNotReached)

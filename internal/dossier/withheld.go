@@ -56,20 +56,18 @@ func (h *History) readWithheld(c *chain, i int, data []byte) {
 		h.note(c, int64(i), CheckPackage, Fail, ReasonWithheldForm, err)
 		return
 	}
-	cp, err := tlog.OpenCheckpoint([]byte(w.Checkpoint), h.trust.LogKeys())
+	cp, err := h.opened.note([]byte(w.Checkpoint))
 	if err == nil {
-		err = h.opened.compare(cp)
+		_, err = tlog.VerifyInclusion(tlog.Hash(w.LeafHash), w.Index, w.Hashes, cp.Checkpoint)
 	}
 	if err == nil {
-		_, err = tlog.VerifyInclusion(tlog.Hash(w.LeafHash), w.Index, w.Hashes, cp)
-	}
-	if err == nil {
-		err = h.checkFork(c, tlog.Hash(w.LeafHash), w.Index, w.Hashes, cp)
+		err = h.checkFork(c, tlog.Hash(w.LeafHash), w.Index, w.Hashes, cp.Checkpoint)
 	}
 	if err != nil {
 		check, reason, err := logReason(err)
 		h.note(c, int64(i), check, Fail, reason, err)
 		return
 	}
+	h.checkAttested(cp, false, h.about(c, i))
 	c.records[i] = record{leaf: w.LeafHash, index: w.Index, seq: int64(i), read: true, until: w.Until}
 }

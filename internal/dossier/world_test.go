@@ -53,9 +53,10 @@ type world struct {
 	files    map[ev.ItemID]*deposited
 
 	// How a test makes people lie:
-	change   func()                            // after the court's envelope is made
-	describe func(sha string, size int) string // what a description says
-	more     []File                            // in the package
+	change   func()                             // after the court's envelope is made
+	describe func(sha string, size int) string  // what a description says
+	more     []File                             // in the package
+	attest   func(size int, note []byte) []byte // what is put on a checkpoint
 }
 
 type logged struct {
@@ -191,6 +192,9 @@ func (w *world) force(e *ev.Event, set func(ev.State) ev.State) *custody.Signed 
 func (w *world) checkpoint(size int) []byte {
 	if w.notes[size] == nil {
 		w.notes[size] = must(tlog.SignCheckpoint(tlog.Checkpoint{Origin: origin, Size: int64(size), Root: tlog.Hash(w.tree.HashAt(uint64(size)))}, w.signer))
+		if w.attest != nil {
+			w.notes[size] = w.attest(size, w.notes[size])
+		}
 	}
 	return w.notes[size]
 }

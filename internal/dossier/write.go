@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"strongroom.example/strongroom/api"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/tlog"
 )
@@ -69,6 +70,10 @@ func TrustFiles(trust tlog.Trust, signers ...[]byte) []File {
 	return files
 }
 
+// ToolFile is the second verifier, which shares no code with this one. Whoever would rather not run what came with the evidence takes it
+// from elsewhere: it is the same for every package of a version.
+func ToolFile() File { return BytesFile("tools/verify.py", api.Verifier) }
+
 func signerFile(spki []byte) File {
 	return BytesFile("trust/signers/"+evidence.SHA256(spki).String()+".pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))
 }
@@ -116,6 +121,88 @@ func RecordFiles(x Excerpt, items []evidence.ItemID) ([]File, error) {
 		}
 	}
 	return files, nil
+}
+
+// ConsistencyFile is log/consistency.json. Of what it should prove, see States.
+func ConsistencyFile(c Consistency) (File, error) {
+	b, err := c.Marshal()
+	return BytesFile(consistencyName, b), err
+}
+
+// States lists the sizes of the trees under which the excerpt's events are proved, sorted, that of the publication last where no receipt is
+// newer. The receipts are read, not verified.
+func States(x Excerpt) (sizes []int64, _ error) {
+	add := func(data []byte) error {
+		note := ""
+		if IsWithheld(data) {
+			w, err := ParseWithheld(data)
+			if err != nil {
+				return err
+			}
+			note = w.Checkpoint
+		} else {
+			r, err := tlog.ParseReceipt(data)
+			if err != nil {
+				return err
+			}
+			note = string(r.Checkpoint())
+		}
+		size, err := sizeIn(note)
+		if at, known := slices.BinarySearch(sizes, size); err == nil && !known {
+			sizes = slices.Insert(sizes, at, size)
+		}
+		return err
+	}
+	if err := add(x.Heads); err != nil {
+		return nil, err
+	}
+	for _, s := range x.Streams {
+		for seq := range s.Events {
+			data, err := s.Receipt(seq)
+			if err == nil {
+				err = add(data)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return sizes, nil
+}
+
+// sizeIn is the size that a signed note states, unverified.
+func sizeIn(note string) (int64, error) {
+	text, _, _ := strings.Cut(note, "\n\n")
+	cp, err := tlog.ParseCheckpoint([]byte(text + "\n"))
+	return cp.Size, err
+}
+
+// LogSize is the size of the log's state beside the package's receipts, as the package states it.
+func (p *Package) LogSize() (int64, error) {
+	note, err := p.read("log/checkpoint", tlog.MaxCheckpointSize)
+	if err != nil {
+		return 0, err
+	}
+	return sizeIn(string(note))
+}
+
+// StampFile is a time stamp over the text of the checkpoint of a size, an RFC 3161 response. The authority's name is one that the vault has
+// for it: [a-z0-9-]{1,32}.
+func StampFile(size int64, authority string, response []byte) (File, error) {
+	f := BytesFile(fmt.Sprintf("log/%d-%s.tsr", size, authority), response)
+	if !stampFiles.MatchString(f.Path) {
+		return File{}, evidence.Refuse(evidence.Invalid, ReasonFileName)
+	}
+	return f, nil
+}
+
+// RevocationFile is what an authority of that name says of keys that were revoked, a CRL in DER.
+func RevocationFile(authority string, list []byte) (File, error) {
+	f := BytesFile("log/"+authority+".crl", list)
+	if !revocationFiles.MatchString(f.Path) {
+		return File{}, evidence.Refuse(evidence.Invalid, ReasonFileName)
+	}
+	return f, nil
 }
 
 // Write writes a package (FORMATS §11): the manifest m, whose Files and Version it fills in, and the files, in any order. Errors of

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -19,8 +20,12 @@ func (p *VaultPolicy) check() error {
 
 func (d *VaultConfiguredDetails) Check() error {
 	switch {
-	case d.Rules < 1 || !count(d.Rules), len(d.LogKeys) == 0, len(d.LogKeys) > 16, len(d.Builds) > 64:
+	case d.Rules < 1 || !count(d.Rules), len(d.LogKeys) == 0, len(d.LogKeys) > 16, len(d.Builds) > 64, len(d.TimestampRoots) > 16:
 		return errSize
+	case !ascending(d.TimestampRoots, Hash.Compare):
+		return errOrder
+	case slices.Contains(d.TimestampRoots, Hash{}):
+		return errDigest
 	case !validRecipient(d.Recovery):
 		return errKeys
 	case !printable(d.Version, 1, 64), !validWitness(d.Witness):

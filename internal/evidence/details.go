@@ -330,6 +330,8 @@ type VaultConfiguredDetails struct {
 	Witness  string      `json:"witness"`  // C2SP tlog-policy text, or ""
 	Version  string      `json:"version"`
 	Builds   []string    `json:"builds"` // digests of the programs in service
+	// TimestampRoots are the SHA-256 of the trusted root certificates of time-stamp authorities, in DER, sorted.
+	TimestampRoots []Hash `json:"timestamp_roots,omitempty"`
 }
 
 type VaultConfirmedDetails struct {

@@ -166,9 +166,9 @@ func TestUnmarshalRefuses(t *testing.T) {
 	}{
 		{"another kind", replace(`"vault.configured"`, `"vault.melted"`), Unknown, ReasonKind},
 		{"field beside", replace(`"tool":`, `"mood":"good","tool":`), Unknown, ReasonField},
-		{"field in details", replace(`"rules":2`, `"rules":1,"mood":"good"`), Unknown, ReasonField},
+		{"field in details", replace(`"rules":3`, `"rules":1,"mood":"good"`), Unknown, ReasonField},
 		{"field in policy", replace(`"confirm_wait":`, `"mood":1,"confirm_wait":`), Unknown, ReasonField},
-		{"fraction", replace(`"rules":2`, `"rules":1.5`), Invalid, ReasonJSON},
+		{"fraction", replace(`"rules":3`, `"rules":1.5`), Invalid, ReasonJSON},
 		{"not an object", []byte(`[]`), Invalid, ReasonJSON},
 		{"no details", []byte(`{"kind":"vault.configured"}`), Invalid, ReasonDetails},
 		{"null details", []byte(`{"kind":"vault.configured","details":null}`), Invalid, ReasonDetails},

@@ -14,12 +14,14 @@ func (s *PolicyState) At(t Time) *PolicyState {
 
 func (s *PolicyState) adopt(d *VaultConfiguredDetails) {
 	s.Rules, s.Recovery, s.Policy, s.LogKeys, s.Witness, s.Version, s.Builds = d.Rules, d.Recovery, d.Policy, d.LogKeys, d.Witness, d.Version, d.Builds
+	s.TimestampRoots = d.TimestampRoots
 	s.Proposed, s.ProposedLeaf, s.ProposedBy, s.ProposedOrg, s.Effective = nil, Hash{}, "", "", 0
 }
 
 // RulesVersion is the newest version of the rules that this program knows. A vault lives by the version that its policy names; what was
-// signed under an earlier one is judged by that. Version 2: nobody changes the policy alone, and auditors manage complaints.
-const RulesVersion = 2
+// signed under an earlier one is judged by that. Version 2: nobody changes the policy alone, and auditors manage complaints. Version 3: the
+// recovery key opens what two trustees have stated, and nothing else; the vault's next key signs heads while it waits to be confirmed.
+const RulesVersion = 3
 
 // Waits reports whether a configuration counts only after a custodian has confirmed it and the wait has passed: whatever changes what people
 // may rely on. A longer wait, too, takes something: ten years in the bin, and nothing that was withdrawn is shredded. Under rules 1 only what
@@ -28,6 +30,7 @@ const RulesVersion = 2
 func (s *PolicyState) Waits(d *VaultConfiguredDetails) bool {
 	p, q := s.Policy, d.Policy
 	return d.Recovery != s.Recovery || d.Witness != s.Witness || !slices.Equal(d.LogKeys, s.LogKeys) || d.Rules != s.Rules ||
+		!slices.Equal(d.TimestampRoots, s.TimestampRoots) ||
 		s.Rules >= 2 && p != q ||
 		p.TwoOrganizations && !q.TwoOrganizations ||
 		q.ConfirmWait < p.ConfirmWait || q.BinWait < p.BinWait || q.WithdrawalWait < p.WithdrawalWait ||
@@ -112,8 +115,8 @@ func vaultRestored(a *act) (State, error) {
 	return &s, nil
 }
 
-// vaultRecovered ②: the recovery key was used. One trustee states which items and why, another one the same; every use stands in the
-// policy stream for all to see.
+// vaultRecovered ②: a use of the recovery key. One trustee states which items and why, another one the same; every use stands in the
+// policy stream for all to see, and only what two stated is opened with it (recovering), until they state another use.
 func vaultRecovered(a *act) (State, error) {
 	d := a.Details.(*VaultRecoveredDetails)
 	if d.Recovery != Fingerprint(nil, a.policy.Recovery) {
@@ -130,6 +133,9 @@ func vaultRecovered(a *act) (State, error) {
 		return nil, err
 	}
 	s.Recovering = nil
+	if a.policy.Rules >= 3 {
+		s.Recovered = &first.Stated
+	}
 	return &s, nil
 }
 

@@ -82,6 +82,7 @@ const (
 	ReasonStillKeyholder = "still_keyholder" // a keyholder leaves the keyring before leaving the case
 	ReasonNoManager      = "no_manager"      // the case would have no custodian who may manage it, the complaint no auditor
 	ReasonRecovery       = "recovery"        // the recovery recipient is not the vault's
+	ReasonNotRecovered   = "not_recovered"   // two trustees have not stated that the recovery key opens this item
 	ReasonLabelEnvelopes = "label_envelopes" // the label key's envelopes are not exactly for the members and recovery
 
 	// Consent (RULES §4).

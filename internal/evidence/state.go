@@ -175,6 +175,8 @@ type PolicyState struct {
 	Witness  string      `json:"witness"`
 	Version  string      `json:"version"`
 	Builds   []string    `json:"builds"`
+
+	TimestampRoots []Hash `json:"timestamp_roots,omitempty"`
 	// Proposed is a configuration that waits for its confirmation.
 	Proposed     *VaultConfiguredDetails `json:"proposed,omitempty"`
 	ProposedLeaf Hash                    `json:"proposed_leaf,omitzero"`
@@ -183,6 +185,7 @@ type PolicyState struct {
 	Effective    Time                    `json:"effective,omitempty"` // when a confirmed proposal takes effect; set by vault.confirmed
 	Restored     Hash                    `json:"restored,omitzero"`   // the vault.restored that waits for its confirmation
 	Recovering   *RecoveryState          `json:"recovering,omitempty"`
+	Recovered    *VaultRecoveredDetails  `json:"recovered,omitempty"` // the newest use that two trustees stated: what the recovery key may open
 }
 
 // RecoveryState is the use of the recovery key that one trustee has stated and a second one has not yet.

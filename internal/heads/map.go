@@ -102,6 +102,22 @@ func Open(ctx context.Context, store Store) (*Map, error) {
 	return m, nil
 }
 
+// Summarize returns the summary of one bucket's entries, at least one, for a
+// Store that keeps entries alone. They are sorted by key and share the bucket's
+// prefix, or it is ErrStore.
+func Summarize(bucket []Entry) (Summary, error) {
+	for i, e := range bucket {
+		if prefixOf(e.Key) != prefixOf(bucket[0].Key) || i > 0 && byKey(bucket[i-1], e) >= 0 {
+			return Summary{}, ErrStore
+		}
+	}
+	n := subtree(bucket, bucketDepth)
+	if n.kind == isEmpty {
+		return Summary{}, ErrStore
+	}
+	return Summary{Single: n.kind == isLeaf, Hash: n.hash}, nil
+}
+
 func (s Summary) node() node {
 	if s.Single {
 		return node{isLeaf, s.Hash}

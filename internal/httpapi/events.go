@@ -91,7 +91,7 @@ func (e events) ListEvents(ctx context.Context, r ListEventsRequestObject) (List
 	if r.Params.After != nil {
 		after = *r.Params.After
 	}
-	entries, err := e.vault.Stream(ctx, callerOf(ctx), s, after, n)
+	entries, err := e.vault.Stream(ctx, callerOf(ctx), s, after, n, r.Params.Receipts == wire.ReceiptsFinal)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (e events) ProveComplete(ctx context.Context, r ProveCompleteRequestObject)
 			return nil, err
 		}
 	}
-	c, err := e.vault.Complete(ctx, callerOf(ctx), streams, r.Body.Min)
+	c, err := e.vault.Complete(ctx, callerOf(ctx), streams, r.Body.Min, r.Body.Final)
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,11 @@ var (
 	// By actor: a file costs two writes here, its creation and its bytes. 10,000 small files in a row go through at 200 a second, beyond
 	// what sealing them in a client and logging their deposits allow; at the limit they would merely be spaced.
 	uploadLimit = pace{perSecond: 400, burst: 4000}
+	// By address, and of the heads map by actor: a page of 8,192 entries takes the records some 50 ms. Two million entries are read in one
+	// go, what comes beyond at half of what one core can do; who follows asks for a page or two at a time.
+	logReadLimit = pace{perSecond: 10, burst: 250}
+	// By address: an auditor cosigns a checkpoint a second at most. Each line is verified, which for ML-DSA takes a tenth of a millisecond.
+	cosignLimit = pace{perSecond: 2, burst: 60}
 )
 
 // maxBuckets bounds each table, to about 3 MB. Callers who find no room share one bucket: a flood from everywhere is limited as a whole,
@@ -55,12 +60,15 @@ type limiter struct {
 func newLimiter(now func() time.Time, proxies []netip.Prefix) *limiter {
 	signIn, enrol := newBuckets[netip.Prefix](signInLimit), newBuckets[netip.Prefix](enrolLimit)
 	invite, upload := newBuckets[evidence.ActorID](inviteLimit), newBuckets[evidence.ActorID](uploadLimit)
+	leaves, keys := newBuckets[netip.Prefix](logReadLimit), newBuckets[evidence.ActorID](logReadLimit)
 	return &limiter{now, proxies,
 		map[auth.Action]*buckets[netip.Prefix]{
 			"createChallenge": signIn, "signIn": signIn, "getInvitationTerms": enrol, "answerInvitation": enrol,
+			"getLogLeaves": leaves, "listRevocations": leaves, "cosign": newBuckets[netip.Prefix](cosignLimit),
 		},
 		map[auth.Action]*buckets[evidence.ActorID]{
 			"createInvitation": invite, "createUpload": upload, "appendUpload": upload, "dropUpload": upload,
+			"getLogHeads": keys,
 		},
 	}
 }

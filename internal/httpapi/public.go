@@ -3,14 +3,19 @@ package httpapi
 import (
 	"context"
 	"encoding/hex"
+	"maps"
+	"slices"
+	"time"
 
 	"strongroom.example/strongroom/internal/auth"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/vault"
 	"strongroom.example/strongroom/internal/wire"
 )
 
 type probes struct {
+	vault *vault.Vault
 	ready func(context.Context) error
 }
 
@@ -22,20 +27,53 @@ func (p probes) Ready(ctx context.Context, _ ReadyRequestObject) (ReadyResponseO
 	if err := p.ready(ctx); err != nil {
 		return nil, evidence.Fail(evidence.Internal, "not_ready", err)
 	}
-	return Ready200JSONResponse{HealthJSONResponse{Status: wire.HealthStatusOk}}, nil
+	h := HealthJSONResponse{Status: wire.HealthStatusOk}
+	switch s := p.vault.Witnessed(); {
+	case s.Alarmed():
+		h.Witnesses = wire.HealthWitnessesAlarm
+	case s.Late(p.vault.Info().Time.Std()):
+		h.Witnesses = wire.HealthWitnessesBehind
+	}
+	return Ready200JSONResponse{h}, nil
 }
 
 type logReads struct {
 	vault     *vault.Vault
 	trust     evidence.Hash
 	trustFile func(ctx context.Context, number string) (string, error)
+
+	revocations func() (map[string][]byte, error)
 }
 
 func (l logReads) GetVault(context.Context, GetVaultRequestObject) (GetVaultResponseObject, error) {
 	info := l.vault.Info()
 	return GetVault200JSONResponse{
 		Origin: info.Origin, Time: info.Time.String(), Checkpoint: string(info.Checkpoint), TrustFingerprint: l.trust.String(),
+		Final: finality(l.vault.Witnessed()),
 	}, nil
+}
+
+// finality is nothing where nobody is asked.
+func finality(s ledger.Status) *wire.Finality {
+	if !s.Required && len(s.Witnesses) == 0 && len(s.Authorities) == 0 {
+		return nil
+	}
+	return &wire.Finality{
+		Required: s.Required, Size: s.Size, Behind: s.Behind, Since: instant(s.Since),
+		Witnesses: each(s.Witnesses, peer), Authorities: each(s.Authorities, peer),
+	}
+}
+
+func peer(p ledger.Peer) wire.Peer {
+	return wire.Peer{Name: p.Name, Auditor: p.Auditor, State: wire.PeerState(p.State), Reason: p.Reason, Size: p.Size, At: instant(p.At)}
+}
+
+// instant is a time, or nothing.
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return evidence.At(t).String()
 }
 
 func (l logReads) GetTrust(ctx context.Context, r GetTrustRequestObject) (GetTrustResponseObject, error) {
@@ -46,12 +84,56 @@ func (l logReads) GetTrust(ctx context.Context, r GetTrustRequestObject) (GetTru
 	return GetTrust200TextResponse(text), nil
 }
 
-func (l logReads) GetCheckpoint(context.Context, GetCheckpointRequestObject) (GetCheckpointResponseObject, error) {
-	info := l.vault.Info()
-	if info.Checkpoint == nil {
-		return nil, evidence.Refuse(evidence.NotFound, "checkpoint")
+func (l logReads) GetCheckpoint(ctx context.Context, r GetCheckpointRequestObject) (GetCheckpointResponseObject, error) {
+	note, err := l.vault.Info().Checkpoint, error(nil)
+	switch {
+	case r.Params.Final:
+		note, err = l.vault.FinalCheckpoint(ctx)
+	case r.Params.Published:
+		var p ledger.Published
+		p, err = l.vault.PublishedCheckpoint(ctx, 0)
+		note = p.Note
 	}
-	return GetCheckpoint200TextResponse(info.Checkpoint), nil
+	if err == nil && note == nil {
+		err = evidence.Refuse(evidence.NotFound, "checkpoint")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return GetCheckpoint200TextResponse(note), nil
+}
+
+func (l logReads) GetPublished(ctx context.Context, r GetPublishedRequestObject) (GetPublishedResponseObject, error) {
+	p, err := l.vault.PublishedCheckpoint(ctx, r.Size)
+	if err != nil {
+		return nil, err
+	}
+	return GetPublished200JSONResponse{
+		Size: p.Size, Checkpoint: string(p.Note), Final: !p.Final.IsZero(),
+		Stamps: each(p.Stamps, func(s ledger.Stamp) wire.Stamp { return wire.Stamp{Authority: s.Authority, Response: s.Response} }),
+	}, nil
+}
+
+func (l logReads) ListRevocations(context.Context, ListRevocationsRequestObject) (ListRevocationsResponseObject, error) {
+	var lists map[string][]byte
+	if l.revocations != nil {
+		var err error
+		if lists, err = l.revocations(); err != nil {
+			return nil, evidence.Fail(evidence.Internal, "revocations", err)
+		}
+	}
+	return ListRevocations200JSONResponse{
+		Lists: each(slices.Sorted(maps.Keys(lists)), func(authority string) wire.RevocationList {
+			return wire.RevocationList{Authority: authority, CRL: lists[authority]}
+		}),
+	}, nil
+}
+
+func (l logReads) Cosign(ctx context.Context, r CosignRequestObject) (CosignResponseObject, error) {
+	if err := l.vault.Cosign(ctx, r.Body.Size, []byte(r.Body.Lines)); err != nil {
+		return nil, err
+	}
+	return Cosign204Response{}, nil
 }
 
 func (l logReads) GetConsistency(ctx context.Context, r GetConsistencyRequestObject) (GetConsistencyResponseObject, error) {

@@ -36,13 +36,14 @@ var bodies = map[auth.Action]any{
 	"answerInvitation": wire.InvitationAnswer{Secret: strings.Repeat("a", 26), Key: strings.Repeat("A", 124), Recipient: "",
 		Possession: strings.Repeat("A", 96)},
 	"submitEvent":   wire.Submission{DSSE: []byte("nothing")},
+	"cosign":        wire.Cosignatures{Size: 9007199254740991, Lines: "— name AAAA\n"},
 	"proveComplete": wire.CompleteRequest{Streams: []wire.Stream{{Type: "case", ID: "cas" + noCode}}},
 }
 
 // contractRoutes are made from the contract alone: a new operation is in every test at once.
 func contractRoutes(t testing.TB) []route {
 	t.Helper()
-	values := map[string]string{"{leaf_hash}": noDigest, "{number}": noDigest, "{digest}": noDigest, "{type}": "case", "{id}": "cas" + noCode, "{case}": "cas" + noCode, "{consent}": "con" + noCode, "{upload}": "upl" + noCode}
+	values := map[string]string{"{leaf_hash}": noDigest, "{number}": noDigest, "{digest}": noDigest, "{type}": "case", "{id}": "cas" + noCode, "{case}": "cas" + noCode, "{consent}": "con" + noCode, "{upload}": "upl" + noCode, "{size}": "9007199254740991"}
 	var list []route
 	for path, item := range specification().Paths.Map() {
 		for method, o := range item.Operations() {
@@ -58,6 +59,8 @@ func contractRoutes(t testing.TB) []route {
 				r.path += "?from=1&to=2"
 			case "getInclusion":
 				r.path += "?size=1&leaf_hash=" + noDigest
+			case "getLogLeaves", "getLogHeads":
+				r.path += "?start=0&count=10"
 			case "createUpload":
 				r.set = tus("Upload-Length", "10")
 			case "getUpload", "dropUpload":

@@ -78,13 +78,28 @@ type ServerInterface interface {
 	GetInvitationTerms(c *gin.Context)
 	// GetCheckpoint The newest signed checkpoint (C2SP tlog-checkpoint).
 	// (GET /v1/log/checkpoint)
-	GetCheckpoint(c *gin.Context)
+	GetCheckpoint(c *gin.Context, params GetCheckpointParams)
+	// GetPublished A published checkpoint with its cosignatures and time stamps.
+	// (GET /v1/log/checkpoints/{size})
+	GetPublished(c *gin.Context, size TreeSize)
 	// GetConsistency Proof that the tree of size `to` extends the tree of size `from` (RFC 6962).
 	// (GET /v1/log/consistency)
 	GetConsistency(c *gin.Context, params GetConsistencyParams)
+	// Cosign Cosignatures of an auditor or a witness on a published checkpoint.
+	// (POST /v1/log/cosignatures)
+	Cosign(c *gin.Context)
+	// GetLogHeads Keys of the heads map for a part of the log, one after the other.
+	// (GET /v1/log/heads)
+	GetLogHeads(c *gin.Context, params GetLogHeadsParams)
 	// GetInclusion Proof that a leaf is in the tree of that size (RFC 6962).
 	// (GET /v1/log/inclusion)
 	GetInclusion(c *gin.Context, params GetInclusionParams)
+	// GetLogLeaves Merkle leaf hashes of a part of the log, one after the other.
+	// (GET /v1/log/leaves)
+	GetLogLeaves(c *gin.Context, params GetLogLeavesParams)
+	// ListRevocations The revocation lists of the time-stamp authorities, as they were fetched last.
+	// (GET /v1/log/revocations)
+	ListRevocations(c *gin.Context)
 	// ListOrganizations What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
 	// (GET /v1/organizations)
 	ListOrganizations(c *gin.Context)
@@ -663,6 +678,28 @@ func (siw *ServerInterfaceWrapper) GetInvitationTerms(c *gin.Context) {
 // GetCheckpoint operation middleware
 func (siw *ServerInterfaceWrapper) GetCheckpoint(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCheckpointParams
+
+	// ------------- Optional query parameter "final" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "final", c.Request.URL.Query(), &params.Final, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter final: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "published" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "published", c.Request.URL.Query(), &params.Published, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter published: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -670,7 +707,32 @@ func (siw *ServerInterfaceWrapper) GetCheckpoint(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetCheckpoint(c)
+	siw.Handler.GetCheckpoint(c, params)
+}
+
+// GetPublished operation middleware
+func (siw *ServerInterfaceWrapper) GetPublished(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "size" -------------
+	var size TreeSize
+
+	err = runtime.BindStyledParameterWithOptions("simple", "size", c.Param("size"), &size, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter size: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPublished(c, size)
 }
 
 // GetConsistency operation middleware
@@ -708,6 +770,54 @@ func (siw *ServerInterfaceWrapper) GetConsistency(c *gin.Context) {
 	siw.Handler.GetConsistency(c, params)
 }
 
+// Cosign operation middleware
+func (siw *ServerInterfaceWrapper) Cosign(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Cosign(c)
+}
+
+// GetLogHeads operation middleware
+func (siw *ServerInterfaceWrapper) GetLogHeads(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLogHeadsParams
+
+	// ------------- Required query parameter "start" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "start", c.Request.URL.Query(), &params.Start, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter start: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "count" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "count", c.Request.URL.Query(), &params.Count, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter count: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetLogHeads(c, params)
+}
+
 // GetInclusion operation middleware
 func (siw *ServerInterfaceWrapper) GetInclusion(c *gin.Context) {
 
@@ -741,6 +851,54 @@ func (siw *ServerInterfaceWrapper) GetInclusion(c *gin.Context) {
 	}
 
 	siw.Handler.GetInclusion(c, params)
+}
+
+// GetLogLeaves operation middleware
+func (siw *ServerInterfaceWrapper) GetLogLeaves(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLogLeavesParams
+
+	// ------------- Required query parameter "start" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "start", c.Request.URL.Query(), &params.Start, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter start: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "count" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "count", c.Request.URL.Query(), &params.Count, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter count: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetLogLeaves(c, params)
+}
+
+// ListRevocations operation middleware
+func (siw *ServerInterfaceWrapper) ListRevocations(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListRevocations(c)
 }
 
 // ListOrganizations operation middleware
@@ -908,6 +1066,14 @@ func (siw *ServerInterfaceWrapper) ListEvents(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional query parameter "receipts" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "receipts", c.Request.URL.Query(), &params.Receipts, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter receipts: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -988,8 +1154,13 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/vault", wrapper.GetVault)
 	router.GET(options.BaseURL+"/v1/trust/:number", wrapper.GetTrust)
 	router.GET(options.BaseURL+"/v1/log/checkpoint", wrapper.GetCheckpoint)
+	router.GET(options.BaseURL+"/v1/log/checkpoints/:size", wrapper.GetPublished)
+	router.GET(options.BaseURL+"/v1/log/revocations", wrapper.ListRevocations)
+	router.POST(options.BaseURL+"/v1/log/cosignatures", wrapper.Cosign)
 	router.GET(options.BaseURL+"/v1/log/consistency", wrapper.GetConsistency)
 	router.GET(options.BaseURL+"/v1/log/inclusion", wrapper.GetInclusion)
+	router.GET(options.BaseURL+"/v1/log/leaves", wrapper.GetLogLeaves)
+	router.GET(options.BaseURL+"/v1/log/heads", wrapper.GetLogHeads)
 	router.POST(options.BaseURL+"/v1/sign-in/challenges", wrapper.CreateChallenge)
 	router.POST(options.BaseURL+"/v1/sign-in", wrapper.SignIn)
 	router.DELETE(options.BaseURL+"/v1/session", wrapper.SignOut)
@@ -1930,6 +2101,7 @@ func (response GetInvitationTermsdefaultApplicationProblemPlusJSONResponse) Visi
 }
 
 type GetCheckpointRequestObject struct {
+	Params GetCheckpointParams
 }
 
 type GetCheckpointResponseObject interface {
@@ -1953,6 +2125,45 @@ type GetCheckpointdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCheckpointdefaultApplicationProblemPlusJSONResponse) VisitGetCheckpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPublishedRequestObject struct {
+	Size TreeSize `json:"size"`
+}
+
+type GetPublishedResponseObject interface {
+	VisitGetPublishedResponse(w http.ResponseWriter) error
+}
+
+type GetPublished200JSONResponse Published
+
+func (response GetPublished200JSONResponse) VisitGetPublishedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPublisheddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPublisheddefaultApplicationProblemPlusJSONResponse) VisitGetPublishedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2003,6 +2214,118 @@ func (response GetConsistencydefaultApplicationProblemPlusJSONResponse) VisitGet
 	return err
 }
 
+type CosignRequestObject struct {
+	Body *CosignJSONRequestBody
+}
+
+type CosignResponseObject interface {
+	VisitCosignResponse(w http.ResponseWriter) error
+}
+
+type Cosign204Response struct {
+}
+
+func (response Cosign204Response) VisitCosignResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type Cosign429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response Cosign429ApplicationProblemPlusJSONResponse) VisitCosignResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CosigndefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CosigndefaultApplicationProblemPlusJSONResponse) VisitCosignResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLogHeadsRequestObject struct {
+	Params GetLogHeadsParams
+}
+
+type GetLogHeadsResponseObject interface {
+	VisitGetLogHeadsResponse(w http.ResponseWriter) error
+}
+
+type GetLogHeads200ApplicationOctetStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetLogHeads200ApplicationOctetStreamResponse) VisitGetLogHeadsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetLogHeads429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetLogHeads429ApplicationProblemPlusJSONResponse) VisitGetLogHeadsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLogHeadsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetLogHeadsdefaultApplicationProblemPlusJSONResponse) VisitGetLogHeadsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetInclusionRequestObject struct {
 	Params GetInclusionParams
 }
@@ -2031,6 +2354,106 @@ type GetInclusiondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetInclusiondefaultApplicationProblemPlusJSONResponse) VisitGetInclusionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLogLeavesRequestObject struct {
+	Params GetLogLeavesParams
+}
+
+type GetLogLeavesResponseObject interface {
+	VisitGetLogLeavesResponse(w http.ResponseWriter) error
+}
+
+type GetLogLeaves200ApplicationOctetStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetLogLeaves200ApplicationOctetStreamResponse) VisitGetLogLeavesResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetLogLeaves429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetLogLeaves429ApplicationProblemPlusJSONResponse) VisitGetLogLeavesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLogLeavesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetLogLeavesdefaultApplicationProblemPlusJSONResponse) VisitGetLogLeavesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRevocationsRequestObject struct {
+}
+
+type ListRevocationsResponseObject interface {
+	VisitListRevocationsResponse(w http.ResponseWriter) error
+}
+
+type ListRevocations200JSONResponse RevocationLists
+
+func (response ListRevocations200JSONResponse) VisitListRevocationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRevocationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListRevocationsdefaultApplicationProblemPlusJSONResponse) VisitListRevocationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2516,12 +2939,27 @@ type StrictServerInterface interface {
 	// GetCheckpoint The newest signed checkpoint (C2SP tlog-checkpoint).
 	// (GET /v1/log/checkpoint)
 	GetCheckpoint(ctx context.Context, request GetCheckpointRequestObject) (GetCheckpointResponseObject, error)
+	// GetPublished A published checkpoint with its cosignatures and time stamps.
+	// (GET /v1/log/checkpoints/{size})
+	GetPublished(ctx context.Context, request GetPublishedRequestObject) (GetPublishedResponseObject, error)
 	// GetConsistency Proof that the tree of size `to` extends the tree of size `from` (RFC 6962).
 	// (GET /v1/log/consistency)
 	GetConsistency(ctx context.Context, request GetConsistencyRequestObject) (GetConsistencyResponseObject, error)
+	// Cosign Cosignatures of an auditor or a witness on a published checkpoint.
+	// (POST /v1/log/cosignatures)
+	Cosign(ctx context.Context, request CosignRequestObject) (CosignResponseObject, error)
+	// GetLogHeads Keys of the heads map for a part of the log, one after the other.
+	// (GET /v1/log/heads)
+	GetLogHeads(ctx context.Context, request GetLogHeadsRequestObject) (GetLogHeadsResponseObject, error)
 	// GetInclusion Proof that a leaf is in the tree of that size (RFC 6962).
 	// (GET /v1/log/inclusion)
 	GetInclusion(ctx context.Context, request GetInclusionRequestObject) (GetInclusionResponseObject, error)
+	// GetLogLeaves Merkle leaf hashes of a part of the log, one after the other.
+	// (GET /v1/log/leaves)
+	GetLogLeaves(ctx context.Context, request GetLogLeavesRequestObject) (GetLogLeavesResponseObject, error)
+	// ListRevocations The revocation lists of the time-stamp authorities, as they were fetched last.
+	// (GET /v1/log/revocations)
+	ListRevocations(ctx context.Context, request ListRevocationsRequestObject) (ListRevocationsResponseObject, error)
 	// ListOrganizations What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
 	// (GET /v1/organizations)
 	ListOrganizations(ctx context.Context, request ListOrganizationsRequestObject) (ListOrganizationsResponseObject, error)
@@ -3187,8 +3625,10 @@ func (sh *strictHandler) GetInvitationTerms(ctx *gin.Context) {
 }
 
 // GetCheckpoint operation middleware
-func (sh *strictHandler) GetCheckpoint(ctx *gin.Context) {
+func (sh *strictHandler) GetCheckpoint(ctx *gin.Context, params GetCheckpointParams) {
 	var request GetCheckpointRequestObject
+
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetCheckpoint(ctx, request.(GetCheckpointRequestObject))
@@ -3203,6 +3643,32 @@ func (sh *strictHandler) GetCheckpoint(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetCheckpointResponseObject); ok {
 		if err := validResponse.VisitGetCheckpointResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPublished operation middleware
+func (sh *strictHandler) GetPublished(ctx *gin.Context, size TreeSize) {
+	var request GetPublishedRequestObject
+
+	request.Size = size
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPublished(ctx, request.(GetPublishedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPublished")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPublishedResponseObject); ok {
+		if err := validResponse.VisitGetPublishedResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -3236,6 +3702,74 @@ func (sh *strictHandler) GetConsistency(ctx *gin.Context, params GetConsistencyP
 	}
 }
 
+// Cosign operation middleware
+func (sh *strictHandler) Cosign(ctx *gin.Context) {
+	var request CosignRequestObject
+
+	var body CosignJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Cosign(ctx, request.(CosignRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Cosign")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CosignResponseObject); ok {
+		if err := validResponse.VisitCosignResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetLogHeads operation middleware
+func (sh *strictHandler) GetLogHeads(ctx *gin.Context, params GetLogHeadsParams) {
+	var request GetLogHeadsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLogHeads(ctx, request.(GetLogHeadsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLogHeads")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetLogHeadsResponseObject); ok {
+		if err := validResponse.VisitGetLogHeadsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetInclusion operation middleware
 func (sh *strictHandler) GetInclusion(ctx *gin.Context, params GetInclusionParams) {
 	var request GetInclusionRequestObject
@@ -3255,6 +3789,56 @@ func (sh *strictHandler) GetInclusion(ctx *gin.Context, params GetInclusionParam
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetInclusionResponseObject); ok {
 		if err := validResponse.VisitGetInclusionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetLogLeaves operation middleware
+func (sh *strictHandler) GetLogLeaves(ctx *gin.Context, params GetLogLeavesParams) {
+	var request GetLogLeavesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLogLeaves(ctx, request.(GetLogLeavesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLogLeaves")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetLogLeavesResponseObject); ok {
+		if err := validResponse.VisitGetLogLeavesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListRevocations operation middleware
+func (sh *strictHandler) ListRevocations(ctx *gin.Context) {
+	var request ListRevocationsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRevocations(ctx, request.(ListRevocationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRevocations")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListRevocationsResponseObject); ok {
+		if err := validResponse.VisitListRevocationsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

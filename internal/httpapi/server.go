@@ -25,6 +25,8 @@ type Config struct {
 	TrustFile func(ctx context.Context, number string) (string, error)
 	// Organizations returns what the operator calls organizations, as it is now.
 	Organizations func() (map[evidence.OrgID]string, error)
+	// Revocations returns the revocation lists of the time-stamp authorities, by their names; nil is none.
+	Revocations func() (map[string][]byte, error)
 	// Ready reports whether what the vault stands on answers, its records above all.
 	Ready  func(context.Context) error
 	Logger *slog.Logger
@@ -62,7 +64,7 @@ func New(cfg Config) (http.Handler, error) {
 
 	routes := engine.Group("", admit(k, cfg.Auth, newLimiter(cfg.Now, cfg.TrustedProxies)))
 	handlers := api{
-		probes{cfg.Ready}, logReads{cfg.Vault, cfg.TrustFingerprint, cfg.TrustFile}, sessions{cfg.Auth}, invitations{cfg.Vault},
+		probes{cfg.Vault, cfg.Ready}, logReads{cfg.Vault, cfg.TrustFingerprint, cfg.TrustFile, cfg.Revocations}, sessions{cfg.Auth}, invitations{cfg.Vault},
 		events{cfg.Vault}, content{cfg.Vault, watches}, lists{cfg.Vault, cfg.Organizations},
 	}
 	malformed := func(c *gin.Context, _ error) { refuse(c, departs()) }

@@ -48,6 +48,7 @@ type world struct {
 	recovery sealing.Identity
 	logs     *logBuffer
 	limits   vault.Limits
+	watched  func(*ledger.Config)
 
 	db     *sqldb.DB
 	tree   *embedded.Log
@@ -165,12 +166,16 @@ func (w *world) start() {
 	public := must(x509.ParsePKIXPublicKey(w.logKey.SPKI())).(*ecdsa.PublicKey)
 	v := w.people["vault"]
 	author := ledger.Author{ID: v.id, SPKI: v.key.SPKI(), Signer: v.key, Tool: ev.Tool{Name: "strongroomd", Version: "1.0.0"}}
-	w.ledger = must(ledger.Open(ctx, ledger.Config{
+	config := ledger.Config{
 		Origin: origin, Founders: w.founders, Records: w.db, Tree: w.tree,
 		Signers: []note.Signer{must(tlog.NewECDSANoteSigner(origin, public, w.logKey.Sign))},
 		Keys:    must(tlog.NewLogKeys(origin, public)), LogID: tlog.Hash(ev.SHA256(w.logKey.SPKI())),
 		Vault: author, Now: w.now, Logger: w.logger(),
-	}))
+	}
+	if w.watched != nil {
+		w.watched(&config)
+	}
+	w.ledger = must(ledger.Open(ctx, config))
 	w.auth = must(auth.New(origin, w.db, w.db, w.now))
 	w.vault = vault.New(vault.Config{
 		Origin: origin, Founders: w.founders, Records: w.db, Objects: w.store, Ledger: w.ledger, Author: author, Now: w.now,

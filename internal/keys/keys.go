@@ -19,11 +19,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
-	"github.com/sigstore/sigstore/pkg/signature/kms"
 	"golang.org/x/mod/sumdb/note"
 
 	"strongroom.example/strongroom/internal/tlog"
@@ -42,11 +40,13 @@ var (
 	ErrPassphrase = errors.New("the passphrase does not open this key")
 	// ErrUnsupported means that the key is of another type than this vault uses.
 	ErrUnsupported = errors.New("the key is neither ECDSA P-256 nor Ed25519")
+	// ErrKMS means that the KMS, or its plugin, did not answer in time, or not with what it was asked for.
+	ErrKMS = errors.New("the KMS does not sign")
 )
 
 // Signer signs whole messages with one key.
 type Signer struct {
-	signer signature.Signer
+	sign   func(message []byte) ([]byte, error)
 	public crypto.PublicKey
 	spki   []byte
 }
@@ -107,15 +107,11 @@ func writeNew(path string, text []byte) error {
 // maxKeyFile bounds a key file, in bytes.
 const maxKeyFile = 16 << 10
 
-// Open reads a key file as Create writes it, or connects to a KMS if name is a URI such as "awskms://…" (a provider that is compiled in, or the plugin
-// program sigstore-kms-NAME). Errors: ErrPassphrase, ErrUnsupported, and the file system's.
+// Open reads a key file as Create writes it, or asks a KMS if name is the URI of a key there (see InKMS). Errors: ErrPassphrase,
+// ErrUnsupported, ErrKMS, and the file system's.
 func Open(ctx context.Context, name string, passphrase []byte) (*Signer, error) {
-	if strings.Contains(name, "://") {
-		remote, err := kms.Get(ctx, name, crypto.SHA256)
-		if err != nil {
-			return nil, fmt.Errorf("kms: %w", err)
-		}
-		return wrap(remote)
+	if InKMS(name) {
+		return openKMS(ctx, name)
 	}
 	info, err := os.Stat(name)
 	if err != nil {
@@ -173,14 +169,14 @@ func load(private crypto.PrivateKey) (*Signer, error) {
 	if err != nil {
 		return nil, ErrUnsupported
 	}
-	return wrap(s)
-}
-
-func wrap(s signature.Signer) (*Signer, error) {
 	public, err := s.PublicKey()
 	if err != nil {
 		return nil, fmt.Errorf("public key: %w", err)
 	}
+	return wrap(public, func(message []byte) ([]byte, error) { return s.SignMessage(bytes.NewReader(message)) })
+}
+
+func wrap(public crypto.PublicKey, sign func([]byte) ([]byte, error)) (*Signer, error) {
 	switch key := public.(type) {
 	case *ecdsa.PublicKey:
 		if key.Curve != elliptic.P256() {
@@ -191,13 +187,12 @@ func wrap(s signature.Signer) (*Signer, error) {
 		return nil, ErrUnsupported
 	}
 	spki, err := x509.MarshalPKIXPublicKey(public)
-	return &Signer{s, public, spki}, err
+	return &Signer{sign, public, spki}, err
 }
 
-// Sign signs a message: ECDSA over its SHA-256 as ASN.1 DER, or Ed25519.
-func (s *Signer) Sign(message []byte) ([]byte, error) {
-	return s.signer.SignMessage(bytes.NewReader(message))
-}
+// Sign signs a message: ECDSA over its SHA-256 as ASN.1 DER, or Ed25519. A key in a KMS is asked anew each time, and its answer is
+// verified: ErrKMS, after which the same may be asked again.
+func (s *Signer) Sign(message []byte) ([]byte, error) { return s.sign(message) }
 
 // Public returns the public key, SPKI its DER form (RFC 5280).
 func (s *Signer) Public() crypto.PublicKey { return s.public }

@@ -118,6 +118,10 @@ func (r faultyRecords) LogRange(ctx context.Context, start, end int64) ([]ledger
 	return through(r.f, "LogRange", func() ([]ledger.Entry, error) { return r.Records.LogRange(ctx, start, end) })
 }
 
+func (r faultyRecords) Places(ctx context.Context, start, end int64) ([]ledger.Place, error) {
+	return through(r.f, "Places", func() ([]ledger.Place, error) { return r.Records.Places(ctx, start, end) })
+}
+
 func (r faultyRecords) States(ctx context.Context, streams ...ev.Stream) (map[ev.Stream]ev.State, error) {
 	return through(r.f, "States", func() (map[ev.Stream]ev.State, error) { return r.Records.States(ctx, streams...) })
 }

@@ -29,6 +29,7 @@ type publication struct {
 // Completeness shows, under one publication of the heads map, how long each stream is.
 type Completeness struct {
 	Heads   []byte // receipt of the vault.heads event
+	leaf    evidence.Hash
 	Covers  int64
 	Streams []Length
 }
@@ -56,6 +57,19 @@ func (l *Ledger) Complete(ctx context.Context, streams []evidence.Stream, index 
 			return Completeness{}, err
 		}
 	}
+}
+
+// CompleteFinal is Complete with the final receipt of the publication, for which it waits too.
+func (l *Ledger) CompleteFinal(ctx context.Context, streams []evidence.Stream, index int64) (Completeness, error) {
+	c, err := l.Complete(ctx, streams, index)
+	if err != nil {
+		return Completeness{}, err
+	}
+	// The proofs stay what they are, whatever is published meanwhile.
+	if c.Heads, err = l.AwaitFinal(ctx, c.leaf); err != nil {
+		return Completeness{}, err
+	}
+	return c, nil
 }
 
 // awaitHeads asks for a publication and waits for the next.
@@ -86,7 +100,7 @@ func (l *Ledger) complete(
 	if p.receipt == nil || p.covers <= index || m == nil || m.Root() != p.root {
 		return answer, changed, nil
 	}
-	answer = Completeness{Heads: p.receipt, Covers: p.covers, Streams: make([]Length, len(streams))}
+	answer = Completeness{Heads: p.receipt, leaf: p.leaf, Covers: p.covers, Streams: make([]Length, len(streams))}
 	for i, s := range streams {
 		n := int64(0)
 		if state, ok := states[s]; ok {
@@ -260,7 +274,11 @@ func (a Author) Sign(e *evidence.Event, s evidence.Stream, f evidence.Facts, now
 	}
 	e.ReliedOn = evidence.ReliedOn(f, e)
 	e.Subject = e.Subjects(own)
-	return custody.Sign(e, a.SPKI, a.Signer)
+	key, err := a.inForce(f)
+	if err != nil {
+		return nil, err
+	}
+	return custody.Sign(e, key.SPKI, key.Signer)
 }
 
 // loadHeads reads the map, and the publication that is in the log, from the records.

@@ -5,6 +5,9 @@
 // An event whose prev or relied_on is still pending waits for the next wave, and a barrier event is a wave of its own, so log order
 // alone proves to an outsider what was known when (RULES §3.2, rule 5). One checkpoint and one transaction serve a whole wave.
 //
+// It publishes checkpoints: offers them to the witnesses and time-stamp authorities of the trust file, and keeps what comes, until what
+// the trust file asks for is there and a checkpoint is final. Nothing that is accepted or included waits for them.
+//
 // It may assume that Records and Tree are durable when they return. It distrusts both: every proof is verified before a receipt is
 // stored, every tree against the last signed checkpoint before the next is signed. It never signs a tree that is smaller than, or not
 // consistent with, one it signed before, and never lets a receipt out before its checkpoint is stored in every place it is kept.
@@ -12,7 +15,9 @@ package ledger
 
 import (
 	"context"
+	"encoding/base64"
 	"log/slog"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,8 +56,13 @@ type Config struct {
 	// CheckpointFile keeps the last signed checkpoint apart from the records and the tree, or is "".
 	CheckpointFile string
 	Vault          Author // signs vault.heads
-	Now            func() time.Time
-	Logger         *slog.Logger
+	// Trust says whose cosignatures and time stamps a checkpoint needs to be final. Without any, each is at once.
+	Trust       tlog.Trust
+	HTTP        *http.Client // asks witnesses; nil is a plain one
+	Authorities []Authority
+	Stamped     func(evidence.Kind) bool // which events are stamped, besides checkpoints; nil: none
+	Now         func() time.Time
+	Logger      *slog.Logger
 }
 
 // Author is the actor in whose name the vault signs its own events.
@@ -61,6 +71,26 @@ type Author struct {
 	SPKI   []byte
 	Signer custody.Signer
 	Tool   evidence.Tool
+	Next   *OwnKey // the key that a rotation brings, or nil: it signs from the moment it is the one in force
+}
+
+// OwnKey is a key of the vault's own.
+type OwnKey struct {
+	SPKI   []byte
+	Signer custody.Signer
+}
+
+// inForce is the key that the directory names as the vault's. With any other nothing is signed: clients would take it for a forgery.
+func (a Author) inForce(f evidence.Facts) (OwnKey, error) {
+	own := OwnKey{a.SPKI, a.Signer}
+	self, ok := f.States[evidence.ActorOf(a.ID)].(*evidence.ActorState)
+	switch {
+	case !ok || self.Key == base64.StdEncoding.EncodeToString(own.SPKI):
+		return own, nil
+	case a.Next != nil && self.Key == base64.StdEncoding.EncodeToString(a.Next.SPKI):
+		return *a.Next, nil
+	}
+	return own, evidence.Refuse(evidence.Internal, "vault_key")
 }
 
 // ErrStopped is returned to those who wait when the ledger closes.
@@ -84,6 +114,8 @@ type Ledger struct {
 	asking  atomic.Int32 // how many wait for a publication
 
 	begun, ended atomic.Int64 // how many commits of events
+
+	publisher *publisher // nil where the trust file names nobody
 
 	mu        sync.RWMutex // guards what follows
 	last      signed       // the newest signed checkpoint that is stored everywhere
@@ -120,18 +152,32 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	if err := l.loadHeads(ctx); err != nil {
 		return nil, err
 	}
+	var err error
+	if l.publisher, err = newPublisher(ctx, l); err != nil {
+		return nil, err
+	}
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l.stop = stop
+	if l.publisher != nil {
+		if err := l.publisher.start(run); err != nil {
+			stop()
+			l.publisher.running.Wait()
+			return nil, err
+		}
+	}
 	l.wakeUp()
 	go l.run(run)
 	return l, nil
 }
 
-// Close ends the worker, a wave under way included, and answers ErrStopped to whoever waits. Nothing is lost: events that are pending
+// Close ends the workers, a wave under way included, and answers ErrStopped to whoever waits. Nothing is lost: events that are pending
 // stay so until the next Open.
 func (l *Ledger) Close() error {
 	l.stop()
 	<-l.done
+	if l.publisher != nil {
+		l.publisher.running.Wait()
+	}
 	return nil
 }
 
@@ -280,9 +326,11 @@ func (l *Ledger) Size() int64 {
 	return l.last.Size
 }
 
-func (l *Ledger) wakeUp() {
+func (l *Ledger) wakeUp() { wakeUp(l.wake) }
+
+func wakeUp(wake chan struct{}) {
 	select {
-	case l.wake <- struct{}{}:
+	case wake <- struct{}{}:
 	default:
 	}
 }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"time"
 
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
@@ -81,9 +82,54 @@ type Records interface {
 	Checkpoint(ctx context.Context) ([]byte, error)
 	// Entry finds an event by its Merkle leaf hash: *evidence.Error NotFound.
 	Entry(ctx context.Context, leafHash evidence.Hash) (Entry, error)
+	// Events returns every entry in commit order, from the one after the order given.
+	Events(ctx context.Context, after int64, limit int) ([]Entry, error)
 	// LogRange returns the included entries with start <= index < end in index order (Leaf.Value may be left empty).
 	LogRange(ctx context.Context, start, end int64) ([]Entry, error)
+	// Places is LogRange without statements and receipts: a thousand of them cost little.
+	Places(ctx context.Context, start, end int64) ([]Place, error)
 	// States returns the present states of the streams that exist.
 	States(ctx context.Context, streams ...evidence.Stream) (map[evidence.Stream]evidence.State, error)
 	heads.Store
+
+	// Publish stores a checkpoint that is about to be offered, or what came to one that is stored: its note with more cosignatures, more
+	// stamps, what it has reached. Repeating it changes nothing. Conflict "checkpoint_smaller" if it is new and smaller than one that is
+	// stored; "published_differs" if it lacks a line of the stored note, or what the stored one has reached.
+	Publish(ctx context.Context, p Published) error
+	// NextPublished returns the smallest published checkpoint above a size that has reached s under a policy: NotFound.
+	NextPublished(ctx context.Context, above int64, s Standing, policy evidence.Hash) (Published, error)
+	// LastPublished returns the largest that has: NotFound.
+	LastPublished(ctx context.Context, s Standing, policy evidence.Hash) (Published, error)
+	// PutEventStamp keeps a time stamp over an event's signature, the first of each authority: NotFound.
+	PutEventStamp(ctx context.Context, event evidence.Hash, s Stamp) error
+	// EventStamps returns an event's time stamps.
+	EventStamps(ctx context.Context, event evidence.Hash) ([]Stamp, error)
+	// StampedUpTo returns the order of the last event that the authority stamped or, if that is later, of the last one there was when this
+	// was asked first.
+	StampedUpTo(ctx context.Context, authority string) (int64, error)
 }
+
+// Published is a checkpoint that was offered to witnesses and time-stamp authorities. It is kept for ever, with what came.
+type Published struct {
+	Size   int64
+	Note   []byte // with the cosignatures that came
+	At     time.Time
+	Stamps []Stamp // over the note's text
+	// Final and Audited are the policy under which it is that, zero until then.
+	Final, Audited evidence.Hash
+}
+
+// Stamp is the RFC 3161 response of an authority.
+type Stamp struct {
+	Authority string
+	Response  []byte
+}
+
+// Standing is what a published checkpoint has reached.
+type Standing int
+
+const (
+	Offered Standing = iota // whatever came
+	Final                   // the policy's quorum and, where the trust file asks for one, a time stamp
+	Audited                 // final, and cosigned by enough auditors
+)

@@ -178,4 +178,7 @@ func (l *Ledger) tell(p proven) {
 		delete(l.waiting, e.LeafHash)
 		delete(l.coming, e.LeafHash)
 	}
+	if l.publisher != nil {
+		l.publisher.news()
+	}
 }

@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/base64"
 	"log/slog"
@@ -33,6 +34,7 @@ type world struct {
 	t      testing.TB
 	dir    string
 	logKey *custody.Key
+	note   ed25519.PrivateKey // the log's other key, which witnesses know it by
 	people map[string]*person
 	drift  atomic.Int64 // of the clock, nanoseconds
 	faults *faults      // nil: none
@@ -59,10 +61,18 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+func must2[T, U any](t T, u U, err error) (T, U) {
+	if err != nil {
+		panic(err)
+	}
+	return t, u
+}
+
 // newWorld makes a founded vault: its own actor, an administrator and three custodians, in the log.
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), logKey: must(custody.GenerateKey()), people: map[string]*person{}}
+	_, w.note = must2(ed25519.GenerateKey(nil))
 	for name, role := range map[string]ev.Role{
 		"vault": ev.Vault, "administrator": ev.Administrator, "a": ev.Custodian, "b": ev.Custodian, "c": ev.Custodian,
 	} {
@@ -92,7 +102,7 @@ func newWorld(t testing.TB) *world {
 // fork returns a world of its own that begins with a copy of this one's folder, which must be stopped.
 func (w *world) fork(t testing.TB) *world {
 	t.Helper()
-	f := &world{t: t, dir: t.TempDir(), logKey: w.logKey, people: w.people}
+	f := &world{t: t, dir: t.TempDir(), logKey: w.logKey, note: w.note, people: w.people}
 	if err := os.CopyFS(f.dir, os.DirFS(w.dir)); err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +117,7 @@ func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.drift.Load())) }
 
 func (w *world) keys() tlog.LogKeys {
-	return must(tlog.NewLogKeys(origin, must(x509.ParsePKIXPublicKey(w.logKey.SPKI())).(*ecdsa.PublicKey)))
+	return must(tlog.NewLogKeys(origin, must(x509.ParsePKIXPublicKey(w.logKey.SPKI())).(*ecdsa.PublicKey), w.note.Public()))
 }
 
 func (w *world) founders() []ev.Founder {
@@ -123,8 +133,13 @@ func (w *world) config() ledger.Config {
 	public := must(x509.ParsePKIXPublicKey(w.logKey.SPKI())).(*ecdsa.PublicKey)
 	c := ledger.Config{
 		Origin: origin, Founders: w.founders(), Records: w.db, Tree: w.tree,
-		Signers: []note.Signer{must(tlog.NewECDSANoteSigner(origin, public, w.logKey.Sign))},
-		Keys:    w.keys(), LogID: tlog.Hash(ev.SHA256(w.logKey.SPKI())), CheckpointFile: w.path("checkpoint"),
+		Signers: []note.Signer{
+			must(tlog.NewECDSANoteSigner(origin, public, w.logKey.Sign)),
+			must(tlog.NewEd25519NoteSigner(origin, w.note.Public().(ed25519.PublicKey), func(message []byte) ([]byte, error) {
+				return ed25519.Sign(w.note, message), nil
+			})),
+		},
+		Keys: w.keys(), LogID: tlog.Hash(ev.SHA256(w.logKey.SPKI())), CheckpointFile: w.path("checkpoint"),
 		Vault: ledger.Author{ID: v.id, SPKI: v.key.SPKI(), Signer: v.key, Tool: ev.Tool{Name: "strongroomd", Version: "1"}},
 		Now:   w.now, Logger: quiet(),
 	}

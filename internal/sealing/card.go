@@ -102,6 +102,9 @@ func (c Card) Keys(origin string) (Identity, *ecdsa.PrivateKey, error) {
 	}
 }
 
+// IdentityOfSeed returns the hybrid identity with a given seed: whoever has the seed has the key.
+func IdentityOfSeed(seed [32]byte) (Identity, error) { return ParseIdentity(identityLine(seed[:])) }
+
 const bech32Alphabet = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
 var bech32 = base32.NewEncoding(bech32Alphabet).WithPadding(base32.NoPadding)

@@ -16,6 +16,7 @@ import (
 var copied = []string{
 	"events", "pending", "inclusions", "checkpoints", "heads_entries", "heads_buckets",
 	"states", "actor_keys", "actor_recipients", "members", "consents", "items", "exhibits", "grants", "moments", "forms", "speakers", "keepers", "sides", "invitations", "meta",
+	"published", "published_stamps", "event_stamps", "stamping",
 }
 
 // leftOut are the tables that no backup holds: what they say is over when it is restored.

@@ -28,7 +28,8 @@ func TestBackupKnowsEveryTable(t *testing.T) {
 		compared = append(compared, p.table)
 	}
 	for _, table := range copied {
-		truth := slices.Contains([]string{"events", "pending", "inclusions", "checkpoints", "heads_entries", "heads_buckets", "invitations", "meta"}, table)
+		truth := slices.Contains([]string{"events", "pending", "inclusions", "checkpoints", "heads_entries", "heads_buckets", "invitations", "meta",
+			"published", "published_stamps", "event_stamps", "stamping"}, table)
 		if !truth && !slices.Contains(compared, table) {
 			t.Errorf("%s follows from events and is not compared with them", table)
 		}

@@ -259,7 +259,7 @@ func TestMigration(t *testing.T) {
 	}
 	want := rows(db)
 	ok(t, db.submit(ctx, func(ctx context.Context, tx *tx) error {
-		for _, table := range append(anew, "leases") {
+		for _, table := range append(anew, "leases", "published_stamps", "published", "event_stamps", "stamping") {
 			if _, err := tx.exec(ctx, `drop table `+table); err != nil {
 				return err
 			}

@@ -24,7 +24,7 @@ func suite(t *testing.T, e engine) {
 		"Heads": testHeads, "Uploads": testUploads, "Invitations": testInvitations, "Releases": testReleases, "Sessions": testSessions,
 		"Meta": testMeta, "Restart": testRestart, "AppendOnly": testAppendOnly, "Savepoints": testSavepoints, "Together": testTogether, "Cancelled": testCancelled,
 		"Closed": testClosed, "Moments": testMoments, "Speakers": testSpeakers, "Forms": testForms, "Sides": testSides, "SidesRace": testSidesRace,
-		"InHands": testInHands, "Lease": testLease,
+		"InHands": testInHands, "Lease": testLease, "Published": testPublished, "EventStamps": testEventStamps,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, e) })
 	}
@@ -251,6 +251,9 @@ func testAppendOnly(t *testing.T, e engine) {
 	m := must[*heads.Map](t)(heads.Open(ctx, w.db))
 	u := must[heads.Update](t)(m.Insert(ctx, []heads.Entry{{Key: evidence.SHA256(nil), Value: entry.LeafHash}}))
 	ok(t, w.db.submit(ctx, func(ctx context.Context, tx *tx) error { return tx.insertHeads(ctx, &u) }))
+	stamp := ledger.Stamp{Authority: "authority", Response: []byte("response")}
+	ok(t, w.db.Publish(ctx, ledger.Published{Size: 1, Note: []byte("checkpoint"), Final: evidence.SHA256(nil), Stamps: []ledger.Stamp{stamp}}))
+	ok(t, w.db.PutEventStamp(ctx, entry.LeafHash, stamp))
 	for _, statement := range []string{
 		`update events set kind = 'item.opened'`, `update events set dsse = leaf where ord = 1`, `delete from events`,
 		`update inclusions set receipt = idx`, `update inclusions set idx = 7`, `delete from inclusions`,
@@ -258,6 +261,9 @@ func testAppendOnly(t *testing.T, e engine) {
 		`update heads_entries set value = key`, `delete from heads_entries`,
 		`update attachments set body = sha256`, `update attachments set body = null, name = 'other'`, `update attachments set sha256 = body`,
 		`delete from attachments`,
+		`update published set size = 2`, `update published set at = 2`, `update published set signed = x'00'`, `update published set final = x''`,
+		`delete from published`, `update published_stamps set response = authority`, `delete from published_stamps`,
+		`update event_stamps set response = authority`, `delete from event_stamps`,
 	} {
 		err := w.db.submit(ctx, func(ctx context.Context, tx *tx) error {
 			_, err := tx.exec(ctx, statement)

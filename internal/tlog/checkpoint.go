@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"strings"
 	"sync"
@@ -133,15 +134,9 @@ type openedNote struct {
 	err  error
 }
 
-const (
-	maxOpened     = 64
-	maxOpenedSize = 4 << 10 // of a note that is remembered, in bytes
-)
+const maxOpened = 64
 
 func (o *opened) get(signed []byte, keys LogKeys) (Checkpoint, []Hash, error) {
-	if len(signed) > maxOpenedSize {
-		return verifyCheckpoint(signed, keys)
-	}
 	o.mu.Lock()
 	n := o.notes[string(signed)]
 	if n == nil {
@@ -157,7 +152,7 @@ func (o *opened) get(signed []byte, keys LogKeys) (Checkpoint, []Hash, error) {
 }
 
 func verifyCheckpoint(signed []byte, keys LogKeys) (Checkpoint, []Hash, error) {
-	cp, err := parseSigned(signed)
+	cp, _, err := parseSigned(signed)
 	if err != nil {
 		return Checkpoint{}, nil, err
 	}
@@ -190,35 +185,62 @@ func verifyCheckpoint(signed []byte, keys LogKeys) (Checkpoint, []Hash, error) {
 
 // parseSigned reads the checkpoint in a signed note without trusting it, and
 // checks that the signature lines are canonical: strict base64, none twice.
-func parseSigned(signed []byte) (Checkpoint, error) {
+func parseSigned(signed []byte) (Checkpoint, []line, error) {
 	if len(signed) > MaxCheckpointSize {
-		return Checkpoint{}, malformed("checkpoint is too large")
+		return Checkpoint{}, nil, malformed("checkpoint is too large")
 	}
-	text, lines, found := bytes.Cut(signed, []byte("\n\n"))
-	if !found || !bytes.HasSuffix(lines, []byte("\n")) {
-		return Checkpoint{}, malformed("checkpoint is not a signed note")
+	text, rest, found := bytes.Cut(signed, []byte("\n\n"))
+	if !found {
+		return Checkpoint{}, nil, malformed("checkpoint is not a signed note")
 	}
 	cp, err := ParseCheckpoint(signed[:len(text)+1])
 	if err != nil {
-		return Checkpoint{}, err
+		return Checkpoint{}, nil, err
+	}
+	lines, err := parseLines(rest)
+	if err != nil {
+		return Checkpoint{}, nil, err
+	}
+	return cp, lines, nil
+}
+
+// line is a signature line of a note.
+type line struct {
+	// text is all of it, line feed included.
+	text string
+	// signer is the key's name and id, as signerOf spells them.
+	signer    string
+	signature []byte
+}
+
+// parseLines reads signature lines, one or more, each by another key.
+func parseLines(data []byte) (lines []line, err error) {
+	if !bytes.HasSuffix(data, []byte("\n")) {
+		return nil, malformed("signature lines")
 	}
 	seen := make(map[string]bool)
-	for line := range strings.Lines(string(lines)) {
-		words := strings.Split(strings.TrimSuffix(line, "\n"), " ")
-		if len(words) != 3 || words[0] != "—" || !isKeyName(words[1]) || len(seen) == MaxSignatures {
-			return Checkpoint{}, malformed("checkpoint signature lines")
+	for text := range strings.Lines(string(data)) {
+		words := strings.Split(strings.TrimSuffix(text, "\n"), " ")
+		if len(words) != 3 || words[0] != "—" || !isKeyName(words[1]) || len(lines) == MaxSignatures {
+			return nil, malformed("signature lines")
 		}
-		sig, err := base64.StdEncoding.Strict().DecodeString(words[2])
-		if err != nil || len(sig) < 5 {
-			return Checkpoint{}, malformed("checkpoint signature lines")
+		sig, err := base64.StdEncoding.DecodeString(words[2])
+		// Also the strict decoder passes over carriage returns.
+		if err != nil || len(sig) < 5 || base64.StdEncoding.EncodeToString(sig) != words[2] {
+			return nil, malformed("signature lines")
 		}
-		signer := words[1] + " " + string(sig[:4])
-		if seen[signer] {
-			return Checkpoint{}, malformed("checkpoint signed twice by one key")
+		l := line{text, words[1] + " " + string(sig[:4]), sig[4:]}
+		if !first(seen, l.signer) {
+			return nil, malformed("signed twice by one key")
 		}
-		seen[signer] = true
+		lines = append(lines, l)
 	}
-	return cp, nil
+	return lines, nil
+}
+
+// signerOf spells a key as line.signer does.
+func signerOf(v note.Verifier) string {
+	return v.Name() + " " + string(binary.BigEndian.AppendUint32(nil, v.KeyHash()))
 }
 
 // isKeyName accepts the key names of C2SP signed-note: UTF-8 without spaces,

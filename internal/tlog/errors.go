@@ -14,6 +14,8 @@ const (
 	ErrLogKey Reason = "log key is not the trusted one"
 	// ErrSignature: a pinned log key's signature line does not verify.
 	ErrSignature Reason = "log signature does not verify"
+	// ErrCosignature: a line of a key of the policy does not verify.
+	ErrCosignature Reason = "cosignature does not verify"
 	// ErrOrigin: the checkpoint belongs to another log.
 	ErrOrigin Reason = "checkpoint has another origin"
 	// ErrIndex: a leaf index lies outside its tree or disagrees with its copy.

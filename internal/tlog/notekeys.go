@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -101,10 +102,11 @@ func (s *noteSigner) Sign(msg []byte) ([]byte, error) {
 }
 
 // LogKeys are the keys of one log that a reader trusts: ECDSA P-256 keys, of
-// which one must have signed each checkpoint, and Ed25519 keys, whose lines
-// must verify where they are present.
+// which one must have signed each checkpoint, and Ed25519 and ML-DSA-44 keys,
+// whose lines must verify where they are present.
 type LogKeys struct {
 	origin    string
+	list      []note.Verifier
 	verifiers note.Verifiers
 	// primary maps the note key id of each ECDSA key to its log id.
 	primary map[uint32]Hash
@@ -116,7 +118,6 @@ type LogKeys struct {
 func NewLogKeys(origin string, keys ...crypto.PublicKey) (LogKeys, error) {
 	k := LogKeys{origin: origin, primary: make(map[uint32]Hash), opened: new(opened)}
 	seen := make(map[uint32]bool)
-	var list []note.Verifier
 	for _, key := range keys {
 		var v note.Verifier
 		var err error
@@ -137,12 +138,43 @@ func NewLogKeys(origin string, keys ...crypto.PublicKey) (LogKeys, error) {
 			return LogKeys{}, malformed("two log keys with one key id")
 		}
 		seen[v.KeyHash()] = true
-		list = append(list, v)
+		k.list = append(k.list, v)
 	}
 	if len(k.primary) == 0 {
 		return LogKeys{}, malformed("no ECDSA log key")
 	}
-	k.verifiers = note.VerifierList(list...)
+	k.verifiers = note.VerifierList(k.list...)
+	return k, nil
+}
+
+// with returns the keys and those that log lines of policies name; in several,
+// one key is one. A witness that is the log itself is none.
+func (k LogKeys) with(policies ...Policy) (LogKeys, error) {
+	k.list = slices.Clone(k.list)
+	added := make(map[string]bool)
+	for _, p := range policies {
+		for _, w := range p.all {
+			if w.Verifier.Name() == k.origin {
+				return LogKeys{}, malformed("a witness has the log's name")
+			}
+		}
+		for _, v := range p.logs {
+			if v.Name() != k.origin {
+				return LogKeys{}, malformed("witness policy names another log")
+			}
+			if !first(added, p.keys[signerOf(v)]) {
+				continue
+			}
+			for _, other := range k.list {
+				if other.KeyHash() == v.KeyHash() {
+					return LogKeys{}, malformed("two log keys with one key id")
+				}
+			}
+			k.list = append(k.list, v)
+		}
+	}
+	k.verifiers = note.VerifierList(k.list...)
+	k.opened = new(opened)
 	return k, nil
 }
 

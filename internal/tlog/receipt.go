@@ -54,7 +54,7 @@ type Receipt struct {
 
 // NewReceipt puts a receipt together. It keeps the slices it is given.
 func NewReceipt(p ReceiptParts) (Receipt, error) {
-	claimed, err := parseSigned(p.Checkpoint)
+	claimed, _, err := parseSigned(p.Checkpoint)
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -18,6 +18,7 @@ const (
 	maxFounders    = 64
 	maxLogs        = 32
 	maxAuthorities = 16
+	maxEarlier     = 16
 	maxChain       = 8
 	maxURI         = 256
 	maxCertificate = 16 << 10
@@ -61,6 +62,15 @@ type Founder struct {
 	Role string `json:"role"`
 }
 
+// EarlierPolicy is a witness policy that was in force before another came.
+type EarlierPolicy struct {
+	// Policy is a text as ParsePolicy reads it.
+	Policy string
+	// Until is when it ended, in whole milliseconds UTC: a cosignature made
+	// later is not counted under it.
+	Until time.Time
+}
+
 // TrustParts are what a trust file says (FORMATS §10).
 type TrustParts struct {
 	// Vault is the vault's origin.
@@ -73,6 +83,8 @@ type TrustParts struct {
 	Founders []Founder
 	// WitnessPolicy is a text as ParsePolicy reads it.
 	WitnessPolicy string
+	// EarlierPolicies are those before it, at most 16, the oldest first.
+	EarlierPolicies []EarlierPolicy
 	// TimestampRoots are certificates in DER. One or more: receipts to a court
 	// need a time stamp under one of them.
 	TimestampRoots [][]byte
@@ -84,6 +96,8 @@ type Trust struct {
 	parts       TrustParts
 	keys        LogKeys
 	policy      Policy
+	earlier     []Policy        // as parts.EarlierPolicies
+	auditors    map[string]bool // signers that are auditors in any policy
 	json        []byte
 	trustedRoot []byte
 }
@@ -98,7 +112,7 @@ func NewTrust(p TrustParts) (Trust, error) {
 	if err := checkFounders(p.Founders); err != nil {
 		return Trust{}, err
 	}
-	if t.policy, err = ParsePolicy(p.WitnessPolicy); err != nil {
+	if err := t.readPolicies(); err != nil {
 		return Trust{}, err
 	}
 	if err := checkTimestamping(p.Authorities, p.TimestampRoots); err != nil {
@@ -171,6 +185,13 @@ func (t Trust) Founders() []Founder { return t.parts.Founders }
 // WitnessPolicy returns the policy's text, empty if there is none.
 func (t Trust) WitnessPolicy() string { return t.parts.WitnessPolicy }
 
+// EarlierPolicies returns those that were in force before, the oldest first.
+func (t Trust) EarlierPolicies() []EarlierPolicy { return slices.Clone(t.parts.EarlierPolicies) }
+
+// Policy returns the policy in force as read. Whether a checkpoint was
+// cosigned as it had to be at its time, Trust.Cosigned says.
+func (t Trust) Policy() Policy { return t.policy }
+
 // TimestampRoots returns the trusted root certificates in DER.
 func (t Trust) TimestampRoots() [][]byte { return t.parts.TimestampRoots }
 
@@ -182,6 +203,47 @@ func (t Trust) RequiresAuditors() bool { return t.policy.RequiresAuditors() }
 
 // RequiresTimestamps reports whether receipts must carry a time stamp.
 func (t Trust) RequiresTimestamps() bool { return len(t.parts.TimestampRoots) > 0 }
+
+// readPolicies reads the witness policies: each is one by itself, and a key name
+// with its key id is the same key in all, so that a line is of one key alone.
+func (t *Trust) readPolicies() (err error) {
+	if t.policy, err = ParsePolicy(t.parts.WitnessPolicy); err != nil {
+		return err
+	}
+	if len(t.parts.EarlierPolicies) > maxEarlier {
+		return malformed("number of earlier witness policies")
+	}
+	var last time.Time
+	for _, e := range t.parts.EarlierPolicies {
+		if !sayable(e.Until) || e.Until.Before(last) {
+			return malformed("end of an earlier witness policy")
+		}
+		last = e.Until
+		p, err := ParsePolicy(e.Policy)
+		if err != nil {
+			return err
+		}
+		t.earlier = append(t.earlier, p)
+	}
+	all := append([]Policy{t.policy}, t.earlier...)
+	keys := make(map[string]string)
+	t.auditors = make(map[string]bool)
+	for _, p := range all {
+		for signer, key := range p.keys {
+			if before, there := keys[signer]; there && before != key {
+				return malformed("two keys of one name and key id")
+			}
+			keys[signer] = key
+		}
+		for _, w := range p.all {
+			if w.Auditor {
+				t.auditors[signerOf(w.Verifier)] = true
+			}
+		}
+	}
+	t.keys, err = t.keys.with(all...)
+	return err
+}
 
 func checkLogs(vault string, logs []Log) (LogKeys, error) {
 	if len(logs) == 0 || len(logs) > maxLogs {
@@ -283,5 +345,5 @@ func (v Valid) ok() bool {
 }
 
 func sayable(t time.Time) bool {
-	return t.Equal(t.Truncate(time.Millisecond)) && t.Year() >= 1970 && t.Year() <= 9999
+	return t.Equal(t.Truncate(time.Millisecond)) && t.After(time.Unix(0, 0)) && t.Year() <= 9999
 }

@@ -23,7 +23,7 @@ func TestNewTrust(t *testing.T) {
 		}
 		again, err := NewTrust(TrustParts{
 			Vault: trust.Vault(), Logs: trust.Logs(), Authorities: trust.Authorities(), Founders: trust.Founders(),
-			WitnessPolicy: trust.WitnessPolicy(), TimestampRoots: trust.TimestampRoots(),
+			WitnessPolicy: trust.WitnessPolicy(), EarlierPolicies: trust.EarlierPolicies(), TimestampRoots: trust.TimestampRoots(),
 		})
 		if err != nil || !bytes.Equal(again.Marshal(), trust.Marshal()) {
 			t.Errorf("%s: another file: %v", v.Name, err)
@@ -33,8 +33,12 @@ func TestNewTrust(t *testing.T) {
 	for name, change := range map[string]func(p *TrustParts){
 		"microseconds": func(p *TrustParts) { p.Logs[0].Start = p.Logs[0].Start.Add(time.Microsecond) },
 		"year zero":    func(p *TrustParts) { p.Logs[0].Start = time.Time{} },
-		"no origin":    func(p *TrustParts) { p.Vault = "" },
-		"other key":    func(p *TrustParts) { p.Logs[0].Key = "key" },
+		"an end in microseconds": func(p *TrustParts) {
+			p.EarlierPolicies = []EarlierPolicy{{Until: p.Logs[0].Start.Add(time.Microsecond)}}
+		},
+		"no end":    func(p *TrustParts) { p.EarlierPolicies = []EarlierPolicy{{}} },
+		"no origin": func(p *TrustParts) { p.Vault = "" },
+		"other key": func(p *TrustParts) { p.Logs[0].Key = "key" },
 		"spaced URI": func(p *TrustParts) {
 			p.Authorities = []Authority{{URI: "a b", Chain: [][]byte{{1}}, Valid: p.Logs[0].Valid}}
 		},

@@ -21,12 +21,18 @@ const (
 
 // trustFile is trust.json (FORMATS §10).
 type trustFile struct {
-	Version        int         `json:"version"`
-	Vault          string      `json:"vault"`
-	TrustedRoot    trustedRoot `json:"trusted_root"`
-	Founders       []Founder   `json:"founders"`
-	WitnessPolicy  string      `json:"witness_policy"`
-	TimestampRoots [][]byte    `json:"timestamp_roots"`
+	Version         int             `json:"version"`
+	Vault           string          `json:"vault"`
+	TrustedRoot     trustedRoot     `json:"trusted_root"`
+	Founders        []Founder       `json:"founders"`
+	WitnessPolicy   string          `json:"witness_policy"`
+	EarlierPolicies []earlierPolicy `json:"earlier_witness_policies,omitempty"`
+	TimestampRoots  [][]byte        `json:"timestamp_roots"`
+}
+
+type earlierPolicy struct {
+	Policy string `json:"policy"`
+	Until  string `json:"until"`
 }
 
 // trustedRoot is a Sigstore trusted root (sigstore_trustroot.proto). There are
@@ -87,6 +93,9 @@ func trustFileOf(p TrustParts) (trustFile, error) {
 			TimestampAuthorities:   []authority{},
 		},
 	}
+	for _, e := range p.EarlierPolicies {
+		f.EarlierPolicies = append(f.EarlierPolicies, earlierPolicy{e.Policy, e.Until.UTC().Format(timeFormat)})
+	}
 	for _, l := range p.Logs {
 		der, err := marshalLogKey(l.Key)
 		if err != nil {
@@ -128,6 +137,13 @@ func (f trustFile) parts() (TrustParts, error) {
 		Founders:       f.Founders,
 		WitnessPolicy:  f.WitnessPolicy,
 		TimestampRoots: f.TimestampRoots,
+	}
+	for _, e := range f.EarlierPolicies {
+		until, err := time.Parse(timeFormat, e.Until)
+		if err != nil {
+			return TrustParts{}, malformed("end of an earlier witness policy")
+		}
+		p.EarlierPolicies = append(p.EarlierPolicies, EarlierPolicy{e.Policy, until})
 	}
 	for _, e := range f.TrustedRoot.Tlogs {
 		key, err := x509.ParsePKIXPublicKey(e.PublicKey.RawBytes)

@@ -232,7 +232,7 @@ func TestWhoIsConcerned(t *testing.T) {
 	c, other := w.consented(), w.consented()
 	survivor, advocate, auditor := w.enrol("survivor", ev.Survivor), w.enrol("advocate", ev.Advocate), w.enrol("auditor", ev.Auditor)
 	read := func(p *person, s ev.Stream) error {
-		_, err := w.Stream(ctx(), p.caller(), s, -1, 10)
+		_, err := w.Stream(ctx(), p.caller(), s, -1, 10, false)
 		return err
 	}
 	all := []ev.Stream{ev.CaseOf(c.in), ev.ConsentOf(c.consent), ev.ItemOf(c.item.id), ev.ItemOf(c.form.id)}
@@ -323,7 +323,7 @@ func TestHandOver(t *testing.T) {
 	sees := func(p *person, want bool) {
 		t.Helper()
 		for _, s := range streams {
-			if _, err := w.Stream(ctx(), p.caller(), s, -1, 10); (err == nil) != want {
+			if _, err := w.Stream(ctx(), p.caller(), s, -1, 10, false); (err == nil) != want {
 				t.Errorf("%s: %v, want %t", s.Type, err, want)
 			}
 		}
@@ -337,7 +337,7 @@ func TestHandOver(t *testing.T) {
 	}), "", ledger.Attachment{Kind: ledger.Note, Name: "transfer", Audience: ev.ToInternal, Body: text})
 	sees(police, true)
 	sees(other, false)
-	hidden(t, errorOf(w.Stream(ctx(), police.caller(), ev.ItemOf(c.form.id+"x"), -1, 10)))
+	hidden(t, errorOf(w.Stream(ctx(), police.caller(), ev.ItemOf(c.form.id+"x"), -1, 10, false)))
 	w.submit("police", w.sign("police", ev.ItemOf(c.item.id), ev.ItemReceived, &ev.ItemReceivedDetails{SealIntact: true}, func(e *ev.Event) {
 		e.Notes = []ev.Note{{Name: "condition", Audience: ev.ToInternal, SHA256: ev.SHA256(text), Size: int64(len(text))}}
 	}), "", ledger.Attachment{Kind: ledger.Note, Name: "condition", Audience: ev.ToInternal, Body: text})
@@ -381,7 +381,7 @@ func TestOwnCopyWithoutNotes(t *testing.T) {
 	mine := w.do("survivor", ev.ItemOf(c.item.id), ev.ItemOpened, &ev.ItemOpenedDetails{Envelope: ref.SHA256}, func(e *ev.Event) { e.Purpose = ev.ForSubjectAccess })
 	by := survivor.caller()
 	hidden(t, errorOf(w.Attachment(ctx(), by, mine.LeafHash, proposed.LeafHash, digest)))
-	deposited := must(w.Stream(ctx(), by, ev.ItemOf(c.item.id), -1, 1))[0]
+	deposited := must(w.Stream(ctx(), by, ev.ItemOf(c.item.id), -1, 1, false))[0]
 	for _, want := range []ev.Hash{c.item.details.Description.SHA256, c.item.notes[0].SHA256} {
 		if _, err := w.Attachment(ctx(), by, mine.LeafHash, deposited.LeafHash, want); err != nil {
 			t.Error(err)
@@ -416,7 +416,7 @@ func TestSpeaksForMany(t *testing.T) {
 	if list := must(w.SpokenFor(ctx(), advocate.caller())); len(list) != 1 || list[0].ID != c.consent {
 		t.Errorf("%d consents", len(list))
 	}
-	if _, err := w.Stream(ctx(), advocate.caller(), ev.ItemOf(c.item.id), -1, 10); err != nil {
+	if _, err := w.Stream(ctx(), advocate.caller(), ev.ItemOf(c.item.id), -1, 10, false); err != nil {
 		t.Error(err)
 	}
 }

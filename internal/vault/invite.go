@@ -45,7 +45,7 @@ func (v *Vault) Invite(ctx context.Context, by Caller, o Offer) (secret string, 
 	if i.Role.Staff() {
 		enroller = evidence.Administrator
 	}
-	if i.Role == evidence.Vault || by.Role != enroller && !vouches {
+	if i.Role == evidence.Vault && o.Rotation == "" || by.Role != enroller && !vouches {
 		return "", i, evidence.Refuse(evidence.Forbidden, evidence.ReasonEnroller)
 	}
 	var raw [16]byte

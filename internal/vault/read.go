@@ -22,27 +22,35 @@ func eventOf(entry ledger.Entry) (*evidence.Event, error) {
 
 // Stream returns a stream's events with Seq > after. Actor, policy and vault streams are for everybody who is signed in and knows the
 // id; the others for the members of the case and for recipients of a grant in it. What a secret hold keeps from the caller is withheld.
-func (v *Vault) Stream(ctx context.Context, by Caller, s evidence.Stream, after int64, limit int) ([]Shown, error) {
+// final asks for final receipts: Pending "not_final" while one of the included events waits for its own.
+func (v *Vault) Stream(ctx context.Context, by Caller, s evidence.Stream, after int64, limit int, final bool) ([]Shown, error) {
 	if err := v.readable(ctx, by, s); err != nil {
 		return nil, err
 	}
 	entries, err := v.cfg.Records.Stream(ctx, s, after, min(limit, MaxPage))
+	if err == nil && final {
+		entries, err = v.cfg.Ledger.Finals(ctx, entries)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return v.show(ctx, by, s, entries)
 }
 
-// Complete proves how long each of the streams is, under one publication that covers the log beyond index.
-func (v *Vault) Complete(ctx context.Context, by Caller, streams []evidence.Stream, index int64) (ledger.Completeness, error) {
+// Complete proves how long each of the streams is, under one publication that covers the log beyond index; final asks for its final receipt.
+func (v *Vault) Complete(ctx context.Context, by Caller, streams []evidence.Stream, index int64, final bool) (ledger.Completeness, error) {
 	for _, s := range streams {
 		if err := v.readable(ctx, by, s); err != nil {
 			return ledger.Completeness{}, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, v.cfg.Limits.Answer)
+	wait, prove := v.cfg.Limits.Answer, v.cfg.Ledger.Complete
+	if final {
+		wait, prove = max(wait, v.cfg.Limits.Final), v.cfg.Ledger.CompleteFinal
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	return v.cfg.Ledger.Complete(ctx, streams, index)
+	return prove(ctx, streams, index)
 }
 
 // readable answers errHidden for every stream that the caller may not see or that does not exist. A recipient sees of a case, besides

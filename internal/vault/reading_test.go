@@ -21,8 +21,8 @@ func TestMemberLeaves(t *testing.T) {
 	reads := func() map[string]error {
 		errs := make(map[string]error)
 		for name, s := range map[string]ev.Stream{"case": stream, "consent": ev.ConsentOf(c.consent), "item": ev.ItemOf(c.item.id), "form": ev.ItemOf(c.form.id)} {
-			_, errs[name] = w.Stream(ctx(), by, s, -1, 10)
-			_, errs["complete "+name] = w.Complete(ctx(), by, []ev.Stream{s}, 0)
+			_, errs[name] = w.Stream(ctx(), by, s, -1, 10, false)
+			_, errs["complete "+name] = w.Complete(ctx(), by, []ev.Stream{s}, 0, false)
 		}
 		_, errs["items"] = w.Items(ctx(), by, c.in, "", 10)
 		_, errs["consents"] = w.Consents(ctx(), by, c.in, "", 10)
@@ -76,8 +76,8 @@ func TestWhoReads(t *testing.T) {
 	unknown := ev.ItemOf(ev.NewID[ev.ItemID]())
 	needed := []ev.Stream{ev.CaseOf(c.in), ev.ConsentOf(c.consent), ev.ItemOf(c.item.id), ev.ItemOf(c.form.id)}
 	reads := func(name string, s ev.Stream) error {
-		_, err := w.Stream(ctx(), w.people[name].caller(), s, -1, 10)
-		_, err2 := w.Complete(ctx(), w.people[name].caller(), []ev.Stream{s}, 0)
+		_, err := w.Stream(ctx(), w.people[name].caller(), s, -1, 10, false)
+		_, err2 := w.Complete(ctx(), w.people[name].caller(), []ev.Stream{s}, 0, false)
 		if (err == nil) != (err2 == nil) {
 			t.Errorf("stream and completeness of %s: %v, %v", s.Type, err, err2)
 		}
@@ -139,7 +139,7 @@ func TestSourceOfWhatWasGranted(t *testing.T) {
 	share := c
 	share.item = derived
 	w.grant(share, "court", time.Hour)
-	if _, err := w.Stream(ctx(), w.people["court"].caller(), ev.ItemOf(c.item.id), -1, 10); err != nil {
+	if _, err := w.Stream(ctx(), w.people["court"].caller(), ev.ItemOf(c.item.id), -1, 10, false); err != nil {
 		t.Errorf("the source of what was granted: %v", err)
 	}
 }

@@ -46,7 +46,13 @@ func (v *Vault) open(ctx context.Context, by Caller, entry ledger.Entry, e *evid
 	if !entry.Included() {
 		return Opening{}, evidence.Refuse(evidence.Pending, "pending")
 	}
-	item, actor, err := v.allowed(ctx, e)
+	// What leaves the vault for good stands on a history that others have confirmed: a court must be able to show it.
+	if e.Kind == evidence.GrantRedeemed {
+		if _, err := v.cfg.Ledger.Final(ctx, entry.LeafHash); err != nil {
+			return Opening{}, err
+		}
+	}
+	item, err := v.allowed(ctx, e)
 	if err != nil {
 		return Opening{}, err
 	}
@@ -55,12 +61,8 @@ func (v *Vault) open(ctx context.Context, by Caller, entry ledger.Entry, e *evid
 	if !now.Before(end) {
 		return Opening{}, evidence.Refuse(evidence.Gone, "release_over")
 	}
-	stream, fingerprint := evidence.ItemOf(item.ID), actor.Fingerprint()
-	ref, ok := item.Envelope(fingerprint)
-	if !ok {
-		return Opening{}, evidence.Refuse(evidence.NotFound, evidence.ReasonEnvelope)
-	}
-	envelope, err := v.cfg.Records.StreamAttachment(ctx, stream, ref.SHA256)
+	// The law has just said that this envelope is the signer's to have.
+	envelope, err := v.cfg.Records.StreamAttachment(ctx, evidence.ItemOf(item.ID), evidence.EnvelopeNamed(e.Details))
 	if evidence.KindOf(err) == evidence.Gone { // destroyed just now
 		err = evidence.Refuse(evidence.NotFound, evidence.ReasonEnvelope)
 	}
@@ -96,14 +98,9 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// stillAllowed asks the law whether the access event allows serving content now: people, consent, grant and item as they are now.
-func (v *Vault) stillAllowed(ctx context.Context, e *evidence.Event) (*evidence.ItemState, error) {
-	item, _, err := v.allowed(ctx, e)
-	return item, err
-}
-
-// allowed is stillAllowed with the signer as it is now. What the event stood on is read together; that is nearly always all it takes.
-func (v *Vault) allowed(ctx context.Context, e *evidence.Event) (*evidence.ItemState, *evidence.ActorState, error) {
+// allowed asks the law whether the access event allows serving content now: people, consent, grant and item as they are now. What the event
+// stood on is read together; that is nearly always all it takes.
+func (v *Vault) allowed(ctx context.Context, e *evidence.Event) (*evidence.ItemState, error) {
 	stream := e.Stream.Stream()
 	streams := []evidence.Stream{stream}
 	for _, head := range e.ReliedOn {
@@ -112,12 +109,12 @@ func (v *Vault) allowed(ctx context.Context, e *evidence.Event) (*evidence.ItemS
 	for {
 		states, err := v.cfg.Records.States(ctx, streams...)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		item, ok := states[stream].(*evidence.ItemState)
-		actor, known := states[evidence.ActorOf(e.Actor.ID)].(*evidence.ActorState)
+		_, known := states[evidence.ActorOf(e.Actor.ID)].(*evidence.ActorState)
 		if !ok || !known {
-			return nil, nil, errHidden
+			return nil, errHidden
 		}
 		more := slices.DeleteFunc(evidence.StandsOn(item, e), func(s evidence.Stream) bool { return slices.Contains(streams, s) })
 		if len(more) == 0 {
@@ -126,7 +123,7 @@ func (v *Vault) allowed(ctx context.Context, e *evidence.Event) (*evidence.ItemS
 			if seen := asSeen(states, e, now); seen != nil {
 				err = cmp.Or(seen[stream].(*evidence.ItemState).Release(v.facts(seen), e, now), unsaid(err))
 			}
-			return item, actor, err
+			return item, err
 		}
 		streams = append(streams, more...)
 	}
@@ -181,7 +178,7 @@ func (v *Vault) released(ctx context.Context, by Caller, access evidence.Hash) (
 	if !v.cfg.Now().Before(r.Expires) {
 		return nil, nil, evidence.Refuse(evidence.Gone, "release_expired")
 	}
-	item, err := v.stillAllowed(ctx, e)
+	item, err := v.allowed(ctx, e)
 	return item, e, err
 }
 
@@ -192,7 +189,7 @@ func (v *Vault) StillAllowed(ctx context.Context, by Caller, access evidence.Has
 	if err != nil {
 		return err
 	}
-	_, err = v.stillAllowed(ctx, e)
+	_, err = v.allowed(ctx, e)
 	return err
 }
 

@@ -99,7 +99,7 @@ func TestSecretHold(t *testing.T) {
 	check := func(name string, all bool) {
 		t.Helper()
 		by := w.people[name].caller()
-		list, err := w.Stream(ctx(), by, stream, h.first-1, 100)
+		list, err := w.Stream(ctx(), by, stream, h.first-1, 100, false)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -286,7 +286,7 @@ func TestSecretHoldPending(t *testing.T) {
 		t.Fatalf("not pending: %v", err)
 	}
 	for name, want := range map[string]int64{"custodian": before + 2, "clinician": before + 1, "survivor": before + 1} {
-		if list := must(w.Stream(ctx(), w.people[name].caller(), ev.ItemOf(c.item.id), -1, 100)); int64(len(list)) != want {
+		if list := must(w.Stream(ctx(), w.people[name].caller(), ev.ItemOf(c.item.id), -1, 100, false)); int64(len(list)) != want {
 			t.Errorf("%s is told of %d events, want %d", name, len(list), want)
 		}
 	}

@@ -23,7 +23,7 @@ func (w *world) terms(c consented, to, basis string) ev.Terms {
 // unseen counts what is withheld from somebody of the events from first on.
 func (w *world) unseen(name string, s ev.Stream, first int64) (n int) {
 	w.t.Helper()
-	for _, shown := range must(w.Stream(ctx(), w.people[name].caller(), s, first-1, 100)) {
+	for _, shown := range must(w.Stream(ctx(), w.people[name].caller(), s, first-1, 100, false)) {
 		if shown.Withheld != nil {
 			n++
 		}
@@ -86,7 +86,7 @@ func TestSecretHoldOther(t *testing.T) {
 	if n := w.unseen("ordering court", stream, first.first); n != 2 {
 		t.Errorf("%d events are withheld, want the other hold's 2", n)
 	}
-	for _, s := range must(w.Stream(ctx(), w.people["ordering court"].caller(), stream, other.first-1, 100)) {
+	for _, s := range must(w.Stream(ctx(), w.people["ordering court"].caller(), stream, other.first-1, 100, false)) {
 		if s.Withheld == nil || s.Receipt != nil || s.Leaf.Extra != nil {
 			t.Errorf("event %d of the other hold is shown", s.Seq)
 		}

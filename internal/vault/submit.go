@@ -246,6 +246,12 @@ func (v *Vault) await(ctx context.Context, by Caller, leaf evidence.Hash, e *evi
 	if err != nil {
 		return Outcome{}, err
 	}
+	if e.Kind == evidence.GrantRedeemed {
+		_, err := v.cfg.Ledger.AwaitFinal(short, leaf)
+		if err != nil && evidence.KindOf(err) != evidence.Pending {
+			return Outcome{}, err
+		}
+	}
 	return v.outcome(ctx, by, entry, e), nil
 }
 
@@ -265,14 +271,27 @@ func (v *Vault) outcome(ctx context.Context, by Caller, entry ledger.Entry, e *e
 	if !entry.Included() || !isAccess(e) {
 		return o
 	}
-	opening, err := v.open(ctx, by, entry, e)
-	switch {
-	case err == nil:
-		o.Opening = &opening
-	case evidence.KindOf(err) == evidence.Internal:
-		v.cfg.Logger.Error("opening_failed", "reason", evidence.ReasonOf(err), "err", err)
+	if e.Kind == evidence.GrantRedeemed { // until its receipt is final, it is as if the log had not answered
+		var err error
+		if o.Receipt, err = v.cfg.Ledger.Final(ctx, entry.LeafHash); err != nil {
+			v.failedTo("final_receipt_failed", err)
+			return o
+		}
 	}
+	opening, err := v.open(ctx, by, entry, e)
+	if err != nil {
+		v.failedTo("opening_failed", err)
+		return o
+	}
+	o.Opening = &opening
 	return o
+}
+
+// failedTo logs what is the vault's own fault.
+func (v *Vault) failedTo(what string, err error) {
+	if evidence.KindOf(err) == evidence.Internal {
+		v.cfg.Logger.Error(what, "reason", evidence.ReasonOf(err), "err", err)
+	}
 }
 
 // own finds an event that the caller signed.

@@ -42,11 +42,13 @@ type Limits struct {
 	UploadLife  time.Duration // how long an upload may take
 	Invitation  time.Duration // how long an invitation can be answered
 	Answer      time.Duration // how long a submission waits for the log before it is answered "pending"
+	Final       time.Duration // how long who asks for a final proof waits for it
 }
 
 // DefaultLimits fit a clinic on a bad line: an upload of 2 GB at 1 Mbit/s takes four and a half hours.
 var DefaultLimits = Limits{
 	Uploads: 64, UploadBytes: 4 << 40, UploadLife: 7 * 24 * time.Hour, Invitation: 7 * 24 * time.Hour, Answer: 10 * time.Second,
+	Final: time.Minute,
 }
 
 // A release lasts a quarter of an hour and can be renewed on the same access event for a day (ARCHITECTURE §4).
@@ -102,6 +104,22 @@ func (v *Vault) Consistency(ctx context.Context, from, to int64) ([][]byte, erro
 
 func (v *Vault) Inclusion(ctx context.Context, leafHash evidence.Hash, size int64) (int64, [][]byte, error) {
 	return v.cfg.Ledger.Inclusion(ctx, leafHash, size)
+}
+
+// Witnessed says how far the newest checkpoint that is final is behind, and why.
+func (v *Vault) Witnessed() ledger.Status { return v.cfg.Ledger.Witnessed() }
+
+// FinalCheckpoint, PublishedCheckpoint and Cosign are for whoever follows the log from outside.
+func (v *Vault) FinalCheckpoint(ctx context.Context) ([]byte, error) {
+	return v.cfg.Ledger.FinalCheckpoint(ctx)
+}
+
+func (v *Vault) PublishedCheckpoint(ctx context.Context, size int64) (ledger.Published, error) {
+	return v.cfg.Ledger.PublishedCheckpoint(ctx, size)
+}
+
+func (v *Vault) Cosign(ctx context.Context, size int64, lines []byte) error {
+	return v.cfg.Ledger.Cosign(ctx, size, lines)
 }
 
 func (v *Vault) now() evidence.Time { return evidence.At(v.cfg.Now()) }

@@ -42,6 +42,7 @@ type world struct {
 	records  func(vault.Records) vault.Records
 	wrapTree func(ledger.Tree) ledger.Tree
 	objects  func(objects.Store) objects.Store
+	watched  func(*ledger.Config)
 
 	db     *sqldb.DB
 	tree   *embedded.Log
@@ -110,12 +111,16 @@ func (w *world) start() {
 	if w.objects != nil {
 		store = w.objects(store)
 	}
-	w.ledger = must(ledger.Open(ctx(), ledger.Config{
+	config := ledger.Config{
 		Origin: origin, Founders: w.founders, Records: records, Tree: tree,
 		Signers: []note.Signer{must(tlog.NewECDSANoteSigner(origin, public, w.logKey.Sign))},
 		Keys:    must(tlog.NewLogKeys(origin, public)), LogID: tlog.Hash(ev.SHA256(w.logKey.SPKI())),
 		CheckpointFile: w.path("checkpoint"), Vault: author, Now: w.now, Logger: quiet(),
-	}))
+	}
+	if w.watched != nil {
+		w.watched(&config)
+	}
+	w.ledger = must(ledger.Open(ctx(), config))
 	limits := vault.DefaultLimits
 	limits.Uploads, limits.UploadBytes, limits.Answer = 16, 1<<30, 3*time.Second
 	w.Vault = vault.New(vault.Config{

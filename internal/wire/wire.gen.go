@@ -266,6 +266,24 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for HealthWitnesses.
+const (
+	HealthWitnessesAlarm  HealthWitnesses = "alarm"
+	HealthWitnessesBehind HealthWitnesses = "behind"
+)
+
+// Valid indicates whether the value is a known member of the HealthWitnesses enum.
+func (e HealthWitnesses) Valid() bool {
+	switch e {
+	case HealthWitnessesAlarm:
+		return true
+	case HealthWitnessesBehind:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OwnConsentAs.
 const (
 	OwnConsentAsAdvocate OwnConsentAs = "advocate"
@@ -302,6 +320,48 @@ func (e OwnConsentRights) Valid() bool {
 	case OwnConsentRightsRead:
 		return true
 	case OwnConsentRightsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PeerState.
+const (
+	PeerStateAlarm   PeerState = "alarm"
+	PeerStateFailing PeerState = "failing"
+	PeerStateOk      PeerState = "ok"
+	PeerStateWaiting PeerState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the PeerState enum.
+func (e PeerState) Valid() bool {
+	switch e {
+	case PeerStateAlarm:
+		return true
+	case PeerStateFailing:
+		return true
+	case PeerStateOk:
+		return true
+	case PeerStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Receipts.
+const (
+	ReceiptsFinal  Receipts = "final"
+	ReceiptsStored Receipts = "stored"
+)
+
+// Valid indicates whether the value is a known member of the Receipts enum.
+func (e Receipts) Valid() bool {
+	switch e {
+	case ReceiptsFinal:
+		return true
+	case ReceiptsStored:
 		return true
 	default:
 		return false
@@ -540,6 +600,9 @@ type Class string
 
 // CompleteRequest defines model for CompleteRequest.
 type CompleteRequest struct {
+	// Final Wait, up to a minute, for the final receipt of the publication (`not_final`).
+	Final bool `json:"final,omitempty"`
+
 	// Min The publication must cover more leaves than this.
 	Min     int64    `json:"min"`
 	Streams []Stream `json:"streams"`
@@ -604,6 +667,13 @@ type ConsistencyProof struct {
 // Content defines model for Content.
 type Content string
 
+// Cosignatures defines model for Cosignatures.
+type Cosignatures struct {
+	// Lines Signature lines of a signed note (FORMATS §5), each with its line feed.
+	Lines string   `json:"lines"`
+	Size  TreeSize `json:"size"`
+}
+
 // Cursor defines model for Cursor.
 type Cursor = string
 
@@ -633,6 +703,24 @@ type FieldError struct {
 
 // FieldErrorIn defines model for FieldError.In.
 type FieldErrorIn string
+
+// Finality How far the newest final checkpoint is behind the log, and how those do who make one final. Absent where the trust file names nobody.
+type Finality struct {
+	Authorities []Peer `json:"authorities"`
+
+	// Behind How many entries the log has beyond it.
+	Behind int64 `json:"behind"`
+
+	// Required A checkpoint needs more than the log's own signature.
+	Required bool `json:"required"`
+
+	// Since When the oldest checkpoint that waits was published.
+	Since Time `json:"since,omitempty"`
+
+	// Size 0 before there is one.
+	Size      int64  `json:"size"`
+	Witnesses []Peer `json:"witnesses"`
+}
 
 // Grant defines model for Grant.
 type Grant struct {
@@ -691,11 +779,15 @@ type HeadsProof struct {
 
 // Health defines model for Health.
 type Health struct {
-	Status HealthStatus `json:"status"`
+	Status    HealthStatus    `json:"status"`
+	Witnesses HealthWitnesses `json:"witnesses,omitempty"`
 }
 
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
+
+// HealthWitnesses defines model for Health.Witnesses.
+type HealthWitnesses string
 
 // Included defines model for Included.
 type Included struct {
@@ -936,6 +1028,27 @@ type OwnConsentList struct {
 	Consents []OwnConsent `json:"consents"`
 }
 
+// Peer A witness, an auditor or a time-stamp authority. `waiting`: it has not answered yet. `failing`: it does not do what it is asked for,
+// and is asked again. `alarm`: it has seen another history of the log, or a longer one than there is.
+type Peer struct {
+	// At RFC 3339, UTC, milliseconds.
+	At Time `json:"at,omitempty"`
+
+	// Auditor It comes by itself and is not asked.
+	Auditor bool   `json:"auditor,omitempty"`
+	Name    string `json:"name"`
+
+	// Reason A stable code.
+	Reason string `json:"reason,omitempty"`
+
+	// Size Of the newest checkpoint that it signed.
+	Size  int64     `json:"size"`
+	State PeerState `json:"state"`
+}
+
+// PeerState defines model for Peer.State.
+type PeerState string
+
 // Possession Base64 of the DER signature over the possession statement (FORMATS §4).
 type Possession = string
 
@@ -957,11 +1070,37 @@ type Problem struct {
 	Type   string `json:"type"`
 }
 
+// Published defines model for Published.
+type Published struct {
+	// Checkpoint A signed note (FORMATS §5).
+	Checkpoint Checkpoint `json:"checkpoint"`
+	Final      bool       `json:"final"`
+	Size       TreeSize   `json:"size"`
+	Stamps     []Stamp    `json:"stamps"`
+}
+
 // Receipt Base64 of a Sigstore bundle (FORMATS §6).
 type Receipt = []byte
 
+// Receipts `stored`: as the events were answered, under the checkpoint of their time. `final`: under one that everybody whom the trust file names
+// has confirmed, with the events' own time stamps; refused (`not_final`) while one of the included events waits for that.
+type Receipts string
+
 // Recipient An age hybrid recipient, or nothing for roles without one.
 type Recipient = string
+
+// RevocationList defines model for RevocationList.
+type RevocationList struct {
+	Authority string `json:"authority"`
+
+	// CRL DER.
+	CRL []byte `json:"crl"`
+}
+
+// RevocationLists defines model for RevocationLists.
+type RevocationLists struct {
+	Lists []RevocationList `json:"lists"`
+}
 
 // Right defines model for Right.
 type Right string
@@ -1000,6 +1139,12 @@ type SignedIn struct {
 
 	// Token 32 random bytes in base64url.
 	Token Token `json:"token"`
+}
+
+// Stamp An RFC 3161 response over the checkpoint's text.
+type Stamp struct {
+	Authority string `json:"authority"`
+	Response  []byte `json:"response"`
 }
 
 // Stream defines model for Stream.
@@ -1058,6 +1203,9 @@ type Vault struct {
 	// Checkpoint A signed note (FORMATS §5).
 	Checkpoint Checkpoint `json:"checkpoint"`
 
+	// Final How far the newest final checkpoint is behind the log, and how those do who make one final. Absent where the trust file names nobody.
+	Final *Finality `json:"final,omitempty"`
+
 	// Origin The vault's name, a bare host name.
 	Origin Origin `json:"origin"`
 
@@ -1089,6 +1237,12 @@ type LeafHash = Digest
 
 // Limit defines model for Limit.
 type Limit = int32
+
+// LogCount defines model for LogCount.
+type LogCount = int64
+
+// LogStart defines model for LogStart.
+type LogStart = int64
 
 // TusResumable defines model for TusResumable.
 type TusResumable string
@@ -1171,6 +1325,15 @@ type ListInvitationsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetCheckpointParams defines parameters for GetCheckpoint.
+type GetCheckpointParams struct {
+	// Final The newest final one.
+	Final bool `form:"final,omitempty" json:"final,omitempty"`
+
+	// Published The newest published one, whether final or not.
+	Published bool `form:"published,omitempty" json:"published,omitempty"`
+}
+
 // GetConsistencyParams defines parameters for GetConsistency.
 type GetConsistencyParams struct {
 	// From The smaller size.
@@ -1180,6 +1343,15 @@ type GetConsistencyParams struct {
 	To TreeSize `form:"to" json:"to"`
 }
 
+// GetLogHeadsParams defines parameters for GetLogHeads.
+type GetLogHeadsParams struct {
+	// Start The first entry.
+	Start LogStart `form:"start" json:"start"`
+
+	// Count How many entries at most.
+	Count LogCount `form:"count" json:"count"`
+}
+
 // GetInclusionParams defines parameters for GetInclusion.
 type GetInclusionParams struct {
 	// LeafHash Merkle leaf hash.
@@ -1187,6 +1359,15 @@ type GetInclusionParams struct {
 
 	// Size At most that of the newest checkpoint.
 	Size TreeSize `form:"size" json:"size"`
+}
+
+// GetLogLeavesParams defines parameters for GetLogLeaves.
+type GetLogLeavesParams struct {
+	// Start The first entry.
+	Start LogStart `form:"start" json:"start"`
+
+	// Count How many entries at most.
+	Count LogCount `form:"count" json:"count"`
 }
 
 // ListOwnItemsParams defines parameters for ListOwnItems.
@@ -1205,6 +1386,9 @@ type ListEventsParams struct {
 
 	// Limit Entries per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Receipts Which receipts the included events come with.
+	Receipts Receipts `form:"receipts,omitempty" json:"receipts,omitempty"`
 }
 
 // ProveCompleteJSONRequestBody defines body for ProveComplete for application/json ContentType.
@@ -1221,6 +1405,9 @@ type AnswerInvitationJSONRequestBody = InvitationAnswer
 
 // GetInvitationTermsJSONRequestBody defines body for GetInvitationTerms for application/json ContentType.
 type GetInvitationTermsJSONRequestBody = InvitationSecret
+
+// CosignJSONRequestBody defines body for Cosign for application/json ContentType.
+type CosignJSONRequestBody = Cosignatures
 
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = SignInRequest
@@ -1305,6 +1492,9 @@ type ClientInterface interface {
 	Health(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Ready The process can serve, its records included.
+	//
+	// `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
+	// witness saw another history of the log (`alarm`).
 	//
 	// Corresponds with GET /readyz (the `Ready` operationId).
 	Ready(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1458,18 +1648,72 @@ type ClientInterface interface {
 
 	// GetCheckpoint The newest signed checkpoint (C2SP tlog-checkpoint).
 	//
+	// Final is one that those whom the trust file names have confirmed: its quorum of witnesses has cosigned it and, where time-stamp roots
+	// are named, an authority has stamped it. Where nobody is named, each is final. Published is one that was offered to them, with what
+	// has come so far; auditors cosign these.
+	//
 	// Corresponds with GET /v1/log/checkpoint (the `GetCheckpoint` operationId).
-	GetCheckpoint(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetCheckpoint(ctx context.Context, params *GetCheckpointParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPublished A published checkpoint with its cosignatures and time stamps.
+	//
+	// Corresponds with GET /v1/log/checkpoints/{size} (the `GetPublished` operationId).
+	GetPublished(ctx context.Context, size TreeSize, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetConsistency Proof that the tree of size `to` extends the tree of size `from` (RFC 6962).
 	//
 	// Corresponds with GET /v1/log/consistency (the `GetConsistency` operationId).
 	GetConsistency(ctx context.Context, params *GetConsistencyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CosignWithBody Cosignatures of an auditor or a witness on a published checkpoint.
+	//
+	// Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
+	// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
+	// before stays, so this can be repeated.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/log/cosignatures (the `Cosign` operationId).
+	CosignWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Cosign Cosignatures of an auditor or a witness on a published checkpoint.
+	//
+	// Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
+	// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
+	// before stays, so this can be repeated.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/log/cosignatures (the `Cosign` operationId).
+	Cosign(ctx context.Context, body CosignJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLogHeads Keys of the heads map for a part of the log, one after the other.
+	//
+	// For auditors, who rebuild the heads map (FORMATS §7, §13): 32 bytes for each entry from `start` on that the newest publication
+	// covers, at most `count`; all zero for an entry that the publication lists as void. Who knows a stream's id learns from a key when
+	// the stream grew, so nobody else is told. The publications are the events of the stream `vault`.
+	//
+	// Corresponds with GET /v1/log/heads (the `GetLogHeads` operationId).
+	GetLogHeads(ctx context.Context, params *GetLogHeadsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetInclusion Proof that a leaf is in the tree of that size (RFC 6962).
 	//
 	// Corresponds with GET /v1/log/inclusion (the `GetInclusion` operationId).
 	GetInclusion(ctx context.Context, params *GetInclusionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLogLeaves Merkle leaf hashes of a part of the log, one after the other.
+	//
+	// For who follows the log from outside (FORMATS §13): 32 bytes for each entry from `start` on that the newest signed checkpoint has, at
+	// most `count`. The hashes of all entries lead to the root of that checkpoint, those of the first `n` to the root of any checkpoint of
+	// size `n`. Nothing can be told from a leaf hash by who does not have the statement.
+	//
+	// Corresponds with GET /v1/log/leaves (the `GetLogLeaves` operationId).
+	GetLogLeaves(ctx context.Context, params *GetLogLeavesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRevocations The revocation lists of the time-stamp authorities, as they were fetched last.
+	//
+	// Corresponds with GET /v1/log/revocations (the `ListRevocations` operationId).
+	ListRevocations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListOrganizations What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
 	//
@@ -1558,6 +1802,9 @@ func (c *Client) Health(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 }
 
 // Ready The process can serve, its records included.
+//
+// `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
+// witness saw another history of the log (`alarm`).
 //
 // Corresponds with GET /readyz (the `Ready` operationId).
 func (c *Client) Ready(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1941,9 +2188,28 @@ func (c *Client) GetInvitationTerms(ctx context.Context, body GetInvitationTerms
 
 // GetCheckpoint The newest signed checkpoint (C2SP tlog-checkpoint).
 //
+// Final is one that those whom the trust file names have confirmed: its quorum of witnesses has cosigned it and, where time-stamp roots
+// are named, an authority has stamped it. Where nobody is named, each is final. Published is one that was offered to them, with what
+// has come so far; auditors cosign these.
+//
 // Corresponds with GET /v1/log/checkpoint (the `GetCheckpoint` operationId).
-func (c *Client) GetCheckpoint(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetCheckpointRequest(c.Server)
+func (c *Client) GetCheckpoint(ctx context.Context, params *GetCheckpointParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCheckpointRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPublished A published checkpoint with its cosignatures and time stamps.
+//
+// Corresponds with GET /v1/log/checkpoints/{size} (the `GetPublished` operationId).
+func (c *Client) GetPublished(ctx context.Context, size TreeSize, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPublishedRequest(c.Server, size)
 	if err != nil {
 		return nil, err
 	}
@@ -1969,11 +2235,106 @@ func (c *Client) GetConsistency(ctx context.Context, params *GetConsistencyParam
 	return c.Client.Do(req)
 }
 
+// CosignWithBody Cosignatures of an auditor or a witness on a published checkpoint.
+//
+// Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
+// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
+// before stays, so this can be repeated.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/log/cosignatures (the `Cosign` operationId).
+func (c *Client) CosignWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCosignRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Cosign Cosignatures of an auditor or a witness on a published checkpoint.
+//
+// Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
+// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
+// before stays, so this can be repeated.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/log/cosignatures (the `Cosign` operationId).
+func (c *Client) Cosign(ctx context.Context, body CosignJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCosignRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetLogHeads Keys of the heads map for a part of the log, one after the other.
+//
+// For auditors, who rebuild the heads map (FORMATS §7, §13): 32 bytes for each entry from `start` on that the newest publication
+// covers, at most `count`; all zero for an entry that the publication lists as void. Who knows a stream's id learns from a key when
+// the stream grew, so nobody else is told. The publications are the events of the stream `vault`.
+//
+// Corresponds with GET /v1/log/heads (the `GetLogHeads` operationId).
+func (c *Client) GetLogHeads(ctx context.Context, params *GetLogHeadsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLogHeadsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetInclusion Proof that a leaf is in the tree of that size (RFC 6962).
 //
 // Corresponds with GET /v1/log/inclusion (the `GetInclusion` operationId).
 func (c *Client) GetInclusion(ctx context.Context, params *GetInclusionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetInclusionRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetLogLeaves Merkle leaf hashes of a part of the log, one after the other.
+//
+// For who follows the log from outside (FORMATS §13): 32 bytes for each entry from `start` on that the newest signed checkpoint has, at
+// most `count`. The hashes of all entries lead to the root of that checkpoint, those of the first `n` to the root of any checkpoint of
+// size `n`. Nothing can be told from a leaf hash by who does not have the statement.
+//
+// Corresponds with GET /v1/log/leaves (the `GetLogLeaves` operationId).
+func (c *Client) GetLogLeaves(ctx context.Context, params *GetLogLeavesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLogLeavesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRevocations The revocation lists of the time-stamp authorities, as they were fetched last.
+//
+// Corresponds with GET /v1/log/revocations (the `ListRevocations` operationId).
+func (c *Client) ListRevocations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRevocationsRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -3113,7 +3474,7 @@ func NewGetInvitationTermsRequestWithBody(server string, contentType string, bod
 }
 
 // NewGetCheckpointRequest constructs an http.Request for the GetCheckpoint method
-func NewGetCheckpointRequest(server string) (*http.Request, error) {
+func NewGetCheckpointRequest(server string, params *GetCheckpointParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -3122,6 +3483,71 @@ func NewGetCheckpointRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/v1/log/checkpoint")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "final", params.Final, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "published", params.Published, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetPublishedRequest constructs an http.Request for the GetPublished method
+func NewGetPublishedRequest(server string, size TreeSize) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "size", size, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/log/checkpoints/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3197,6 +3623,104 @@ func NewGetConsistencyRequest(server string, params *GetConsistencyParams) (*htt
 	return req, nil
 }
 
+// NewCosignRequest calls the generic Cosign builder with application/json body
+func NewCosignRequest(server string, body CosignJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCosignRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCosignRequestWithBody constructs an http.Request for the Cosign method, with any body, and a specified content type
+func NewCosignRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/log/cosignatures")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetLogHeadsRequest constructs an http.Request for the GetLogHeads method
+func NewGetLogHeadsRequest(server string, params *GetLogHeadsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/log/heads")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "start", params.Start, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "count", params.Count, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetInclusionRequest constructs an http.Request for the GetInclusion method
 func NewGetInclusionRequest(server string, params *GetInclusionParams) (*http.Request, error) {
 	var err error
@@ -3245,6 +3769,91 @@ func NewGetInclusionRequest(server string, params *GetInclusionParams) (*http.Re
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetLogLeavesRequest constructs an http.Request for the GetLogLeaves method
+func NewGetLogLeavesRequest(server string, params *GetLogLeavesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/log/leaves")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "start", params.Start, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "count", params.Count, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListRevocationsRequest constructs an http.Request for the ListRevocations method
+func NewListRevocationsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/log/revocations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -3569,6 +4178,14 @@ func NewListEventsRequest(server string, pType StreamType, id StreamID, params *
 
 		}
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "receipts", params.Receipts, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -3696,6 +4313,9 @@ type ClientWithResponsesInterface interface {
 	HealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*HealthResponse, error)
 
 	// ReadyWithResponse The process can serve, its records included.
+	//
+	// `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
+	// witness saw another history of the log (`alarm`).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3875,10 +4495,21 @@ type ClientWithResponsesInterface interface {
 
 	// GetCheckpointWithResponse The newest signed checkpoint (C2SP tlog-checkpoint).
 	//
+	// Final is one that those whom the trust file names have confirmed: its quorum of witnesses has cosigned it and, where time-stamp roots
+	// are named, an authority has stamped it. Where nobody is named, each is final. Published is one that was offered to them, with what
+	// has come so far; auditors cosign these.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/log/checkpoint (the `GetCheckpoint` operationId).
-	GetCheckpointWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCheckpointResponse, error)
+	GetCheckpointWithResponse(ctx context.Context, params *GetCheckpointParams, reqEditors ...RequestEditorFn) (*GetCheckpointResponse, error)
+
+	// GetPublishedWithResponse A published checkpoint with its cosignatures and time stamps.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/log/checkpoints/{size} (the `GetPublished` operationId).
+	GetPublishedWithResponse(ctx context.Context, size TreeSize, reqEditors ...RequestEditorFn) (*GetPublishedResponse, error)
 
 	// GetConsistencyWithResponse Proof that the tree of size `to` extends the tree of size `from` (RFC 6962).
 	//
@@ -3887,12 +4518,63 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/log/consistency (the `GetConsistency` operationId).
 	GetConsistencyWithResponse(ctx context.Context, params *GetConsistencyParams, reqEditors ...RequestEditorFn) (*GetConsistencyResponse, error)
 
+	// CosignWithBodyWithResponse Cosignatures of an auditor or a witness on a published checkpoint.
+	//
+	// Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
+	// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
+	// before stays, so this can be repeated.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/log/cosignatures (the `Cosign` operationId).
+	CosignWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CosignResponse, error)
+
+	// CosignWithResponse Cosignatures of an auditor or a witness on a published checkpoint.
+	//
+	// Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
+	// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
+	// before stays, so this can be repeated.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/log/cosignatures (the `Cosign` operationId).
+	CosignWithResponse(ctx context.Context, body CosignJSONRequestBody, reqEditors ...RequestEditorFn) (*CosignResponse, error)
+
+	// GetLogHeadsWithResponse Keys of the heads map for a part of the log, one after the other.
+	//
+	// For auditors, who rebuild the heads map (FORMATS §7, §13): 32 bytes for each entry from `start` on that the newest publication
+	// covers, at most `count`; all zero for an entry that the publication lists as void. Who knows a stream's id learns from a key when
+	// the stream grew, so nobody else is told. The publications are the events of the stream `vault`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/log/heads (the `GetLogHeads` operationId).
+	GetLogHeadsWithResponse(ctx context.Context, params *GetLogHeadsParams, reqEditors ...RequestEditorFn) (*GetLogHeadsResponse, error)
+
 	// GetInclusionWithResponse Proof that a leaf is in the tree of that size (RFC 6962).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/log/inclusion (the `GetInclusion` operationId).
 	GetInclusionWithResponse(ctx context.Context, params *GetInclusionParams, reqEditors ...RequestEditorFn) (*GetInclusionResponse, error)
+
+	// GetLogLeavesWithResponse Merkle leaf hashes of a part of the log, one after the other.
+	//
+	// For who follows the log from outside (FORMATS §13): 32 bytes for each entry from `start` on that the newest signed checkpoint has, at
+	// most `count`. The hashes of all entries lead to the root of that checkpoint, those of the first `n` to the root of any checkpoint of
+	// size `n`. Nothing can be told from a leaf hash by who does not have the statement.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/log/leaves (the `GetLogLeaves` operationId).
+	GetLogLeavesWithResponse(ctx context.Context, params *GetLogLeavesParams, reqEditors ...RequestEditorFn) (*GetLogLeavesResponse, error)
+
+	// ListRevocationsWithResponse The revocation lists of the time-stamp authorities, as they were fetched last.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/log/revocations (the `ListRevocations` operationId).
+	ListRevocationsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListRevocationsResponse, error)
 
 	// ListOrganizationsWithResponse What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
 	//
@@ -5015,6 +5697,54 @@ func (r GetCheckpointResponse) ContentType() string {
 	return ""
 }
 
+type GetPublishedResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Published
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPublishedResponse) GetJSON200() *Published {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetPublishedResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPublishedResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPublishedResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPublishedResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPublishedResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetConsistencyResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5063,6 +5793,116 @@ func (r GetConsistencyResponse) ContentType() string {
 	return ""
 }
 
+// CosignResponse429Headers the declared response headers of an HTTP 429 response for Cosign
+type CosignResponse429Headers struct {
+	RetryAfter int32
+}
+
+type CosignResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooMany
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CosignResponse429Headers
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CosignResponse) GetApplicationProblemJSON429() *TooMany {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CosignResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CosignResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CosignResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CosignResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CosignResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetLogHeadsResponse429Headers the declared response headers of an HTTP 429 response for GetLogHeads
+type GetLogHeadsResponse429Headers struct {
+	RetryAfter int32
+}
+
+type GetLogHeadsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooMany
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetLogHeadsResponse429Headers
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetLogHeadsResponse) GetApplicationProblemJSON429() *TooMany {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetLogHeadsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLogHeadsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLogHeadsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLogHeadsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLogHeadsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetInclusionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5105,6 +5945,109 @@ func (r GetInclusionResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetInclusionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetLogLeavesResponse429Headers the declared response headers of an HTTP 429 response for GetLogLeaves
+type GetLogLeavesResponse429Headers struct {
+	RetryAfter int32
+}
+
+type GetLogLeavesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooMany
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetLogLeavesResponse429Headers
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetLogLeavesResponse) GetApplicationProblemJSON429() *TooMany {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetLogLeavesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLogLeavesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLogLeavesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLogLeavesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLogLeavesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListRevocationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RevocationLists
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRevocationsResponse) GetJSON200() *RevocationLists {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListRevocationsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRevocationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRevocationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRevocationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRevocationsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5620,6 +6563,9 @@ func (c *ClientWithResponses) HealthWithResponse(ctx context.Context, reqEditors
 
 // ReadyWithResponse The process can serve, its records included.
 //
+// `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
+// witness saw another history of the log (`alarm`).
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /readyz (the `Ready` operationId).
@@ -5936,15 +6882,32 @@ func (c *ClientWithResponses) GetInvitationTermsWithResponse(ctx context.Context
 
 // GetCheckpointWithResponse The newest signed checkpoint (C2SP tlog-checkpoint).
 //
+// Final is one that those whom the trust file names have confirmed: its quorum of witnesses has cosigned it and, where time-stamp roots
+// are named, an authority has stamped it. Where nobody is named, each is final. Published is one that was offered to them, with what
+// has come so far; auditors cosign these.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/log/checkpoint (the `GetCheckpoint` operationId).
-func (c *ClientWithResponses) GetCheckpointWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCheckpointResponse, error) {
-	rsp, err := c.GetCheckpoint(ctx, reqEditors...)
+func (c *ClientWithResponses) GetCheckpointWithResponse(ctx context.Context, params *GetCheckpointParams, reqEditors ...RequestEditorFn) (*GetCheckpointResponse, error) {
+	rsp, err := c.GetCheckpoint(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseGetCheckpointResponse(rsp)
+}
+
+// GetPublishedWithResponse A published checkpoint with its cosignatures and time stamps.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/log/checkpoints/{size} (the `GetPublished` operationId).
+func (c *ClientWithResponses) GetPublishedWithResponse(ctx context.Context, size TreeSize, reqEditors ...RequestEditorFn) (*GetPublishedResponse, error) {
+	rsp, err := c.GetPublished(ctx, size, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPublishedResponse(rsp)
 }
 
 // GetConsistencyWithResponse Proof that the tree of size `to` extends the tree of size `from` (RFC 6962).
@@ -5960,6 +6923,57 @@ func (c *ClientWithResponses) GetConsistencyWithResponse(ctx context.Context, pa
 	return ParseGetConsistencyResponse(rsp)
 }
 
+// CosignWithBodyWithResponse Cosignatures of an auditor or a witness on a published checkpoint.
+//
+// Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
+// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
+// before stays, so this can be repeated.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/log/cosignatures (the `Cosign` operationId).
+func (c *ClientWithResponses) CosignWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CosignResponse, error) {
+	rsp, err := c.CosignWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCosignResponse(rsp)
+}
+
+// CosignWithResponse Cosignatures of an auditor or a witness on a published checkpoint.
+//
+// Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
+// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
+// before stays, so this can be repeated.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/log/cosignatures (the `Cosign` operationId).
+func (c *ClientWithResponses) CosignWithResponse(ctx context.Context, body CosignJSONRequestBody, reqEditors ...RequestEditorFn) (*CosignResponse, error) {
+	rsp, err := c.Cosign(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCosignResponse(rsp)
+}
+
+// GetLogHeadsWithResponse Keys of the heads map for a part of the log, one after the other.
+//
+// For auditors, who rebuild the heads map (FORMATS §7, §13): 32 bytes for each entry from `start` on that the newest publication
+// covers, at most `count`; all zero for an entry that the publication lists as void. Who knows a stream's id learns from a key when
+// the stream grew, so nobody else is told. The publications are the events of the stream `vault`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/log/heads (the `GetLogHeads` operationId).
+func (c *ClientWithResponses) GetLogHeadsWithResponse(ctx context.Context, params *GetLogHeadsParams, reqEditors ...RequestEditorFn) (*GetLogHeadsResponse, error) {
+	rsp, err := c.GetLogHeads(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLogHeadsResponse(rsp)
+}
+
 // GetInclusionWithResponse Proof that a leaf is in the tree of that size (RFC 6962).
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5971,6 +6985,36 @@ func (c *ClientWithResponses) GetInclusionWithResponse(ctx context.Context, para
 		return nil, err
 	}
 	return ParseGetInclusionResponse(rsp)
+}
+
+// GetLogLeavesWithResponse Merkle leaf hashes of a part of the log, one after the other.
+//
+// For who follows the log from outside (FORMATS §13): 32 bytes for each entry from `start` on that the newest signed checkpoint has, at
+// most `count`. The hashes of all entries lead to the root of that checkpoint, those of the first `n` to the root of any checkpoint of
+// size `n`. Nothing can be told from a leaf hash by who does not have the statement.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/log/leaves (the `GetLogLeaves` operationId).
+func (c *ClientWithResponses) GetLogLeavesWithResponse(ctx context.Context, params *GetLogLeavesParams, reqEditors ...RequestEditorFn) (*GetLogLeavesResponse, error) {
+	rsp, err := c.GetLogLeaves(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLogLeavesResponse(rsp)
+}
+
+// ListRevocationsWithResponse The revocation lists of the time-stamp authorities, as they were fetched last.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/log/revocations (the `ListRevocations` operationId).
+func (c *ClientWithResponses) ListRevocationsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListRevocationsResponse, error) {
+	rsp, err := c.ListRevocations(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRevocationsResponse(rsp)
 }
 
 // ListOrganizationsWithResponse What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
@@ -6907,6 +7951,39 @@ func ParseGetCheckpointResponse(rsp *http.Response) (*GetCheckpointResponse, err
 	return response, nil
 }
 
+// ParseGetPublishedResponse parses an HTTP response from a GetPublishedWithResponse call
+func ParseGetPublishedResponse(rsp *http.Response) (*GetPublishedResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPublishedResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Published
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetConsistencyResponse parses an HTTP response from a GetConsistencyWithResponse call
 func ParseGetConsistencyResponse(rsp *http.Response) (*GetConsistencyResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -6940,6 +8017,101 @@ func ParseGetConsistencyResponse(rsp *http.Response) (*GetConsistencyResponse, e
 	return response, nil
 }
 
+// ParseCosignResponse parses an HTTP response from a CosignWithResponse call
+func ParseCosignResponse(rsp *http.Response) (*CosignResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CosignResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers CosignResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetLogHeadsResponse parses an HTTP response from a GetLogHeadsWithResponse call
+func ParseGetLogHeadsResponse(rsp *http.Response) (*GetLogHeadsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLogHeadsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetLogHeadsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetInclusionResponse parses an HTTP response from a GetInclusionWithResponse call
 func ParseGetInclusionResponse(rsp *http.Response) (*GetInclusionResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -6956,6 +8128,85 @@ func ParseGetInclusionResponse(rsp *http.Response) (*GetInclusionResponse, error
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest InclusionProof
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetLogLeavesResponse parses an HTTP response from a GetLogLeavesWithResponse call
+func ParseGetLogLeavesResponse(rsp *http.Response) (*GetLogLeavesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLogLeavesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetLogLeavesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRevocationsResponse parses an HTTP response from a ListRevocationsWithResponse call
+func ParseListRevocationsResponse(rsp *http.Response) (*ListRevocationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRevocationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RevocationLists
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -144,7 +144,7 @@ func (g *grown) measure(ctx context.Context) {
 		start := rand.Int64N(g.ledger.Size() - 1)
 		leaf := must(g.db.LogRange(ctx, start, start+1))[0].LeafHash
 		note(receipt, milliseconds(timed(func() { must(g.db.Entry(ctx, leaf)) })))
-		note(page, milliseconds(timed(func() { must(g.vault.Stream(ctx, by, g.chains[0].stream, pageSize-1, pageSize)) })))
+		note(page, milliseconds(timed(func() { must(g.vault.Stream(ctx, by, g.chains[0].stream, pageSize-1, pageSize, false)) })))
 		note(proof, milliseconds(timed(func() { must(g.ledger.Complete(ctx, []evidence.Stream{g.chains[0].stream}, 0)) })))
 	}
 }

@@ -30,6 +30,7 @@ var measurements = []struct {
 	run func(context.Context, *bench) result
 }{
 	{"P1", encrypting}, {"P2", depositing}, {"P3", photographs}, {"P4", events}, {"P5", opening}, {"P6", verifying}, {"P7", envelopes}, {"P8", growing},
+	{"P11", auditing},
 }
 
 func main() {
@@ -43,9 +44,14 @@ func main() {
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the whole run to this file")
 	file := flag.String("json", "", "write the results to this file too")
 	open := flag.String("open", "", "open the vault of a run in this folder and say what it took; P8 does this")
+	follow := flag.String("follow", "", "follow the vault of a run in this folder and say what it took; P11 does this")
 	flag.Parse()
 	if *open != "" {
 		check(json.NewEncoder(os.Stdout).Encode(openOnce(context.Background(), *open)))
+		return
+	}
+	if *follow != "" {
+		check(json.NewEncoder(os.Stdout).Encode(followOnce(context.Background(), *follow)))
 		return
 	}
 	if b.rounds == 0 {

@@ -91,20 +91,30 @@ func (l *log) receiptOf(s *custody.Signed, leaf, signature []byte, index int64) 
 	return r.Marshal()
 }
 
-// trustedRoot is the one in the trust file of a vault with this log.
-func (l *log) trustedRoot() []byte {
+// trust is the trust file of a vault with this log and these time-stamp authorities.
+func (l *log) trust(authorities ...tlog.Authority) tlog.Trust {
 	l.t.Helper()
 	var founders []tlog.Founder
 	for _, role := range []string{"administrator", "custodian", "vault"} {
 		founders = append(founders, tlog.Founder{Actor: role, Key: newKey(l.t).SPKI(), Role: role})
 	}
+	var roots [][]byte
+	for _, a := range authorities {
+		roots = append(roots, a.Chain[len(a.Chain)-1])
+	}
 	trust, err := tlog.NewTrust(tlog.TrustParts{
 		Vault: origin, Founders: founders, Logs: []tlog.Log{{Key: l.public, Valid: tlog.Valid{Start: time.Unix(1_767_225_600, 0).UTC()}}},
+		Authorities: authorities, TimestampRoots: roots,
 	})
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return trust.TrustedRoot()
+	return trust
+}
+
+func (l *log) trustedRoot() []byte {
+	l.t.Helper()
+	return l.trust().TrustedRoot()
 }
 
 func newKey(t *testing.T) *custody.Key {

@@ -1,5 +1,5 @@
-// Package interop holds what Strongroom hands out against software that is not ours: sigstore-go judges every receipt, offline, by the
-// trusted root of the trust file and the signer's public key.
+// Package interop holds what Strongroom hands out against software that is not ours: sigstore-go and @sigstore/verify judge every receipt,
+// offline, by the trusted root of the trust file and the signer's public key.
 //
 // It is a module of its own, so that nothing it needs is ever linked into Strongroom. It may import our internal packages, because its
 // path lies under ours; none of them may import it. It judges with stock code only and checks nothing itself.
@@ -13,7 +13,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/bundle"
@@ -24,9 +23,14 @@ import (
 
 const predicateType = "https://strongroom.example/custody-event/v1"
 
-// stock is a verifier as anybody builds one from sigstore-go: the log's keys, the people's keys, and one inclusion proof demanded.
-// Time stamps are not demanded: none are handed out yet.
-type stock struct{ verifier *verify.Verifier }
+// stock is a verifier as anybody builds one from sigstore-go, and one from @sigstore/verify: the log's keys, the people's keys, and one
+// inclusion proof demanded. One time stamp is demanded of a receipt that has any, where the trusted root names an authority.
+type stock struct {
+	trustedRoot []byte
+	keys        [][]byte
+	authorities bool
+	material    root.TrustedMaterial
+}
 
 // newStock takes a Sigstore trusted root and the keys (SPKI DER) of everybody whose signature counts.
 func newStock(trustedRoot []byte, keys ...[]byte) (stock, error) {
@@ -48,31 +52,61 @@ func newStock(trustedRoot []byte, keys ...[]byte) (stock, error) {
 		people[base64.StdEncoding.EncodeToString(id[:])] = root.NewExpiringKey(verifier, time.Time{}, time.Time{})
 	}
 	material := root.TrustedMaterialCollection{logs, root.NewTrustedPublicKeyMaterialFromMapping(people)}
-	verifier, err := verify.NewVerifier(material, verify.WithTransparencyLog(1), verify.WithNoObserverTimestamps())
-	return stock{verifier}, err
+	return stock{trustedRoot, keys, len(logs.TimestampingAuthorities()) > 0, material}, nil
 }
 
-// accept judges a receipt, once for each subject that its statement names: as the holder of that file would.
+// timestamps is how many are demanded of a receipt.
+func (s stock) timestamps(receipt []byte) int {
+	var b struct {
+		VerificationMaterial struct {
+			TimestampVerificationData struct {
+				RFC3161Timestamps []json.RawMessage `json:"rfc3161Timestamps"`
+			}
+		}
+	}
+	if s.authorities && json.Unmarshal(receipt, &b) == nil && len(b.VerificationMaterial.TimestampVerificationData.RFC3161Timestamps) > 0 {
+		return 1
+	}
+	return 0
+}
+
+// accept says why one of the two refuses a receipt, or nil.
 func (s stock) accept(receipt []byte) error {
+	if err := s.sigstoreGo(receipt); err != nil {
+		return err
+	}
+	return s.sigstoreJS(receipt)
+}
+
+// sigstoreGo judges a receipt with sigstore-go, once for each subject that its statement names: as the holder of that file would.
+func (s stock) sigstoreGo(receipt []byte) error {
 	digests, err := subjects(receipt)
 	if err != nil {
 		return err
 	}
 	for _, digest := range digests {
-		if err := s.acceptFor(receipt, digest); err != nil {
+		if err := s.sigstoreGoFor(receipt, digest); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// acceptFor judges a receipt for a file with this SHA-256.
-func (s stock) acceptFor(receipt, digest []byte) error {
+// sigstoreGoFor judges a receipt for a file with this SHA-256.
+func (s stock) sigstoreGoFor(receipt, digest []byte) error {
+	stamps := verify.WithNoObserverTimestamps()
+	if n := s.timestamps(receipt); n > 0 {
+		stamps = verify.WithSignedTimestamps(n)
+	}
+	verifier, err := verify.NewVerifier(s.material, verify.WithTransparencyLog(1), stamps)
+	if err != nil {
+		return err
+	}
 	var b bundle.Bundle
 	if err := b.UnmarshalJSON(receipt); err != nil {
 		return err
 	}
-	result, err := s.verifier.Verify(&b, verify.NewPolicy(verify.WithArtifactDigest("sha256", digest), verify.WithKey()))
+	result, err := verifier.Verify(&b, verify.NewPolicy(verify.WithArtifactDigest("sha256", digest), verify.WithKey()))
 	if err != nil {
 		return err
 	}
@@ -80,6 +114,11 @@ func (s stock) acceptFor(receipt, digest []byte) error {
 		return errors.New("accepted as a statement of another type")
 	}
 	return nil
+}
+
+// sigstoreJS judges a receipt with @sigstore/verify, which leaves it to its caller to compare the subjects with files.
+func (s stock) sigstoreJS(receipt []byte) error {
+	return node().judge(question{string(receipt), string(s.trustedRoot), s.keys, s.timestamps(receipt)})
 }
 
 // subjects reads the digests that the statement in a receipt names, and nothing else.
@@ -103,7 +142,7 @@ func subjects(receipt []byte) ([][]byte, error) {
 	for _, subject := range statement.Subject {
 		digest, err := hex.DecodeString(subject.Digest.SHA256)
 		if err != nil || len(digest) != sha256.Size {
-			return nil, fmt.Errorf("a subject without a SHA-256")
+			return nil, errors.New("a subject without a SHA-256")
 		}
 		digests = append(digests, digest)
 	}

@@ -77,7 +77,7 @@ func start(t *testing.T) *running {
 		Tool: ev.Tool{Name: "strongroomd", Version: "interop"}, Limits: vault.DefaultLimits, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 	}
 	r := &running{t: t, origin: must(daemon.Create(ctx, dir, "", o)), recovery: must(sealing.NewIdentity()), people: map[string]*person{}}
-	founding := daemon.Founding{Recovery: r.recovery.Recipient(), Policy: daemon.DefaultPolicy, Version: "interop"}
+	founding := daemon.Founding{Recovery: r.recovery.Recipient(), Policy: daemon.DefaultPolicy, Version: "interop", DevelopmentTimestamps: true}
 	for name, role := range map[string]ev.Role{"administrator": ev.Administrator, "custodian": ev.Custodian} {
 		p := r.meet(name, role)
 		founding.Founders = append(founding.Founders, r.sign(name, ev.ActorOf(p.signer.ID), ev.ActorEnrolled,
@@ -286,6 +286,34 @@ func (r *running) entries() []ledger.Entry {
 	}
 }
 
+// final waits until the events of a stream have their final receipts: with time stamps.
+func (r *running) final(by string, s ev.Stream) (receipts [][]byte) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Minute)
+	defer cancel()
+	for {
+		req := must(http.NewRequestWithContext(ctx, "GET", r.url+"/v1/streams/"+string(s.Type)+"/"+s.ID+"/events?receipts=final", nil))
+		req.Header.Set("Authorization", "Bearer "+r.token(by))
+		resp := must(http.DefaultClient.Do(req))
+		answer := must(io.ReadAll(resp.Body))
+		resp.Body.Close()
+		if resp.StatusCode == 200 {
+			var list wire.EventList
+			if err := json.Unmarshal(answer, &list); err != nil || len(list.Events) == 0 {
+				r.t.Fatalf("%v: %s", err, answer)
+			}
+			for _, e := range list.Events {
+				receipts = append(receipts, e.Receipt)
+			}
+			return receipts
+		}
+		if !bytes.Contains(answer, []byte(`"not_final"`)) {
+			r.t.Fatalf("%d: %s", resp.StatusCode, answer)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
 // Every receipt that a running vault gave out is accepted under the trusted root of its trust file, with the keys that were enrolled.
 func TestRunningVault(t *testing.T) {
 	r := start(t)
@@ -322,6 +350,14 @@ func TestRunningVault(t *testing.T) {
 	}
 	if err := s.accept(opened.Receipt); err != nil {
 		t.Errorf("the receipt as it travelled: %v", err)
+	}
+	for _, final := range r.final("clinician", ev.ItemOf(id)) {
+		if s.timestamps(final) == 0 {
+			t.Error("a final receipt without a time stamp")
+		}
+		if err := s.accept(final); err != nil {
+			t.Errorf("a final receipt: %v", err)
+		}
 	}
 	stranger := must(newStock(start(t).trust.TrustedRoot(), keys...))
 	if err := stranger.accept(opened.Receipt); err == nil {

@@ -364,6 +364,11 @@ TWO = witness("w1") + witness("w2") + "group both all w1 w2\nquorum both\n"
 AUDITED = witness("w1") + witness("a1") + "group auditors 1 a1\nquorum w1\n"
 
 
+def earlier(*policies):
+    return {**trust(witness_policy=TWO), "earlier_witness_policies": [
+        {"policy": p, "until": "2026-0%d-01T00:00:00.000Z" % (3 + i)} for i, p in enumerate(policies)]}
+
+
 def trusts():
     def good(name, t, witnesses=False, auditors=False, stamps=False):
         text = jcs(t)
@@ -444,6 +449,26 @@ def trusts():
         ("too long", "#" * 20000 + "\nquorum none\n"),
     ):
         yield bad("policy: " + name, jcs(trust(witness_policy=policy)))
+    yield good("witnesses that changed", earlier("", AUDITED, TWO), witnesses=True)
+    yield good("witnesses that are asked no more", {**earlier(TWO), "witness_policy": ""})
+    yield good("as many earlier policies as may be", {**earlier(), "earlier_witness_policies": earlier(TWO)["earlier_witness_policies"] * 16}, witnesses=True)
+    one = earlier(AUDITED)
+    text, entry = jcs(one), one["earlier_witness_policies"][0]
+    for name, bytes_ in (
+        ("none", jcs(earlier())), ("null", jcs({**one, "earlier_witness_policies": None})),
+        ("17", jcs({**one, "earlier_witness_policies": [entry] * 17})),
+        ("the newest first", jcs({**one, "earlier_witness_policies": earlier(TWO, AUDITED)["earlier_witness_policies"][::-1]})),
+        ("without its end", jcs({**one, "earlier_witness_policies": [{"policy": TWO}]})),
+        ("without its text", jcs({**one, "earlier_witness_policies": [{"until": entry["until"]}]})),
+        ("with another field", jcs({**one, "earlier_witness_policies": [{**entry, "since": entry["until"]}]})),
+        ("a text alone", jcs({**one, "earlier_witness_policies": [TWO]})),
+        ("an end to the second", text.replace("2026-03-01T00:00:00.000Z", "2026-03-01T00:00:00Z")),
+        ("an end in another zone", text.replace("2026-03-01T00:00:00.000Z", "2026-03-01T00:00:00.000+00:00")),
+        ("an end on no day", text.replace("2026-03-01T", "2026-02-30T")),
+        ("an empty end", text.replace("2026-03-01T00:00:00.000Z", "")),
+        ("no quorum", jcs(earlier(witness("w1")))), ("a witness with the log's name", jcs(earlier(witness(ORIGIN) + "quorum none\n"))),
+    ):
+        yield bad("earlier policies: " + name, bytes_)
 
 
 # Receipts

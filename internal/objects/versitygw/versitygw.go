@@ -5,7 +5,6 @@
 package versitygw
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -23,37 +22,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"strongroom.example/strongroom/internal/installed"
 )
 
 // Region is the one that the server says it is in.
 const Region = "us-east-1"
 
 // ErrMissing means that the program is not there.
-var ErrMissing = errors.New("versitygw is not installed; install it with: ./scripts/versitygw")
+const ErrMissing = installed.Missing("versitygw")
 
 // Find returns the program: the one that STRONGROOM_VERSITYGW names, or the one that scripts/versitygw of this module installed.
-func Find() (string, error) {
-	if program := os.Getenv("STRONGROOM_VERSITYGW"); program != "" {
-		return program, nil
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		script := filepath.Join(dir, "scripts", "versitygw")
-		if _, err := os.Stat(script); err == nil {
-			out, err := exec.Command(script, "--installed").Output() //#nosec G204 -- a script of this repository
-			if err != nil {
-				return "", ErrMissing
-			}
-			return string(bytes.TrimSpace(out)), nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", ErrMissing
-		}
-	}
-}
+func Find() (string, error) { return installed.Find("versitygw", "STRONGROOM_VERSITYGW") }
 
 // Server is a running server.
 type Server struct {

@@ -1,0 +1,219 @@
+package client
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"time"
+
+	"strongroom.example/strongroom/internal/audit"
+	"strongroom.example/strongroom/internal/custody"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/tlog"
+	"strongroom.example/strongroom/internal/wire"
+)
+
+// Following is the outside audit of this client's vault (FORMATS §7, §13): what package audit verifies, read over the API. It is not for use
+// by several goroutines.
+type Following struct {
+	*audit.Follower
+	client *Client
+}
+
+// Follow goes on from the state in dir. Who is not signed in as an auditor follows the log's hashes alone: see HashesOnly. progress may be
+// nil.
+func (c *Client) Follow(ctx context.Context, dir string, progress func(done, total int64)) (*Following, error) {
+	auditor := false
+	if c.actor != "" {
+		req, err := wire.NewGetSessionRequest(c.address)
+		session, err := ask[wire.Session](ctx, c, req, err, http.StatusOK)
+		if err != nil {
+			return nil, err
+		}
+		auditor = session.Role == wire.RoleAuditor
+	}
+	state, err := audit.Open(ctx, dir, c.trust.LogKeys())
+	if err != nil {
+		return nil, err
+	}
+	return &Following{&audit.Follower{
+		State: state, Vault: followed{c}, HashesOnly: !auditor, Progress: progress,
+		Pause: func(ctx context.Context, d time.Duration) error { return c.pause(ctx, d) },
+	}, c}, nil
+}
+
+// Close closes the state.
+func (f *Following) Close() error { return f.State.Close() }
+
+// Cosign cosigns the newest checkpoint that the vault published, if all of it was verified by steps before, and hands the cosignature in. It
+// returns the size cosigned, or 0 if nothing that was verified is published yet.
+func (f *Following) Cosign(ctx context.Context, by *audit.Cosigner) (size int64, err error) {
+	c := f.client
+	note, err := lossy(ctx, c, func() ([]byte, error) {
+		req, err := wire.NewGetCheckpointRequest(c.address, &wire.GetCheckpointParams{Published: true})
+		if err != nil {
+			return nil, err
+		}
+		resp, err := c.exchange(req.WithContext(ctx), http.StatusOK)
+		if err != nil {
+			return nil, err
+		}
+		return readAll(resp, tlog.MaxCheckpointSize)
+	})
+	if evidence.KindOf(err) == evidence.NotFound {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	line, cp, err := f.Follower.Cosign(note, by, c.clock.time())
+	if errors.Is(err, audit.ErrBehind) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	_, err = lossy(ctx, c, func() (struct{}, error) {
+		req, err := wire.NewCosignRequest(c.address, wire.Cosignatures{Size: cp.Size, Lines: string(line)})
+		if err != nil {
+			return struct{}{}, err
+		}
+		resp, err := c.exchange(req.WithContext(ctx), http.StatusNoContent)
+		if err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, resp.Body.Close()
+	})
+	return cp.Size, err
+}
+
+// followed is the audit.Vault of a client.
+type followed struct{ c *Client }
+
+func (f followed) Checkpoint(ctx context.Context) ([]byte, error) {
+	return lossy(ctx, f.c, func() ([]byte, error) { return f.c.getCheckpoint(ctx) })
+}
+
+func (f followed) Consistency(ctx context.Context, from, to int64) ([][]byte, error) {
+	answer, err := lossy(ctx, f.c, func() (wire.ConsistencyProof, error) {
+		req, err := wire.NewGetConsistencyRequest(f.c.address, &wire.GetConsistencyParams{From: from, To: to})
+		return public[wire.ConsistencyProof](ctx, f.c, req, err, http.StatusOK)
+	})
+	if evidence.KindOf(err) == evidence.Invalid || evidence.KindOf(err) == evidence.NotFound {
+		return nil, nil // it signed both sizes and cannot say how one became the other
+	}
+	if err != nil {
+		return nil, err
+	}
+	hashes := make([][]byte, len(answer.Hashes))
+	for i, text := range answer.Hashes {
+		if hashes[i], err = hex.DecodeString(text); err != nil {
+			return nil, alarm(Malformed, evidence.Stream{}, nil)
+		}
+	}
+	return hashes, nil
+}
+
+func (f followed) Leaves(ctx context.Context, start, count int64) ([]tlog.Hash, error) {
+	return values[tlog.Hash](lossy(ctx, f.c, func() ([]byte, error) {
+		req, err := wire.NewGetLogLeavesRequest(f.c.address, &wire.GetLogLeavesParams{Start: start, Count: count})
+		if err != nil {
+			return nil, err
+		}
+		resp, err := f.c.exchange(req.WithContext(ctx), http.StatusOK)
+		if err != nil {
+			return nil, err
+		}
+		return readAll(resp, count*valueSize)
+	}))
+}
+
+func (f followed) Keys(ctx context.Context, start, count int64) ([][32]byte, error) {
+	return values[[32]byte](lossy(ctx, f.c, func() ([]byte, error) {
+		req, err := wire.NewGetLogHeadsRequest(f.c.address, &wire.GetLogHeadsParams{Start: start, Count: count})
+		if err != nil {
+			return nil, err
+		}
+		resp, err := f.c.signedIn(ctx, req, http.StatusOK)
+		if err != nil {
+			return nil, err
+		}
+		return readAll(resp, count*valueSize)
+	}))
+}
+
+// valueSize is how long a leaf hash or a key is.
+const valueSize = 32
+
+// values cuts a page. One that cannot be cut is as none: whoever asked says that it is of another length.
+func values[H ~[valueSize]byte](page []byte, err error) ([]H, error) {
+	if err != nil || len(page)%valueSize != 0 {
+		return nil, err
+	}
+	list := make([]H, len(page)/valueSize)
+	for i := range list {
+		list[i] = H(page[i*valueSize:])
+	}
+	return list, nil
+}
+
+func (f followed) Publications(ctx context.Context, seq int64) ([][]byte, error) {
+	s, after, limit := evidence.VaultOf(f.c.trust.Vault()), seq-1, int32(eventsOfPage)
+	page, err := lossy(ctx, f.c, func() (wire.EventList, error) {
+		req, err := wire.NewListEventsRequest(f.c.address, wire.StreamType(s.Type), s.ID, &wire.ListEventsParams{After: &after, Limit: &limit, Receipts: wire.ReceiptsStored})
+		return ask[wire.EventList](ctx, f.c, req, err, http.StatusOK)
+	})
+	if evidence.KindOf(err) == evidence.NotFound && seq == 0 {
+		return nil, nil // nothing was published yet
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list [][]byte
+	for _, e := range page.Events {
+		if e.Receipt == nil { // not in the log yet
+			break
+		}
+		list = append(list, e.Receipt)
+	}
+	return list, nil
+}
+
+// Authors replays the actor stream of the vault that the trust file names.
+func (f followed) Authors(ctx context.Context) ([]audit.Author, error) {
+	var list []audit.Author
+	for _, founder := range f.c.trust.Founders() {
+		if founder.Role != string(evidence.Vault) {
+			continue
+		}
+		s := evidence.ActorOf(evidence.ActorID(founder.Actor))
+		v, err := f.c.Look(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		for e, err := range v.Events(s) {
+			if err != nil {
+				return nil, err
+			}
+			var key string
+			switch d := e.Details.(type) {
+			case *evidence.ActorEnrolledDetails:
+				key = d.Key
+			case *evidence.ActorKeyRotatedDetails:
+				key = d.Key
+			default:
+				continue
+			}
+			spki, err := custody.ParseSPKI(key)
+			if err != nil {
+				return nil, err
+			}
+			if n := len(list); n > 0 {
+				list[n-1].Until = e.Index
+			}
+			list = append(list, audit.Author{SPKI: spki, From: e.Index})
+		}
+	}
+	return list, nil
+}

@@ -1,0 +1,126 @@
+package client
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"strongroom.example/strongroom/internal/ceremony"
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// loses gives somebody who lost everything new keys and an empty folder: rotated by one, confirmed by another.
+func (w *world) loses(p, by, confirmer *person) *person {
+	w.Helper()
+	ctx := w.Context()
+	q := w.connect(w.newPerson("again-" + string(p.Actor())))
+	secret, digest, err := by.Invite(ctx, Offer{Rotation: p.Actor()})
+	check(w, err)
+	fingerprint := must(q.AnswerInvitation(ctx, secret))(w)
+	_, err = by.Admit(ctx, digest, evidence.CauseLoss)
+	check(w, err)
+	_, err = confirmer.Confirm(ctx, Confirmation{Actor: p.Actor(), Typed: tlog.SixGroups(fingerprint), Method: evidence.InPerson})
+	check(w, err)
+	return q
+}
+
+// The drill: everybody who holds keys of a case loses them. Two trustees state what is to be recovered, three shares of five open it, and the
+// case goes on with the new keys. Without the statement, with fewer shares or a wrong one, nothing opens.
+func TestRecoveryDrill(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	helper := w.enrol("helper", evidence.Custodian, w.admin, w.custodian) // holds no key of the case
+	one, two := w.enrol("trustee", evidence.Trustee, w.custodian, w.second), w.enrol("trustee 2", evidence.Trustee, w.custodian, w.second)
+	in := w.openCase()
+	consent := w.consent(in)
+	item := w.deposit(w.clinician, in, consent, strings.NewReader("what must not be lost"))
+	left := w.deposit(w.clinician, in, consent, strings.NewReader("not stated"))
+
+	custodian := w.loses(w.custodian, w.admin, helper)
+	second := w.loses(w.second, w.admin, helper)
+	investigator := w.loses(w.investigator, w.admin, helper)
+	var got bytes.Buffer
+	for _, p := range []*person{custodian, second, investigator} {
+		_, err := p.Open(ctx, Open{Item: item, Purpose: evidence.ForInvestigation}, &got)
+		wantReason(t, err, evidence.ReasonEnvelope)
+	}
+
+	// Too few, or a wrong one, is no key. That one is named.
+	record := ceremony.Record{Recipient: w.record.Recipient}
+	_, err := ceremony.Combine(record, w.shares[:2])
+	if want := (ceremony.TooFew{Have: 2, Needed: 3}); !errors.Is(err, want) {
+		t.Fatal(err)
+	}
+	foreign, strangers, err := ceremony.Make(5, 3, "2027-03-15")
+	check(t, err)
+	_, err = ceremony.Combine(record, []ceremony.Share{w.shares[0], w.shares[1], strangers[4]})
+	if !errors.Is(err, ceremony.WrongShare{Number: 5}) {
+		t.Fatal(err)
+	}
+	other, err := ceremony.Combine(foreign, strangers[1:4])
+	check(t, err)
+	key, err := ceremony.Combine(record, []ceremony.Share{w.shares[4], w.shares[0], w.shares[2]})
+	check(t, err)
+
+	// The key alone opens nothing: the vault gives its envelope out only for what two trustees have stated.
+	_, err = custodian.RecoverCase(ctx, in, other)
+	wantReason(t, err, reasonOtherRecovery)
+	if n := must(custodian.RecoverCase(ctx, in, key))(t); n != 3 {
+		t.Errorf("%d members got the label key", n)
+	}
+	if n := must(custodian.RecoverCase(ctx, in, key))(t); n != 0 {
+		t.Errorf("%d members got it again", n)
+	}
+	_, err = custodian.Recover(ctx, item, key, "")
+	wantReason(t, err, evidence.ReasonNotRecovered)
+	r := must(custodian.Recoverable(ctx, in))(t)
+	if len(r.Stated) != 0 || len(r.Unstated) != 3 || r.Recipient != w.record.Recipient {
+		t.Fatalf("%+v", r)
+	}
+	use := Recovery{Items: []evidence.ItemID{item}, Cause: evidence.CauseLoss}
+	_, _, err = one.StateRecovery(ctx, use, false)
+	check(t, err)
+	_, err = custodian.Recover(ctx, item, key, "")
+	wantReason(t, err, evidence.ReasonNotRecovered)
+	_, confirmed, err := two.StateRecovery(ctx, use, false)
+	if check(t, err); !confirmed {
+		t.Fatal("two trustees are not enough")
+	}
+	if r := must(custodian.Recoverable(ctx, in))(t); !slices.Equal(r.Stated, use.Items) || len(r.Unstated) != 2 || r.Cause != evidence.CauseLoss {
+		t.Fatalf("%+v", r)
+	}
+	_, err = custodian.Recover(ctx, item, other, "")
+	wantReason(t, err, reasonOtherRecovery)
+	_, err = w.clinician.Recover(ctx, item, key, "") // no keyholder, with right shares in hand
+	wantReason(t, err, evidence.ReasonRight)
+	receipts := must(custodian.Recover(ctx, item, key, "all keyholders lost their keys in the fire"))(t)
+	if len(receipts) != 4 || receipts[0].Event.Kind != evidence.ItemOpened || receipts[0].Event.Purpose != evidence.ForRecovery {
+		t.Fatalf("%d receipts", len(receipts))
+	}
+	_, err = custodian.Recover(ctx, left, key, "")
+	wantReason(t, err, evidence.ReasonNotRecovered)
+
+	// Everybody opens it with the new keys, labels included.
+	for _, p := range []*person{custodian, second, investigator} {
+		got.Reset()
+		_, err := p.Open(ctx, Open{Item: item, Purpose: evidence.ForInvestigation}, &got)
+		if check(t, err); got.String() != "what must not be lost" {
+			t.Fatalf("%q", &got)
+		}
+	}
+	if list := must(second.Items(ctx, in))(t); !slices.ContainsFunc(list, func(l Listed) bool { return l.ID == item && l.Label == "Photograph of the back" }) {
+		t.Errorf("%+v", list)
+	}
+	_, err = custodian.Recover(ctx, item, key, "")
+	wantReason(t, err, reasonNotNeeded)
+
+	// It stands in the log for auditors to see.
+	auditor := w.enrol("auditor", evidence.Auditor, w.admin, helper)
+	found := must(auditor.Audit(ctx, 0))(t).Findings
+	if !slices.ContainsFunc(found, func(f Finding) bool { return f.Kind == FoundRecovered && f.Item == item }) {
+		t.Errorf("%+v", found)
+	}
+}

@@ -1,0 +1,187 @@
+package ledger
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// errNotFinal says that witnesses or authorities have not confirmed an event's checkpoint yet. Nothing needs to be done: they are asked
+// until they do.
+var errNotFinal = evidence.Refuse(evidence.Pending, "not_final")
+
+// Final returns the receipt of an included event that everybody whom the trust file names has confirmed: under the smallest final
+// checkpoint that covers it, with the event's own time stamps. Pending "pending", "not_final".
+func (l *Ledger) Final(ctx context.Context, leafHash evidence.Hash) ([]byte, error) {
+	e, err := l.cfg.Records.Entry(ctx, leafHash)
+	if err != nil {
+		return nil, err
+	}
+	if !e.Included() {
+		return nil, evidence.Refuse(evidence.Pending, "pending")
+	}
+	list, err := l.Finals(ctx, []Entry{e})
+	if err != nil {
+		return nil, err
+	}
+	return list[0].Receipt, nil
+}
+
+// AwaitFinal is Final that waits until ctx ends.
+func (l *Ledger) AwaitFinal(ctx context.Context, leafHash evidence.Hash) ([]byte, error) {
+	for {
+		settled := l.settledNext()
+		receipt, err := l.Final(ctx, leafHash)
+		if evidence.KindOf(err) != evidence.Pending {
+			return receipt, err
+		}
+		select {
+		case <-settled:
+		case <-l.done:
+			return nil, ErrStopped
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// settledNext is closed with the next checkpoint that becomes final.
+func (l *Ledger) settledNext() <-chan struct{} {
+	if l.publisher == nil {
+		return nil
+	}
+	l.publisher.mu.Lock()
+	defer l.publisher.mu.Unlock()
+	return l.publisher.settled
+}
+
+// Finals returns the entries with final receipts. Those that are pending are returned as they are; "not_final" if one of the others is.
+func (l *Ledger) Finals(ctx context.Context, entries []Entry) ([]Entry, error) {
+	p := l.publisher
+	if p == nil {
+		return entries, nil
+	}
+	list := make([]Entry, len(entries))
+	var under Published // the smallest final checkpoint above the event before
+	var above int64
+	for i, e := range entries {
+		if list[i] = e; !e.Included() {
+			continue
+		}
+		if under.Size <= e.Index || e.Index < above || e.Kind == evidence.VaultHeads {
+			var err error
+			under, err = p.covering(ctx, e)
+			if err != nil {
+				return nil, err
+			}
+			above = e.Index
+		}
+		var err error
+		if list[i].Receipt, err = l.receiptUnder(ctx, e, under.Size, under.Note); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// covering finds the checkpoint of a final receipt; none, of size 0, if nothing but the log's signature is needed. That of a heads
+// publication is cosigned by auditors, if any is: what they have checked is the map.
+func (p *publisher) covering(ctx context.Context, e Entry) (under Published, err error) {
+	if e.Kind == evidence.VaultHeads && p.policy.RequiresAuditors() {
+		under, err = p.cfg.Records.NextPublished(ctx, e.Index, Audited, p.id)
+	}
+	if under.Size == 0 && (err == nil || evidence.KindOf(err) == evidence.NotFound) {
+		under, err = p.cfg.Records.NextPublished(ctx, e.Index, Final, p.id)
+	}
+	if evidence.KindOf(err) == evidence.NotFound {
+		if p.required() {
+			return under, errNotFinal
+		}
+		return Published{}, nil
+	}
+	return under, err
+}
+
+// receiptUnder makes an event's receipt anew, under a checkpoint of another size or, where that is 0, its own; and checks it as a stranger
+// would.
+func (l *Ledger) receiptUnder(ctx context.Context, e Entry, size int64, note []byte) ([]byte, error) {
+	stored, err := tlog.ParseReceipt(e.Receipt)
+	if err != nil {
+		return nil, evidence.Fail(evidence.Internal, "stored_receipt", err)
+	}
+	parts := tlog.ReceiptParts{
+		LogID: stored.LogID(), Leaf: stored.Leaf(), Index: stored.Index(), Proof: stored.Proof(), Checkpoint: stored.Checkpoint(), KeyID: stored.KeyID(),
+	}
+	parts.PayloadType, parts.Payload, parts.Signature = stored.Signed()
+	if size > 0 {
+		parts.Checkpoint = note
+		if parts.Proof, err = l.cfg.Tree.Inclusion(ctx, e.Index, size); err != nil {
+			return nil, evidence.Fail(evidence.Internal, "log", err)
+		}
+	}
+	if parts.Timestamps, err = l.stampsOf(ctx, e.LeafHash); err != nil {
+		return nil, err
+	}
+	for {
+		receipt, err := l.signedBy(parts)
+		if err == nil {
+			return receipt.Marshal(), nil
+		}
+		if len(parts.Timestamps) == 0 {
+			return nil, evidence.Fail(evidence.Internal, "own_receipt", err)
+		}
+		parts.Timestamps = parts.Timestamps[:len(parts.Timestamps)-1] // it has grown too large
+	}
+}
+
+// signedBy is the receipt under whichever of the log's keys signed the checkpoint.
+func (l *Ledger) signedBy(parts tlog.ReceiptParts) (tlog.Receipt, error) {
+	ids := []tlog.Hash{l.cfg.LogID}
+	for _, log := range l.cfg.Trust.Logs() {
+		if _, primary := log.Key.(*ecdsa.PublicKey); primary {
+			if id, err := tlog.LogID(log.Key); err == nil {
+				ids = append(ids, id)
+			}
+		}
+	}
+	var failed error
+	for _, id := range ids {
+		parts.LogID = id
+		receipt, err := tlog.NewReceipt(parts)
+		if err != nil {
+			return receipt, err
+		}
+		if _, failed = receipt.Verify(l.cfg.Keys); failed == nil || !errors.Is(failed, tlog.ErrLogKey) {
+			return receipt, failed
+		}
+	}
+	return tlog.Receipt{}, fmt.Errorf("final receipt: %w", failed)
+}
+
+// FinalCheckpoint returns the newest final checkpoint with its cosignatures, or nil before there is one.
+func (l *Ledger) FinalCheckpoint(ctx context.Context) ([]byte, error) {
+	p := l.publisher
+	if p == nil {
+		return l.Checkpoint(), nil
+	}
+	row, err := l.cfg.Records.LastPublished(ctx, Final, p.id)
+	if evidence.KindOf(err) == evidence.NotFound {
+		if !p.required() {
+			return l.Checkpoint(), nil
+		}
+		return nil, nil
+	}
+	return row.Note, err
+}
+
+// PublishedCheckpoint returns the published checkpoint of a size, or the newest for size 0: NotFound.
+func (l *Ledger) PublishedCheckpoint(ctx context.Context, size int64) (Published, error) {
+	if size == 0 {
+		return l.cfg.Records.LastPublished(ctx, Offered, evidence.Hash{})
+	}
+	return l.publishedAt(ctx, size)
+}

@@ -1,0 +1,147 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"github.com/transparency-dev/merkle/compact"
+	"github.com/transparency-dev/merkle/rfc6962"
+
+	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/heads"
+	"strongroom.example/strongroom/internal/tlog"
+)
+
+// Place is where an included event stands, in the log and in its stream.
+type Place struct {
+	Index    int64
+	Stream   evidence.Stream
+	Seq      int64
+	LeafHash evidence.Hash
+}
+
+// LeafHashes returns the Merkle leaf hashes of entries [start, start+count) below the newest signed checkpoint, fewer at its end. They are
+// checked against that checkpoint before they leave: what is damaged here must not look like a fork to who follows the log.
+func (l *Ledger) LeafHashes(ctx context.Context, start, count int64) ([]tlog.Hash, error) {
+	l.mu.RLock()
+	cp := l.last.Checkpoint
+	l.mu.RUnlock()
+	end, err := within(start, count, cp.Size)
+	if err != nil {
+		return nil, err
+	}
+	places, err := l.cfg.Records.Places(ctx, start, end)
+	if err != nil {
+		return nil, err
+	}
+	hashes := make([]tlog.Hash, end-start)
+	known := make([]bool, len(hashes))
+	for _, p := range places {
+		hashes[p.Index-start], known[p.Index-start] = tlog.Hash(p.LeafHash), true
+	}
+	for i := range hashes {
+		if !known[i] { // void, or of an event that waits to be included
+			leaves, err := l.cfg.Tree.Leaves(ctx, start+int64(i), 1)
+			if err != nil || len(leaves) != 1 {
+				return nil, evidence.Fail(evidence.Internal, "log", fmt.Errorf("leaf: %w", err))
+			}
+			hashes[i] = tlog.LeafHash(leaves[0].Value)
+		}
+	}
+	if err := l.checkRange(ctx, start, hashes, cp); err != nil {
+		return nil, evidence.Fail(evidence.Internal, "log", err)
+	}
+	return hashes, nil
+}
+
+// HeadsKeys returns the heads map's keys of entries [start, start+count) below what the newest publication covers, fewer at its end: all
+// zero for a leaf that is void (FORMATS §7). Who knows a stream's id learns from a key when the stream grew: they are for auditors.
+func (l *Ledger) HeadsKeys(ctx context.Context, start, count int64) ([][32]byte, error) {
+	l.mu.RLock()
+	covers, void := l.published.covers, l.published.void
+	l.mu.RUnlock()
+	end, err := within(start, count, covers)
+	if err != nil {
+		return nil, err
+	}
+	places, err := l.cfg.Records.Places(ctx, start, end)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([][32]byte, end-start)
+	for _, p := range places {
+		keys[p.Index-start] = heads.Key(p.Stream.Tag(l.cfg.Origin), uint64(p.Seq))
+	}
+	for i, key := range keys {
+		if _, listed := slices.BinarySearch(void, start+int64(i)); key == ([32]byte{}) && !listed {
+			return nil, evidence.Fail(evidence.Internal, "log", &Mismatch{"records", "they do not know an event that was published"})
+		}
+	}
+	return keys, nil
+}
+
+func within(start, count, size int64) (end int64, err error) {
+	if start < 0 || count < 1 || start >= size {
+		return 0, evidence.Refuse(evidence.Invalid, "log_size")
+	}
+	return start + min(count, size-start), nil
+}
+
+var ranges = compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
+
+// checkRange checks that hashes are the leaves of cp's tree from start on: what stands to the left of the first one, which its inclusion
+// proof tells, grown by all but the last, must be what stands to the left of the last.
+func (l *Ledger) checkRange(ctx context.Context, start int64, hashes []tlog.Hash, cp tlog.Checkpoint) error {
+	last := start + int64(len(hashes)) - 1
+	left := func(index int64) ([][]byte, error) {
+		proof, err := l.cfg.Tree.Inclusion(ctx, index, cp.Size)
+		if err != nil {
+			return nil, err
+		}
+		_, err = tlog.VerifyInclusion(hashes[index-start], index, proof, cp)
+		return toTheLeft(index, cp.Size, proof), err
+	}
+	before, err := left(start)
+	if err != nil {
+		return err
+	}
+	until, err := left(last)
+	if err != nil {
+		return err
+	}
+	grown, err := ranges.NewRange(0, uint64(start), before)
+	if err != nil {
+		return err
+	}
+	for _, h := range hashes[:len(hashes)-1] {
+		if err := grown.Append(h[:], nil); err != nil {
+			return err
+		}
+	}
+	want, err := ranges.NewRange(0, uint64(last), until)
+	if err != nil {
+		return err
+	}
+	if !grown.Equal(want) {
+		return &Mismatch{"records", "they hold other leaves than the log"}
+	}
+	return nil
+}
+
+// toTheLeft picks from a leaf's inclusion proof the hashes to its left, which cover all leaves before it, the first of them first
+// (RFC 6962 §2.1.1).
+func toTheLeft(index, size int64, proof [][]byte) (list [][]byte) {
+	lo, hi := int64(0), size
+	for i := len(proof) - 1; i >= 0 && hi-lo > 1; i-- {
+		middle := lo + int64(1)<<(bits.Len64(uint64(hi-lo-1))-1)
+		if index < middle {
+			hi = middle
+			continue
+		}
+		list = append(list, proof[i])
+		lo = middle
+	}
+	return list
+}

@@ -156,12 +156,12 @@ func TestRotationOfWitnesses(t *testing.T) {
 	}
 	none := "quorum none\n"
 	root := selfSigned(t)
-	plan := must(PlanRotation(ctx, dir, testOptions(), Change{Witness: &none, TimestampRoots: [][]byte{root}}))
+	must(PlanRotation(ctx, dir, testOptions(), Change{Witness: &none, TimestampRoots: [][]byte{root}}))
 	must(0, CancelRotation(dir))
 	if _, err := FinishRotation(ctx, dir, testOptions()); !errors.Is(err, ErrNoRotation) {
 		t.Errorf("after it was taken back: %v", err)
 	}
-	plan = must(PlanRotation(ctx, dir, testOptions(), Change{Witness: &none, TimestampRoots: [][]byte{root}}))
+	plan := must(PlanRotation(ctx, dir, testOptions(), Change{Witness: &none, TimestampRoots: [][]byte{root}}))
 	late := decided(t, dir, plan)
 	if _, err := FinishRotation(ctx, dir, testOptions()); !errors.Is(err, ErrUndecided) {
 		t.Errorf("before the wait is over: %v", err)

@@ -61,7 +61,9 @@ the vault's folder. Nothing else changes, and the server may run. Give the file 
 an administrator, and read the numbers below to administrator and custodian over
 the phone: they see the same when they propose and confirm.
 
-Time-stamp roots are only added: what they vouched for must stay verifiable.`,
+Time-stamp roots are only added: what they vouched for must stay verifiable. Name
+the new authority in the configuration first: it is asked once, and stock tools
+learn of it from the new trust file.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {

@@ -56,6 +56,9 @@ func (c *checker) published(ctx context.Context) error {
 // outside checks what came from outside for a published checkpoint.
 func (c *checker) outside(where string, row ledger.Published) {
 	reached, err := row.Weigh(c.trust)
+	if err == nil {
+		_, err = c.trust.Cosigned(row.Note) // by those whom the trust file named before, too
+	}
 	if err != nil {
 		c.damage(where, doOutside, "a cosignature on it is damaged")
 		return

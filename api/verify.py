@@ -1013,7 +1013,7 @@ def look_up(proof: Json, root: bytes, key: bytes) -> Optional[bytes]:
 # ---- Time stamps (FORMATS §6). What openssl is too lenient about is read here, by the one form that the text gives.
 
 SEQUENCE, SET, INTEGER, BITS, OCTETS, OID, GENERALIZED = 0x30, 0x31, 0x02, 0x03, 0x04, 0x06, 0x18
-MAX_STAMP, MAX_CRL, MAX_CHAIN = 16 * KIB, MIB, 7
+MAX_STAMP, MAX_CRL, MAX_LISTS, MAX_CHAIN = 16 * KIB, MIB, 8, 7
 DEVELOPMENT = "DEVELOPMENT ONLY, PROVES NOTHING"
 SECOND = 10**9  # times of stamps and certificates are nanoseconds since 1970
 
@@ -2433,6 +2433,7 @@ class Law:
         recovering = self.p["purpose"] == "recovery" and self.role != "survivor" and self.settings()["rules"] >= 3
         if recovering:  # with the recovery key, after two trustees have stated it
             used = self.policy()
+            need(used.recovery == fingerprint(b"", self.settings()["recovery"]), "not_recovered")
             need(self.e.stream[1] in used.recovered and own.envelopes.get(used.recovery) == self.d["envelope"], "not_recovered")
         else:
             self.own_envelope(own, self.d["envelope"])
@@ -3070,13 +3071,13 @@ class Verifier:
         """The time stamps over states that the package stands on, and those over events' own signatures. Raises Stop for a wrong one."""
         asked = [(e.path, 0, raw, sha256(e.sig)) for e in self.all for raw in e.stamps]
         texts = {c.size: c.text for c in self.checkpoints}
-        lists = []
+        lists, listed = [], sorted(n for n in self.package.entries if n.startswith("log/") and n.endswith(".crl"))[:MAX_LISTS]
         for name, entry in self.package.entries.items():
             found = STAMP_NAME.fullmatch(name)
             if found and int(found[1]) in texts:
                 raw = self.package.read(name, MAX_STAMP) if entry.size <= MAX_STAMP else b""
                 asked.append((name, int(found[1]), raw, sha256(texts[int(found[1])])))
-            if name.startswith("log/") and name.endswith(".crl") and entry.size <= MAX_CRL:
+            if name in listed and entry.size <= MAX_CRL:
                 try:
                     lists.append(RevocationList.parse(self.package.read(name, MAX_CRL)))
                 except Malformed:

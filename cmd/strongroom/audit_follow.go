@@ -175,7 +175,7 @@ func (a *app) followOnce(ctx context.Context, f *client.Following, o following, 
 	if r.Alarms, err = f.State.Alarms(); err != nil {
 		return r, err
 	}
-	if by != nil && len(r.NewVoid) == 0 && len(r.Alarms) == 0 {
+	if by != nil && len(r.Void) == 0 && len(r.Alarms) == 0 {
 		if f.HashesOnly {
 			return r, &problem{code: exitRefused, label: "Refused", reason: "audit_cosign", kept: keptAll,
 				sentence: "Only an auditor signs what was followed: the lists of last steps cannot be checked without that role.",
@@ -227,7 +227,7 @@ func (r followed) rows() []row {
 	if len(r.NewVoid) > 0 {
 		rows = append(rows, row{"ALARM", fmt.Sprintf("The vault says of entries %s that nobody signed them: they are in the record book, and no event belongs to them. Nothing was signed with --cosign. Ask the vault's custodian where they come from.", numbers(r.NewVoid))})
 	} else if len(r.Void) > 0 {
-		rows = append(rows, row{"Void", "entries " + numbers(r.Void) + ", as told before"})
+		rows = append(rows, row{"Void", "entries " + numbers(r.Void) + ", as told before; nothing is cosigned, for the list of last steps is not whole"})
 	}
 	if r.Cosigned > 0 {
 		rows = append(rows, row{"Signed", fmt.Sprintf("the state of %s, as an auditor", plural(int(r.Cosigned), "entry", "entries"))})

@@ -64,12 +64,15 @@ func (c *Cosigner) cosign(cp tlog.Checkpoint, now time.Time) ([]byte, error) {
 var (
 	// ErrAlarms means that evidence of an alarm stands in the state: who was shown two histories vouches for neither.
 	ErrAlarms = errors.New("audit: an alarm stands")
+	// ErrVoid means that entries stand in no list of last steps: packages that rest on one say so, and no auditor says that it is whole.
+	ErrVoid = errors.New("audit: entries are void")
 	// ErrBehind means that the checkpoint is larger than what was verified, or smaller than what was cosigned before.
 	ErrBehind = errors.New("audit: not a checkpoint to be cosigned")
 )
 
 // Cosign returns the cosignature line for a signed checkpoint whose log and map were verified by the steps so far. It never cosigns one
-// that does not extend what it cosigned before: that it does is durable before the signature exists. Errors: ErrAlarms, ErrBehind, an Alarm.
+// that does not extend what it cosigned before: that it does is durable before the signature exists. Errors: ErrAlarms, ErrVoid, ErrBehind, an
+// Alarm.
 func (f *Follower) Cosign(signed []byte, c *Cosigner, now time.Time) ([]byte, tlog.Checkpoint, error) {
 	s := f.State
 	cp, err := tlog.OpenCheckpoint(signed, s.keys)
@@ -83,6 +86,8 @@ func (f *Follower) Cosign(signed []byte, c *Cosigner, now time.Time) ([]byte, tl
 	switch {
 	case len(alarms) > 0:
 		return nil, cp, ErrAlarms
+	case len(s.Void()) > 0: // whoever signs says that the list of last steps is whole
+		return nil, cp, ErrVoid
 	case f.HashesOnly, f.spoiled, cp.Size > s.cp.Size, s.kept.Cosigned != nil && cp.Size < s.kept.Cosigned.Size:
 		return nil, cp, ErrBehind
 	}

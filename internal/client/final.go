@@ -98,7 +98,9 @@ func (c *Client) confirm(ctx context.Context) error {
 	}
 	size := max(now.parsed.Size, more.parsed.Size)
 	if left := now.Unproved; left != nil && left.Size > more.Final {
-		if c.cfg.Now().Sub(left.Since) > confirmedWithin {
+		if left.Since.After(c.cfg.Now()) { // this clock was ahead when it was noted: the day begins now
+			more.Unproved = &unproved{left.Size, c.cfg.Now()}
+		} else if c.cfg.Now().Sub(left.Since) > confirmedWithin {
 			return alarm(Unwitnessed, evidence.Stream{}, errors.New("for more than a day no witness confirmed what the vault showed"))
 		}
 	} else if size > more.Final {

@@ -160,6 +160,9 @@ func TestUnwitnessed(t *testing.T) {
 
 	witnesses[0].Kill()
 	w.openCase()
+	w.custodian.cfg.Now = func() time.Time { return time.Now().Add(365 * 24 * time.Hour) } // a device whose clock is wrong for a while
+	check(t, look(w.custodian.Client))
+	w.custodian.cfg.Now = time.Now
 	check(t, look(w.custodian.Client))
 	tomorrow := func() time.Time { return time.Now().Add(confirmedWithin + time.Hour) }
 	w.custodian.cfg.Now = tomorrow

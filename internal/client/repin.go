@@ -126,6 +126,8 @@ func (c *Client) decided(ctx context.Context, old, next tlog.Trust) error {
 			if !slices.Contains(now.LogKeys, key) {
 				return undecided
 			}
+		} else if l.End.After(c.cfg.Now().Add(2*evidence.Clock)) && !slices.ContainsFunc(old.Logs(), func(was tlog.Log) bool { return sameKey(was, l) && was.End.Equal(l.End) }) {
+			return undecided // a retired key whose end is yet to come would not be retired
 		} else if !named[key] && !slices.ContainsFunc(old.Logs(), func(was tlog.Log) bool { return sameKey(was, l) }) {
 			return undecided
 		}

@@ -208,6 +208,11 @@ func (f folder) decide(ctx context.Context, r Rotation, o Options) (string, erro
 	if err != nil {
 		return "", err
 	}
+	for i, k := range allKeys[:2] { // what two people confirmed, not what a KMS answers by now
+		if i >= len(r.LogKeys) || base64.StdEncoding.EncodeToString(next[k.name].SPKI()) != r.LogKeys[i] {
+			return "", fmt.Errorf("%s: %w", k.name, errOtherKey)
+		}
+	}
 	trust, err := r.trust(old, next, o.Now()) // the vault is closed: nothing is signed or cosigned after that under the old file
 	return string(trust.Marshal()), err
 }

@@ -75,6 +75,18 @@ func TestRotationKilled(t *testing.T) {
 	}
 	before := size(late)
 
+	// The name of a key turns to another one after two people have decided.
+	next := f.path("keys", plan.Keys.Log)
+	if plan.Keys.Log == "" {
+		t.Fatal("the plan names no key")
+	}
+	planned := must(os.ReadFile(next))
+	must(0, os.WriteFile(next, must(os.ReadFile(f.path("keys", vaultKey))), 0o600))
+	if _, err := FinishRotation(ctx, dir, late); !errors.Is(err, errOtherKey) {
+		t.Errorf("another key than was decided: %v", err)
+	}
+	must(0, os.WriteFile(next, planned, 0o600))
+
 	trust := must(FinishRotation(ctx, dir, late))
 	newTrust, newSettings := must(os.ReadFile(f.trust())), must(os.ReadFile(f.settings()))
 	done := plan

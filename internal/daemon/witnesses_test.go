@@ -105,14 +105,13 @@ func TestWatchedVault(t *testing.T) {
 	if len(rows) == 0 || rows[len(rows)-1].Final != ledger.PolicyID(trust) {
 		t.Fatalf("%d published checkpoints, the last one not final", len(rows))
 	}
-	backup := filepath.Join(t.TempDir(), "backup")
+	backup, newest := filepath.Join(t.TempDir(), "backup"), checkpointFile(t, p.ledger.Checkpoint())
 	backedUp(t, p, backup)
-	newest := checkpointFile(t, p.ledger.Checkpoint())
 	must(0, p.close())
 
 	var examined Examined
 	examined, err = Fsck(t.Context(), dir, testOptions(), func(d Damage) { t.Errorf("a sound vault has damage: %+v", d) })
-	if err != nil || examined.Published != int64(len(rows)) {
+	if err != nil || examined.Published < int64(len(rows)) { // the vault may have published its list of heads meanwhile
 		t.Errorf("examined %+v: %v", examined, err)
 	}
 

@@ -1,6 +1,8 @@
 package dossier
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -39,10 +41,13 @@ type stampsOn struct {
 	reason string          // why one does not hold
 }
 
+// maxRevoked bounds how many revocation lists are read, the first by name: a package has one for each authority, and parsed they are large.
+const maxRevoked = 8
+
 func newStamps(trust tlog.Trust, x Excerpt) stamps {
 	parsed := sync.OnceValue(func() (list []*tlog.RevocationList) {
-		for _, read := range x.Revoked {
-			if der, err := read(); err == nil {
+		for _, name := range slices.Sorted(maps.Keys(x.Revoked))[:min(len(x.Revoked), maxRevoked)] {
+			if der, err := x.Revoked[name](); err == nil {
 				if l, err := tlog.ParseRevocationList(der); err == nil {
 					list = append(list, l)
 				}

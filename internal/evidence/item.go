@@ -252,7 +252,7 @@ func (a *act) opening(d *ItemOpenedDetails) error {
 // before (vaultRecovered), so none goes unseen.
 func (a *act) recovering(d *ItemOpenedDetails) error {
 	use := a.policy.Recovered
-	if use == nil || !slices.Contains(use.Items, a.item.ID) {
+	if use == nil || use.Recovery != Fingerprint(nil, a.policy.Recovery) || !slices.Contains(use.Items, a.item.ID) {
 		return Refuse(Forbidden, ReasonNotRecovered)
 	}
 	return a.served(use.Recovery, d.Envelope)

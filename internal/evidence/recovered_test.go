@@ -34,6 +34,11 @@ func TestRecovering(t *testing.T) {
 			w.do(w.recovering("trustee", other))
 			w.do(w.recovering("trustee 2", other))
 		})},
+		refusal{"another recovery key since", Forbidden, ReasonNotRecovered, after(func(w *world) {
+			s := *w.facts.States[PolicyOf(origin)].(*PolicyState)
+			s.Recovery = w.p("clinician").keys.Recipient
+			w.facts.States[PolicyOf(origin)] = &s
+		})},
 		refusal{"withdrawn", Held, ReasonFrozen, after(func(w *world) { w.withdraw() })},
 		refusal{"under rules 2", NotFound, ReasonEnvelope, after(func(w *world) { w.underRules(2) })},
 	)

@@ -7,6 +7,7 @@ import (
 	"encoding/asn1"
 	"slices"
 	"sync"
+	"time"
 )
 
 // MaxCRL bounds a certificate revocation list, in bytes.
@@ -36,8 +37,14 @@ var (
 // stamps may be held against it. It is safe for concurrent use.
 type RevocationList struct {
 	list    *x509.RevocationList
-	revoked map[string][]x509.RevocationListEntry // by serial number
-	issuers sync.Map                              // certificates in DER → whether they signed it
+	revoked map[string][]revocation // by serial number
+	issuers sync.Map                // certificates in DER → whether they signed it
+}
+
+// revocation is an entry, in a hundredth of the memory.
+type revocation struct {
+	at    time.Time
+	keeps bool // what was stamped before
 }
 
 // ParseRevocationList reads a complete list in DER of at most MaxCRL bytes.
@@ -56,11 +63,12 @@ func ParseRevocationList(der []byte) (*RevocationList, error) {
 			return nil, malformed("revocation list is not complete")
 		}
 	}
-	l := &RevocationList{list: list, revoked: make(map[string][]x509.RevocationListEntry, len(list.RevokedCertificateEntries))}
+	l := &RevocationList{list: list, revoked: make(map[string][]revocation, len(list.RevokedCertificateEntries))}
 	for _, e := range list.RevokedCertificateEntries {
-		serial := string(e.SerialNumber.Bytes())
-		l.revoked[serial] = append(l.revoked[serial], e)
+		serial := e.SerialNumber.String()
+		l.revoked[serial] = append(l.revoked[serial], revocation{e.RevocationTime, keepsOldStamps(e)})
 	}
+	list.RevokedCertificateEntries = nil
 	return l, nil
 }
 
@@ -80,8 +88,8 @@ func (l *RevocationList) Of(s Stamp) Revocation {
 	if signed != true {
 		return RevocationUnknown
 	}
-	for _, entry := range l.revoked[string(s.signer.SerialNumber.Bytes())] {
-		if entry.SerialNumber.Cmp(s.signer.SerialNumber) == 0 && (!keepsOldStamps(entry) || !entry.RevocationTime.After(s.Time)) {
+	for _, entry := range l.revoked[s.signer.SerialNumber.String()] {
+		if !entry.keeps || !entry.at.After(s.Time) {
 			return RevocationRevoked
 		}
 	}

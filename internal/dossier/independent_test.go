@@ -171,6 +171,10 @@ func TestIndependentOfForgery(t *testing.T) {
 		},
 		"a file left out": func(refused func(string, []byte)) {
 			chosen(len(files), 6, func(i int) {
+				// Each event has a time stamp of its own, and no other package was named: these say more, and no verdict needs them (FORMATS §11).
+				if stampFiles.MatchString(files[i].Path) || files[i].Path == consistencyName {
+					return
+				}
 				refused(files[i].Path, written(m, slices.Delete(slices.Clone(files), i, i+1)))
 			})
 		},

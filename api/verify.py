@@ -3423,7 +3423,7 @@ class Report:
         open_checks = [(n, c) for n, c in results if c[0] == "not_checked" and c[1] != "not_reached"]
         steps, at = (self.items[0]["steps"], self.items[0]["as_of"]) if self.items else (0, "")
         lines = {"verified": [f"VERIFIED    Genuine, unchanged and complete up to step {steps}, {at}."],
-                 "incomplete": [f"INCOMPLETE  Not verified: no contradiction found, but {len(open_checks)} checks could not be made."],
+                 "incomplete": [f"INCOMPLETE  Not verified: no contradiction found, but {len(open_checks)} {'check' if len(open_checks) == 1 else 'checks'} could not be made."],
                  "refused": ["REFUSED     Do not rely on this package."]}[self.verdict]
         lines += [f"Why         {n}: {reason}. {detail}" for n, (r, reason, detail) in results if r == "fail"]
         lines += [f"Open        {n}: {reason}. {detail}" for n, (_, reason, detail) in open_checks]

@@ -125,10 +125,12 @@ func (a *app) follow(ctx context.Context, o following) error {
 		result, err := a.followOnce(ctx, f, o, by, meter)
 		switch {
 		case err == nil && (first || result.changed()):
-			err = a.show(result, result.rows()...)
+			if err = a.show(result, result.rows()...); err == nil && len(result.NewVoid) > 0 {
+				err = f.State.Tell()
+			}
 		case err != nil && !o.once && network(err):
 			a.say("The vault could not be reached; the next look is in %s.\n", o.every)
-			err = nil
+			err, result = nil, followed{} // what it told is told again
 		}
 		if err == nil && len(result.NewVoid) > 0 {
 			return endsWith(exitAlarm) // the answer has said why
@@ -204,7 +206,7 @@ type followed struct {
 	Alarms       []string            `json:"alarms,omitempty"`
 }
 
-func (r followed) changed() bool { return r.Size > r.From || r.Publications > 0 }
+func (r followed) changed() bool { return r.Size > r.From || r.Publications > 0 || len(r.NewVoid) > 0 }
 
 func (r followed) rows() []row {
 	rows := []row{
@@ -292,29 +294,30 @@ func (a *app) auditProblem(err error, f *client.Following) error {
 			sentence: "The folder of what was checked does not hold what was written to it.",
 			next:     "Put it back from a copy. To begin anew, give an empty folder with --state; what was checked before is then not compared."}
 	}
+	var p *problem
 	var lie *client.Alarm
-	if errors.As(err, &lie) { // of what this folder saw besides
-		p := explainAlarm(lie)
-		p.code = exitAlarm
-		return p
-	}
 	var alarm *audit.Alarm
-	if !errors.As(err, &alarm) {
+	switch {
+	case errors.As(err, &alarm):
+		p = &problem{
+			code: exitAlarm, label: "ALARM", reason: string(alarm.Reason), cause: err,
+			sentence: "The vault showed what cannot be: " + auditLies[alarm.Reason] + ".",
+			kept:     "What was checked before stays as it is.",
+			next:     auditNext,
+		}
+		if alarm.Entry >= 0 {
+			p.where = fmt.Sprintf("entry %d", alarm.Entry)
+		}
+	case errors.As(err, &lie): // of what this folder saw besides
+		p = explainAlarm(lie)
+		p.code = exitAlarm
+	default:
 		return err
-	}
-	p := &problem{
-		code: exitAlarm, label: "ALARM", reason: string(alarm.Reason), cause: err,
-		sentence: "The vault showed what cannot be: " + auditLies[alarm.Reason] + ".",
-		kept:     "What was checked before stays as it is.",
-		next:     auditNext,
-	}
-	if alarm.Entry >= 0 {
-		p.where = fmt.Sprintf("entry %d", alarm.Entry)
 	}
 	if f == nil {
 		return p
 	}
-	dir, kept := f.State.Keep(alarm)
+	dir, kept := f.Keep(err)
 	if kept != nil {
 		return errors.Join(p, kept)
 	}
@@ -332,6 +335,7 @@ var auditLies = map[audit.Reason]string{
 	audit.FalseProof:   "a false proof that the record book is the one checked before, grown; its entries show that it is",
 	audit.RolledBack:   "a record book that is shorter than it was; entries that were in it are not shown any more",
 	audit.FalseLeaves:  "entries that are not those of the state it signed",
+	audit.Elsewhere:    "answers to other questions that cannot be true",
 	audit.FalsePage:    "an answer of another length than was asked for",
 
 	audit.ForeignHeads:   "a list of last steps that it did not sign, or that is not in the record book where it says",

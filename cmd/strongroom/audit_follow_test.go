@@ -17,7 +17,7 @@ import (
 // Each alarm is a plain sentence.
 func TestAuditAlarms(t *testing.T) {
 	for _, r := range []audit.Reason{
-		audit.UnsignedHead, audit.TwoRoots, audit.Forked, audit.FalseProof, audit.RolledBack, audit.FalseLeaves, audit.FalsePage, audit.ForeignHeads,
+		audit.UnsignedHead, audit.TwoRoots, audit.Forked, audit.FalseProof, audit.RolledBack, audit.FalseLeaves, audit.FalsePage, audit.Elsewhere, audit.ForeignHeads,
 		audit.BrokenHeads, audit.FalseCount, audit.OmittedInsert, audit.VoidInsert, audit.RepeatedInsert, audit.OtherMap, audit.FalseKey,
 	} {
 		if auditLies[r] == "" {

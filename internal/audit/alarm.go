@@ -34,6 +34,8 @@ const (
 	FalseLeaves  Reason = "false_leaf_hashes" // the leaf hashes given do not lead to the signed root
 	FalsePage    Reason = "malformed_page"    // an answer has another length than was asked for
 
+	Elsewhere Reason = "shown_elsewhere" // what the vault answered to other questions of the same person cannot be true
+
 	// Of the heads map.
 	ForeignHeads   Reason = "foreign_publication" // a publication that the vault did not sign, or that is not in the log where it says
 	BrokenHeads    Reason = "broken_publications" // a publication does not follow the one before

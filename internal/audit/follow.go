@@ -34,7 +34,7 @@ type Follower struct {
 type Step struct {
 	From, Size   int64   // entries verified before, and now
 	Publications int64   // of the heads map, verified in this step
-	Void         []int64 // entries that were first listed as void in this step
+	Void         []int64 // void entries of which nobody was told (Tell), also by steps that did not end
 }
 
 // Step asks for the newest head and verifies everything up to it: the log's signature, that it extends the one before, every leaf, and
@@ -63,12 +63,12 @@ func (f *Follower) Step(ctx context.Context) (Step, error) {
 		}
 		f.spoiled = false
 	}
-	before, void := s.kept.Heads.Next, len(s.kept.Heads.Void)
+	before := s.kept.Heads.Next
 	if err := f.publications(ctx); err != nil {
 		f.spoiled = true
 		return step, err
 	}
-	step.Publications, step.Void = s.kept.Heads.Next-before, slices.Clone(s.kept.Heads.Void[void:])
+	step.Publications, step.Void = s.kept.Heads.Next-before, slices.Clone(s.kept.Heads.Void[min(s.kept.Told, len(s.kept.Heads.Void)):])
 	return step, nil
 }
 

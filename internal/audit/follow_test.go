@@ -59,6 +59,7 @@ func TestFollow(t *testing.T) {
 			step, err := f.Step(t.Context())
 			check(t, err)
 			b.agrees(t, f.State)
+			check(t, f.State.Tell())
 			if (len(step.Void) > 0) != (round == 3) || step.Size != b.size() || step.Publications == 0 {
 				t.Fatalf("%+v", step)
 			}

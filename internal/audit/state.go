@@ -43,6 +43,7 @@ type kept struct {
 	Checkpoint []byte     `json:"checkpoint,omitempty"`
 	Cosigned   *head      `json:"cosigned,omitempty"`
 	Heads      published  `json:"heads"`
+	Told       int        `json:"told,omitempty"`      // how many of the void entries a person was told of
 	Uncovered  []position `json:"uncovered,omitempty"` // publications that none covers yet
 	Version    int        `json:"version"`
 }
@@ -220,6 +221,12 @@ func (s *State) Covers() int64 { return s.kept.Heads.Covers }
 
 // Void lists the entries that the last verified publication lists as void.
 func (s *State) Void() []int64 { return slices.Clone(s.kept.Heads.Void) }
+
+// Tell notes that a person was told of all void entries.
+func (s *State) Tell() error {
+	s.kept.Told = len(s.kept.Heads.Void)
+	return s.commit()
+}
 
 // Publications is how many publications were verified.
 func (s *State) Publications() int64 { return s.kept.Heads.Next }

@@ -89,6 +89,20 @@ func (f *Following) Cosign(ctx context.Context, by *audit.Cosigner) (size int64,
 	return cp.Size, err
 }
 
+// Keep writes the evidence of an alarm into a folder of its own, as audit.State.Keep does; also of one that this client raised over what it
+// asked besides, with the newest head that it has seen. It is "" if err is no alarm. While one stands nothing is cosigned.
+func (f *Following) Keep(err error) (dir string, _ error) {
+	a := (*audit.Alarm)(nil)
+	if !errors.As(err, &a) {
+		if LieOf(err) == "" {
+			return "", nil
+		}
+		_, older := f.State.Head()
+		a = &audit.Alarm{Reason: audit.Elsewhere, Older: older, Newer: f.client.memory.snapshot().Checkpoint, Entry: -1, Err: err}
+	}
+	return f.State.Keep(a)
+}
+
 // followed is the audit.Vault of a client.
 type followed struct{ c *Client }
 

@@ -255,13 +255,30 @@ func (p *publisher) change(ctx context.Context, size int64, add func(*Published)
 	if err := p.weigh(&row); err != nil {
 		return err
 	}
-	if !bytes.Equal(row.Note, before.Note) || len(row.Stamps) != len(before.Stamps) || row.Final != before.Final || row.Audited != before.Audited {
+	switch same := sameAs(row, before); {
+	case same && p.knows(row): // the lines are public: whoever sends them again wakes nobody
+		return nil
+	case !same:
 		// Commit point: what came is kept from here.
 		if err := p.cfg.Records.Publish(ctx, row); err != nil {
 			return err
 		}
 	}
 	return p.stored(ctx, row) // also what an attempt stored of which that was not known
+}
+
+func sameAs(a, b Published) bool {
+	return bytes.Equal(a.Note, b.Note) && len(a.Stamps) == len(b.Stamps) && a.Final == b.Final && a.Audited == b.Audited
+}
+
+// knows reports whether what is stored of a checkpoint was made known. After a write of which the end was not seen it may not be.
+func (p *publisher) knows(row Published) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if row.Final == p.id && row.Size > p.final {
+		return false
+	}
+	return row.Size < p.newest.Size || row.Size == p.newest.Size && sameAs(row, p.newest)
 }
 
 func (l *Ledger) publishedAt(ctx context.Context, size int64) (Published, error) {

@@ -614,14 +614,15 @@ OBJECTS = {
     "vault.heads": "covers:ordinal entries:count void:[count] root:hash",
     "vault.configured": "rules:ordinal recovery:recipient policy:vault_policy log_keys:[logkey]1-16 witness:witness version:printable"
                         " builds:[build]0-64 timestamp_roots?:[hash]1-16",
-    "vault.confirmed": "event:hash", "vault.recovered": "recovery:hash items:[itm]1-1000 cause:cause",
+    "vault.confirmed": "event:hash", "vault.recovered": "recovery:hash items:[itm]0-1000 cause:cause",
     "vault.restored": "backup:time before:count after:count",
     "vault.incident": "code:breach|outage|key_compromise|witness_alarm|data_damage from:time scope:vault|organization|case until?:time"}
 MEMBERS = {name: {m.split(":", 1)[0].rstrip("?"): (m.split(":", 1)[1], "?:" in m) for m in text.split()}
            for name, text in OBJECTS.items()}
 KINDS = {k for k in OBJECTS if "." in k}
 BARRIERS = {"actor.key_rotated", "actor.suspended", "actor.revoked", "case.member_removed", "case.keyring_changed", "consent.given",
-            "consent.narrowed", "consent.withdrawn", "consent.delegation_ended", "grant.revoked", "vault.confirmed"}  # RULES ‡
+            "consent.narrowed", "consent.withdrawn", "consent.delegation_ended", "grant.revoked", "vault.confirmed", "vault.recovered"}  # RULES ‡
+RECOVERY_WAIT, RECOVERY_TIME = 14 * 86400, 30 * 86400  # seconds that statements of one and of two trustees hold (RULES §3.7)
 FIRST = {"actor.enrolled", "case.opened", "item.deposited"}
 MAY_BE_FIRST = FIRST | {"consent.given", "vault.configured", "vault.heads"}
 INTERNAL = {"item.opened", "item.break_glass", "hold.placed", "hold.confirmed", "hold.lifted", "grant.refused"}
@@ -1571,9 +1572,21 @@ class Trust:
         """The same of the auditors."""
         return any(AUDITORS in p.groups and p.met(AUDITORS, p.by(signed, end)) for p, end in [(self.policy, None), *self.earlier])
 
-    def counts(self, key: Tuple[str, bytes], at: int) -> bool:
-        """Whether a cosignature of that second counts: by the policy in force, or one that had not ended."""
-        return key in self.policy.keys or any(key in p.keys and 1000 * at <= end for p, end in self.earlier)
+    def times(self, signed: Dict[Tuple[str, bytes], int]) -> Tuple[Optional[int], Optional[int]]:
+        """When the quorum of one of the policies was met, in seconds since 1970: the first second by which, and the last since which, those
+        who had signed by then, or signed from then on, are enough (FORMATS §12). Auditors come late: where they are enough, nothing says since when."""
+        by: List[int] = []
+        since: List[int] = []
+        for p, end in [(self.policy, None), *self.earlier]:
+            if p.quorum == "none":
+                continue
+            all_of_it = p.by(signed, end)
+            late = {w: at for w, at in all_of_it.items() if p.names[w] in self.auditors}
+            seconds = sorted(set(all_of_it.values()))
+            by += [t for t in seconds if p.met(p.quorum, {w: at for w, at in all_of_it.items() if at <= t})][:1]
+            if not p.met(p.quorum, late):
+                since += [t for t in seconds if p.met(p.quorum, {w: at for w, at in all_of_it.items() if at >= t})][-1:]
+        return min(by, default=None), max(since, default=None)
 
     def read_authority(self, a: Json) -> Tuple[bytes, int, Optional[int]]:
         """Key and span of an authority, whose chain leads to one of the roots."""
@@ -1744,9 +1757,11 @@ class PolicyState:
     proposer: str = ""               # organization of who proposed what waits
     effect: str = ""                 # when what waits takes effect, once confirmed
     stated: Tuple[Any, ...] = ()     # a use of the recovery key that one trustee stated: key, items, cause
-    trustee: Tuple[str, str] = ("", "")  # who stated it, of which organization
+    trustee: Tuple[str, str, str] = ("", "", "")  # who stated it, of which organization, with which keys
+    stated_until: str = ""           # when a second one comes too late; empty under rules 1 and 2
     recovered: Tuple[str, ...] = ()  # items that two trustees stated
     recovery: str = ""               # by which key
+    recovered_until: str = ""        # when that is over
     restored: str = ""               # leaf of a restore that is not confirmed
 
     def at(self, time: str) -> Dict[str, Json]:
@@ -1880,6 +1895,7 @@ class Law:
         self.skipped: Set[str] = set()
         self.judged: Dict[str, str] = {}  # path of an event to the ground of a release, or empty
         self.barriers = {s: [e for e in events if e.kind in BARRIERS] for s, events in streams.items()}
+        self.unordered: Set[Tuple[Stream, int]] = set()  # events that are no barrier under the rules they were signed under
         policy = streams.get(("policy", trust.vault))
         self.vault_actor = policy[0].signer if policy else ""
         self.last_use: Dict[Tuple[Stream, int], int] = {}
@@ -1924,7 +1940,7 @@ class Law:
             need(not own.shredded or e.kind in AFTER_SHRED, "shredded")
             need(not own.bin or e.kind in IN_BIN or e.kind == "item.opened" and self.role == "survivor", "binned")
         policy = own if e.stream[0] == "policy" else self.relied.get(("policy", self.vault))
-        need(e.kind in READ_ONLY or not isinstance(policy, PolicyState) or not policy.restored, "restored")
+        need(e.kind in READ_ONLY or e.kind == "vault.recovered" and not self.d["items"] or not isinstance(policy, PolicyState) or not policy.restored, "restored")
         self.why = ""
         state = getattr(self, e.kind.replace(".", "_"))(own)
         self.judged[e.path] = self.why
@@ -1957,7 +1973,8 @@ class Law:
             there = self.streams.get(stream, [])
             need(stream != e.stream and h["seq"] < len(there) and there[h["seq"]].leaf_hash.hex() == h["head"], "relied_on")
             need(there[h["seq"]].index < e.index, "log_order")
-            need(not any(b.seq > h["seq"] and b.index < e.index for b in self.barriers[stream]), "stale_basis")
+            need(not any(b.seq > h["seq"] and b.index < e.index and (stream, b.seq) not in self.unordered
+                         for b in self.barriers[stream]), "stale_basis")
             relied[stream] = self.states.get((stream, h["seq"]))
             before.append(there[h["seq"]])
         if not all(b.until or b.time <= self.t for b in before):
@@ -1982,6 +1999,8 @@ class Law:
             named |= {("case", p["case"]), ("item", d.get("form", "")), ("actor", d.get("subject", ""))}
             if e.kind == "consent.delegated":
                 named.add(("actor", d["advocate"]))
+        elif e.kind == "vault.recovered" and own and own.at(self.t)["rules"] >= 3:
+            named.add(("actor", own.trustee[0]))
         elif e.stream[0] == "item":
             consents = self.governing(own)
             named |= {("case", p["case"])} | {("consent", c) for c in consents}
@@ -2434,6 +2453,7 @@ class Law:
         if recovering:  # with the recovery key, after two trustees have stated it
             used = self.policy()
             need(used.recovery == fingerprint(b"", self.settings()["recovery"]), "not_recovered")
+            need(self.t < used.recovered_until, "not_recovered")
             need(self.e.stream[1] in used.recovered and own.envelopes.get(used.recovery) == self.d["envelope"], "not_recovered")
         else:
             self.own_envelope(own, self.d["envelope"])
@@ -2797,15 +2817,26 @@ class Law:
         return dataclasses.replace(own, restored=self.e.leaf_hash.hex())
 
     def vault_recovered(self, own: PolicyState) -> PolicyState:
-        """A use of the recovery key: two trustees state the same (RULES §3.7)."""
+        """A use of the recovery key: two trustees state the same, one alone that nothing is to be opened (RULES §3.7)."""
         need(self.role == "trustee" and self.d["recovery"] == fingerprint(b"", self.settings()["recovery"]), "signer")
+        lasting = self.settings()["rules"] < 3  # nothing ends, nothing is opened, nothing is ordered by it
         said = self.d["recovery"], tuple(self.d["items"]), self.d["cause"]
-        if said != own.stated:
-            return dataclasses.replace(own, stated=said, trustee=(self.me, self.p["actor"].get("organization", "")))
+        nobody = dataclasses.replace(own, stated=(), trustee=("", "", ""), stated_until="")
+        if lasting:
+            self.unordered.add((self.e.stream, self.e.seq))
+        if not said[1]:
+            need(not lasting, "size")
+            return dataclasses.replace(nobody, recovered=(), recovery="", recovered_until="")
+        if said != own.stated or not (lasting or self.t < own.stated_until):
+            me = self.me, self.p["actor"].get("organization", ""), self.actor(self.me).fingerprint
+            return dataclasses.replace(own, stated=said, trustee=me, stated_until="" if lasting else after(self.t, RECOVERY_WAIT))
         need(self.me != own.trustee[0], "same_person")
         self.another_organization(own.trustee[1])
-        own = dataclasses.replace(own, stated=(), trustee=("", ""))
-        return dataclasses.replace(own, recovered=said[1], recovery=said[0]) if self.settings()["rules"] >= 3 else own
+        if lasting:
+            return nobody
+        first = self.actor(own.trustee[0])
+        need(first.in_force(self.t) and first.fingerprint == own.trustee[2], "actor_inactive")
+        return dataclasses.replace(nobody, recovered=said[1], recovery=said[0], recovered_until=after(self.t, RECOVERY_TIME))
 
     def vault_incident(self, own: PolicyState) -> PolicyState:
         need(self.role in ("administrator", "auditor"), "signer")
@@ -3022,34 +3053,37 @@ class Verifier:
     def audit(self) -> None:
         if AUDITORS not in self.trust.policy.groups:
             raise Stop("audit", *NOT_REQUIRED["audit"], "not_required")
-        if not self.final or not self.trust.audited(self.notary.cosigners(self.final)):
+        right_after = bool(self.final and self.published and self.final.size == self.published[0].index + 1)
+        if not right_after or not self.trust.audited(self.notary.cosigners(self.final)):
             unread = any(self.trust.witness_keys[a].startswith(MLDSA_PREFIX) for a in self.trust.auditors) and not self.openssl.knows_mldsa()
-            missing = "log/checkpoint is not signed by the auditors that the trust file asks for"
+            missing = "log/checkpoint is not the state right after the publication, signed by the auditors that the trust file asks for"
             raise Stop("audit", *(("algorithm", NO_MLDSA) if unread else ("audit_missing", missing)), "not_checked")
 
     def time(self) -> None:
         """The times that third parties vouch for (FORMATS §12): time stamps hold, and each event lies within its bounds."""
         over, own = self.stamps() if self.trust.stamp_roots else ({}, {})
         upper = {size: min(s.latest() for s in stamps) for size, stamps in over.items()}  # of each state, when it was there at the latest
-        lower: Dict[int, int] = {}                                                        # and when a witness saw it first
+        lower: Dict[int, int] = {}                                                        # and since when no witness had seen more
         for c in self.checkpoints:
-            for key, at in self.notary.cosigners(c).items():
-                if not self.trust.counts(key, at):
-                    continue
-                upper[c.size] = min(1000 * at, upper.get(c.size, 1000 * at))
-                if key not in self.trust.auditors:
-                    lower[c.size] = min(1000 * at, lower.get(c.size, 1000 * at))
+            seen, last = self.trust.times(self.notary.cosigners(c))
+            if seen is not None:
+                upper[c.size] = min(1000 * seen, upper.get(c.size, 1000 * seen))
+            if last is not None:
+                lower[c.size] = max(1000 * last, lower.get(c.size, 1000 * last))
         with_it, without = sorted(upper), sorted(lower)
         earliest = list(itertools.accumulate((upper[size] for size in reversed(with_it)), min))[::-1]  # of this state and all larger ones
         latest = list(itertools.accumulate((lower[size] for size in without), max))                    # of this state and all smaller ones
-        late = 0
+        late, contradicted = 0, []
         for e in self.all:
             stamped = min((s.latest() for s in own.get(e.path, [])), default=None)
             larger, smaller = bisect.bisect_right(with_it, e.index), bisect.bisect_right(without, e.index)
-            by = min([at for at in (*earliest[larger:larger + 1], stamped) if at is not None], default=None)
+            entered = earliest[larger] if larger < len(with_it) else None
+            by = min([at for at in (entered, stamped) if at is not None], default=None)
             since = latest[smaller - 1] if smaller else None
             self.bounds[e.path] = since, by, stamped
-            if not e.until:
+            if not e.until and since is not None and entered is not None and since - entered > 2 * TOLERANCE:
+                contradicted.append(e.path)
+            elif not e.until:
                 stated = milliseconds(moment(e.time))
                 if by is not None and stated - TOLERANCE > by or since is not None and stated + TOLERANCE + WAIT < since:
                     others = [f"{word} {written(at)}" for word, at in (("after", since), ("by", by)) if at is not None]
@@ -3058,6 +3092,8 @@ class Verifier:
         if late:
             self.limits.append(f"When events that waited for their entry were signed: by up to {datetime.timedelta(milliseconds=late)} "
                                "they were entered later than they state.")
+        if contradicted:
+            raise Stop("time", "clocks_contradict", "the clocks of those who signed contradict each other: " + ", ".join(contradicted)[:300], "not_checked")
         if not self.trust.outsiders:
             raise Stop("time", *NOT_REQUIRED["time"], "not_required")
         if self.trust.stamp_roots:
@@ -3393,7 +3429,7 @@ class Report:
         if self.checks["time"][0] == "pass":
             self.shows.append("Each step was entered between the times that third parties vouch for, as far as they say any.")
         if self.checks["audit"][0] == "pass":
-            self.shows.append("An auditor whom the trust file names signed the newest state.")
+            self.shows.append("The auditors whom the trust file names were shown this list of last steps, and signed the state right after it.")
         if v.extends and self.verdict == "verified":
             self.shows.insert(0, v.extends)
         if self.checks["rules"][0] == "pass" and m["grant"]:

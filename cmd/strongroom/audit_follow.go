@@ -49,9 +49,11 @@ with strongroom connect --server URL --trust FILE.
 each event stands under its own name in the lists. Without it that is not
 checked, and the answer says so.
 
---cosign signs the newest state that the vault has published, once all of that
-is right, and hands the signature to the vault. The key is made by strongroom
-audit key. Nothing is signed while an alarm stands.
+--cosign signs the states that the vault has published, each right after a list
+of last steps that was checked, and hands the signatures in. A package for a
+court rests on one of them, and is made within a minute: look as often as that.
+The key is made by strongroom audit key. Nothing is signed while an alarm
+stands.
 
 It can be stopped at any moment and goes on where it was. Reading begins at the
 first entry, so the first time takes longer: minutes for a million entries.
@@ -67,7 +69,7 @@ Signs:     nothing; with --cosign that the record book was followed to there.
 
 Exit code: 0 all is right, 1 refused, 2 could not, 4 ALARM.`,
 		Example: `  strongroom audit follow --once
-  strongroom audit follow --every 5m --cosign`,
+  strongroom audit follow --every 30s --cosign`,
 		Args: cobra.NoArgs,
 	}
 	f := c.Flags()

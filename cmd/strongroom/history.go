@@ -241,7 +241,7 @@ var stepNames = map[evidence.Kind]string{
 	evidence.VaultHeads:             "published",
 	evidence.VaultConfigured:        "vault configured",
 	evidence.VaultConfirmed:         "change of the vault confirmed",
-	evidence.VaultRecovered:         "recovery key used",
+	evidence.VaultRecovered:         "use of the recovery key stated",
 	evidence.VaultRestored:          "vault restored",
 	evidence.VaultIncident:          "incident",
 }

@@ -29,16 +29,18 @@ have new keys by now (strongroom actor rotate), and no item opens with
 them. The trustees come to your computer with their parts of the recovery key.
 
 First two trustees state, each with an own key, which items are opened and why
-(strongroom vault recovered); without that the vault gives nothing out. Run this
-command before: it says what they are to state. Then it asks for the parts, puts
-the key together in this computer's memory, gives every member the case's label
-key and the keyring the present keys, opens each stated item, writes a key for
-each keyholder, and forgets the recovery key. You type "recover".
+(strongroom vault recovered); without that the vault gives nothing out. It does
+for 30 days, or until one trustee runs strongroom vault recovered --nothing,
+best as soon as you are done. Run this command before: it says what they are to
+state. Then it asks for the parts, puts the key together in this computer's
+memory, gives every member the case's label key and the keyring the present
+keys, opens each stated item, writes a key for each keyholder, and forgets the
+recovery key. You type "recover".
 
-A part that is mistyped is asked for again, a wrong one is named by its number
-(with --record, also one that somebody made up). Stopped half-way, it goes on
-when repeated. Afterwards consider a new ceremony: whoever was there may have
-seen the parts.
+A part that is mistyped is asked for again, a wrong one is named by its number:
+one that somebody made up too, with --record or with one part more than is
+needed. Stopped half-way, it goes on when repeated. Afterwards consider a new
+ceremony: whoever was there may have seen the parts.
 
 Signs:     case.keyring_changed and case.member_added, and for each item
            item.opened and item.envelope_added, as a keyholder who manages
@@ -77,7 +79,7 @@ For good:  each opening stays in the record book, and auditors see the use.`,
 			given = append(given, share)
 		}
 		rows := []row{{"If you go on", "You open what follows with the vault's recovery key, and give each keyholder of the case a key to it."},
-			{"Items", joined(r.Stated)}, {"Stated", "by two trustees, because: " + plain(string(r.Cause))}, {"Reason", reason}}
+			{"Items", joined(r.Stated)}, {"Stated", "by two trustees, because: " + plain(string(r.Cause)) + "; until " + dateOf(r.Until)}, {"Reason", reason}}
 		if len(r.Unstated) > 0 {
 			rows = append(rows, row{"Not stated", joined(r.Unstated)})
 		}
@@ -107,7 +109,7 @@ For good:  each opening stays in the record book, and auditors see the use.`,
 			row{"Recovered", plural(len(r.Stated), "item", "items") + ", with " + plural(written, "new key", "new keys") + " for keyholders"},
 			row{"Members", plural(members, "member has", "members have") + " the label key again"},
 			row{"Left", joined(r.Unstated)},
-			row{"Next", "Let somebody else of the case open an item: strongroom open. Then seal the parts again, or hold a new ceremony."})
+			row{"Next", "Let somebody else of the case open an item: strongroom open. Then a trustee runs strongroom vault recovered --nothing; seal the parts again, or hold a new ceremony."})
 	})
 }
 
@@ -178,21 +180,37 @@ func (a *app) combine(record ceremony.Record, given []ceremony.Share) (sealing.I
 			}
 			given = append(given, share)
 		case person && errors.As(err, &wrong):
-			printRows(a.err, row{"Again", wrongShare(wrong).sentence})
-			given = slices.DeleteFunc(given, func(s ceremony.Share) bool { return s.Number == wrong.Number })
+			printRows(a.err, row{"Again", wrongShare(err).sentence})
+			given = slices.DeleteFunc(given, func(s ceremony.Share) bool { return errors.Is(err, ceremony.WrongShare{Number: s.Number}) })
 		case errors.As(err, &wrong):
-			return key, wrongShare(wrong)
+			return key, wrongShare(err)
+		case person && errors.Is(err, ceremony.ErrCombination) && len(given) < given[0].Of:
+			printRows(a.err, row{"Again", decline("shares_differ").sentence})
+			share, err := a.askShare(ceremony.TooFew{Have: len(given), Needed: len(given) + 1}, person)
+			if err != nil {
+				return sealing.Identity{}, err
+			}
+			given = append(given, share)
 		case errors.Is(err, ceremony.ErrCombination):
 			return key, decline("shares_differ")
+		case errors.Is(err, ceremony.ErrManyShares):
+			return key, decline("shares_many")
 		default:
 			return key, err
 		}
 	}
 }
 
-func wrongShare(wrong ceremony.WrongShare) *problem {
+// wrongShare names the parts that are wrong.
+func wrongShare(err error) *problem {
 	p := decline("share_wrong")
-	p.cause, p.sentence = wrong, fmt.Sprintf("Part %d: %s", wrong.Number, p.sentence)
+	var parts []string
+	for n := range ceremony.MostTrustees {
+		if errors.Is(err, ceremony.WrongShare{Number: n + 1}) {
+			parts = append(parts, fmt.Sprintf("Part %d", n+1))
+		}
+	}
+	p.cause, p.sentence = err, strings.Join(parts, ", ")+": "+p.sentence
 	return p
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"io"
@@ -59,6 +61,21 @@ func held(w *town, name string, trustees, needed int) (dir string, codes []strin
 		t.Fatalf("%v", o)
 	}
 	return dir, codes
+}
+
+// forged is the code of another part under the same number, in its form.
+func forged(t *testing.T, code string) string {
+	t.Helper()
+	encoding := base32.StdEncoding.WithPadding(base32.NoPadding)
+	b, err := encoding.DecodeString(strings.ReplaceAll(code, "-", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const check = 4
+	b = b[:len(b)-check]
+	b[len(b)-1] ^= 1
+	sum := sha256.Sum256(append([]byte("strongroom/share/check/v1"), b...))
+	return encoding.EncodeToString(append(b, sum[:check]...))
 }
 
 // again gives somebody who lost everything new keys in another folder: invited by the administrator, confirmed by another person.
@@ -127,6 +144,19 @@ func TestRecoveryDrill(t *testing.T) {
 	wrong.refused(exitRefused, "share_wrong")
 	if !strings.Contains(wrong.err, "Part 4") {
 		t.Errorf("the wrong part is not named:\n%s", wrong.err)
+	}
+	made := forged(t, codes[3])
+	differ := second.types(shares(codes[0], codes[1], made), recovering...)
+	differ.refused(exitRefused, "shares_differ")
+	if !strings.Contains(differ.err, "one more part") {
+		t.Errorf("it does not say what tells which part is wrong:\n%s", differ.err)
+	}
+	made4 := w.write("part-4.txt", made)
+	more := second.types("", append(recovering, "--share", made4, "--share", filepath.Join(dir, "share-3.txt"),
+		"--share", filepath.Join(dir, "share-1.txt"), "--share", filepath.Join(dir, "share-5.txt"))...)
+	more.refused(exitRefused, "share_wrong")
+	if !strings.Contains(more.err, "Part 4") {
+		t.Errorf("the part that was made up is not named:\n%s", more.err)
 	}
 	second.types("", append(recovering, "--record", w.path("other/"+recordFile))...).refused(exitRefused, "other_recovery_key")
 	second.types("", "open", item, "--purpose", "investigation", "--to", w.path("lost.txt")).refused(exitRefused, "envelope")

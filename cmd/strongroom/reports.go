@@ -233,22 +233,23 @@ Signs:     nothing.`,
 
 // findingNames say what each kind of finding is.
 var findingNames = map[client.FindingKind]string{
-	client.FoundEmergency:   "opened in an emergency",
-	client.FoundRefusal:     "refused a share",
-	client.FoundUndecided:   "frozen, and nobody decided in time: shred or hold",
-	client.FoundOverdue:     "need not be kept any longer",
-	client.FoundBinned:      "in the bin, to be shredded",
-	client.FoundHoldReview:  "held, and the review of the hold is overdue",
-	client.FoundDamaged:     "the stored file was found to differ",
-	client.FoundUnequal:     "a recipient got other bytes than were recorded",
-	client.FoundSealBroken:  "arrived with a broken seal",
-	client.FoundUnconfirmed: "held, and the second person has not confirmed it",
-	client.FoundRecovered:   "the recovery key was used, as two trustees state",
-	client.FoundRecovering:  "one trustee states that the recovery key was used; no second one yet",
-	client.FoundClock:       "states times that cannot be right",
-	client.FoundUndated:     "nothing says until when it is kept, so it is kept for ever",
-	client.FoundUncompared:  "was not compared with its deposit for more than 35 days",
-	client.FoundRelease:     "was opened or shared",
+	client.FoundEmergency:     "opened in an emergency",
+	client.FoundRefusal:       "refused a share",
+	client.FoundUndecided:     "frozen, and nobody decided in time: shred or hold",
+	client.FoundOverdue:       "need not be kept any longer",
+	client.FoundBinned:        "in the bin, to be shredded",
+	client.FoundHoldReview:    "held, and the review of the hold is overdue",
+	client.FoundDamaged:       "the stored file was found to differ",
+	client.FoundUnequal:       "a recipient got other bytes than were recorded",
+	client.FoundSealBroken:    "arrived with a broken seal",
+	client.FoundUnconfirmed:   "held, and the second person has not confirmed it",
+	client.FoundRecovered:     "the recovery key was used, as two trustees state",
+	client.FoundRecovering:    "one trustee states that the recovery key was used; no second one yet",
+	client.FoundRecoveryEnded: "a trustee has ended what was stated of the recovery key",
+	client.FoundClock:         "states times that cannot be right",
+	client.FoundUndated:       "nothing says until when it is kept, so it is kept for ever",
+	client.FoundUncompared:    "was not compared with its deposit for more than 35 days",
+	client.FoundRelease:       "was opened or shared",
 }
 
 // signers are people with their organizations: as their enrolments say it, which were verified, under the names that the operator gave.
@@ -282,7 +283,7 @@ func findingRow(f client.Finding, who signers) row {
 	for _, at := range []struct {
 		what string
 		time evidence.Time
-	}{{"since", f.Since}, {"due", f.Due}, {"done", f.Done}} {
+	}{{"since", f.Since}, {"due", f.Due}, {"done", f.Done}, {"until", f.Until}} {
 		if at.time != 0 {
 			text += "\n" + at.what + " " + dateOf(at.time)
 		}

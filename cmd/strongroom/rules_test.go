@@ -127,14 +127,24 @@ func TestRecoveredCommand(t *testing.T) {
 	state := []string{"vault", "recovered", "--item", item, "--cause", "loss"}
 	one.types("yes\n", state...).refused(exitRefused, "declined")
 	w.second.types("recovered\n", state...).refused(exitRefused, "role")
-	one.as().types("recovered\n", state...).ends(0).has("You state that the recovery key opened 1 item.", item, "Waits for another trustee")
+	one.as().types("recovered\n", state...).ends(0).has("You state that the recovery key opens 1 item.", item, "Waits for another trustee")
 	auditor.as().types("", "audit").ends(0).has(item + ": one trustee states that the recovery key was used; no second one yet")
 	one.types("recovered\n", state...).refused(exitRefused, "second_person")
 	two.types("recovered\n", append(state, "--item", other)...).refused(exitRefused, "recovery_differs")
 	two.as().types("recovered\n", state...).ends(0).has("Confirmed as the second of two trustees")
 	auditor.as().types("", "audit").ends(0).has(item+": the recovery key was used, as two trustees state", "loss",
-		"Compared 0 files as deposited", "Act keys enrolled (auditor) of "+auditor.id, "by administrator "+w.admin.id, "Act recovery key used (loss)")
-	auditor.as().types("", "history", "vault").ends(0).has("recovery key used")
+		"Compared 0 files as deposited", "Act keys enrolled (auditor) of "+auditor.id, "by administrator "+w.admin.id, "Act use of the recovery key stated (loss)", "until ")
+	auditor.as().types("", "history", "vault").ends(0).has("use of the recovery key stated")
+
+	// One trustee alone ends it.
+	end := []string{"vault", "recovered", "--nothing", "--cause", "error"}
+	two.types("", append(end, "--item", item)...).ends(exitCannot)
+	two.types("", "vault", "recovered", "--cause", "error").ends(exitCannot)
+	two.types("recovered\n", end...).refused(exitRefused, "declined")
+	two.as().types("nothing\n", end...).ends(0).has("You state that nothing is to be opened", "Ended "+item)
+	one.types("nothing\n", end...).refused(exitRefused, "no_recovery")
+	auditor.as().types("", "audit").ends(0).has(item+": a trustee has ended what was stated of the recovery key", "by "+two.id,
+		"Act use of the recovery key stated (nothing is to be opened, error)")
 }
 
 // emergency: a keyholder on duty who may not open does, another person reviews it.

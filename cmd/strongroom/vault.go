@@ -24,30 +24,42 @@ stated by two trustees.`, policyCommand(a), configureCommand(a), confirmVaultCom
 func recoveredCommand(a *app) *cobra.Command {
 	var items []string
 	var cause string
-	var instead, yes bool
+	var instead, nothing, yes bool
 	c := &cobra.Command{
 		Use:   "recovered --item ITEM --cause CAUSE",
-		Short: "State that the recovery key was used, and for what",
-		Long: `Enters into the record book which items were opened with the recovery key that
-is kept offline, and why. One trustee states it and another one states the same:
-one alone counts for nothing. Auditors see each. You type "recovered".
+		Short: "State what the recovery key is used for, or end that",
+		Long: `Enters into the record book which items are opened with the recovery key that is
+kept offline, and why. One trustee states it and another one states the same
+within 14 days: one alone counts for nothing. The items open for 30 days from
+then. Auditors see each. You type "recovered".
 
-Cause: loss, compromise, order, request, …
+--nothing states that nothing is to be opened (any more): it takes back what
+waits, yours or another trustee's, and ends what two have stated, at once.
+Nobody else is needed for that. Use it when the case opens again, when an item
+or the cause was wrong, or when you do not know a statement. Where the trustee
+who stated something first was suspended, revoked or has other keys since, end
+it, and state it anew.
+
+Cause: loss, compromise, order, request, error, …
 
 Signs:     vault.recovered, as a trustee.
-For good:  it cannot be taken back.`,
-		Example: `  strongroom vault recovered --item itm-7c2k… --item itm-9d4m… --cause loss`,
-		Args:    cobra.NoArgs,
+For good:  what was stated stays in the record book, ended or not.`,
+		Example: `  strongroom vault recovered --item itm-7c2k… --item itm-9d4m… --cause loss
+  strongroom vault recovered --nothing --cause error`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.session(c.Context())
 			if err != nil {
 				return err
 			}
+			if nothing {
+				return a.endRecovery(c.Context(), cl, evidence.Cause(cause), yes)
+			}
 			r := client.Recovery{Cause: evidence.Cause(cause)}
 			if r.Items, err = findItems(c.Context(), cl, items); err != nil {
 				return err
 			}
-			err = a.consent(yes, "recovered", row{"If you go on", "You state that the recovery key opened " + plural(len(r.Items), "item", "items") + "."},
+			err = a.consent(yes, "recovered", row{"If you go on", "You state that the recovery key opens " + plural(len(r.Items), "item", "items") + "."},
 				row{"Items", joined(r.Items)}, row{"Because", plain(cause)}, row{"For good", "It stays in the record book, and auditors see it."})
 			if err != nil {
 				return err
@@ -56,20 +68,38 @@ For good:  it cannot be taken back.`,
 			if err != nil {
 				return err
 			}
-			next := row{"Waits", "for another trustee, who states the same items and the same cause"}
+			next := row{"Waits", "for another trustee, who states the same items and the same cause within 14 days"}
 			if confirmed {
-				next = row{"Confirmed", "as the second of two trustees"}
+				next = row{"Confirmed", "as the second of two trustees; it opens them for 30 days, or until a trustee ends that"}
 			}
 			return a.recorded(receipt, fields{"items": r.Items, "cause": cause, "confirmed": confirmed}, next)
 		},
 	}
 	f := c.Flags()
-	f.StringArrayVar(&items, "item", nil, "an `ITEM` that was opened; repeat it")
+	f.StringArrayVar(&items, "item", nil, "an `ITEM` that is opened; repeat it")
 	f.StringVar(&cause, "cause", "", "why (see above)")
 	f.BoolVar(&instead, "instead", false, "take the place of what another trustee stated and nobody confirmed")
+	f.BoolVar(&nothing, "nothing", false, "nothing is to be opened: end what was stated")
 	f.BoolVar(&yes, "yes", false, "do not ask; for scripts")
-	required(c, "item", "cause")
+	required(c, "cause")
+	c.MarkFlagsOneRequired("item", "nothing")
+	c.MarkFlagsMutuallyExclusive("item", "nothing")
+	c.MarkFlagsMutuallyExclusive("instead", "nothing")
 	return c
+}
+
+func (a *app) endRecovery(ctx context.Context, cl *client.Client, cause evidence.Cause, yes bool) error {
+	err := a.consent(yes, "nothing", row{"If you go on", "You state that nothing is to be opened with the recovery key. What trustees have stated before ends."},
+		row{"Because", plain(string(cause))}, row{"For good", "It stays in the record book, and auditors see it."})
+	if err != nil {
+		return err
+	}
+	receipt, items, err := cl.EndRecovery(ctx, cause)
+	if err != nil {
+		return err
+	}
+	return a.recorded(receipt, fields{"ended": items, "cause": cause}, row{"Ended", joined(items)},
+		row{"Next", "Whoever needs them opened anew asks two trustees to state it."})
 }
 
 func confirmVaultCommand(a *app) *cobra.Command {

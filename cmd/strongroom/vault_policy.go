@@ -80,7 +80,7 @@ func changesOf(from, to evidence.VaultConfiguredDetails) (list []string) {
 		what string
 	}{{from.Rules == to.Rules, fmt.Sprintf("the version of the rules, from %d to %d", from.Rules, to.Rules)},
 		{slices.Equal(from.LogKeys, to.LogKeys), "the keys of the record book, to those with these numbers:\n" + strings.Join(keyNumbers(to.LogKeys), "\n")},
-		{from.Witness == to.Witness, "the witnesses of the record book, to:\n" + cmp.Or(strings.TrimSpace(to.Witness), "nobody")},
+		{from.Witness == to.Witness, "the witnesses of the record book, to:\n" + cmp.Or(strings.Join(tlog.PolicyLines(to.Witness), "\n"), "nobody")},
 		{slices.Equal(from.TimestampRoots, to.TimestampRoots), "the roots of time stamps, to those with these numbers:\n" + strings.Join(rootNumbers(to.TimestampRoots), "\n")}} {
 		if !other.same {
 			list = append(list, other.what)

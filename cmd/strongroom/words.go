@@ -90,7 +90,8 @@ var sentences = map[string]sentence{
 	"share_code":          {"This is not a part of a recovery key: a character is wrong or missing.", "Compare it with the page. There are 18 groups of four."},
 	"share_wrong":         {"It is of another recovery key, or not the one that was given out.", "Ask its trustee, and use another part. If it was exchanged, tell the auditor."},
 	"share_few":           {"There are too few parts of the recovery key.", "Ask another trustee."},
-	"shares_differ":       {"These parts do not give the vault's recovery key, though each is in its form. One was made up.", "Add --record to learn which, or use other parts."},
+	"shares_differ":       {"These parts do not give the vault's recovery key, though each is in its form. At least one of them was made up.", "Add one more part, or --record: either tells which."},
+	"shares_many":         {"These parts do not give the vault's recovery key, and there are too many to find out which of them do.", "Add --record: it tells which are wrong."},
 	"recovery_record":     {"This is no record of a ceremony.", "It is the file recovery.json that strongroom ceremony wrote. It can be left out."},
 	"other_recovery_key":  {"This is not the recovery key of the vault, or of this case.", "Compare its number with the one in strongroom vault policy."},
 	"recovery_not_needed": {"Your keys open every item of this case.", "If other keyholders lack some, run strongroom case rewrap."},
@@ -122,6 +123,7 @@ var sentences = map[string]sentence{
 	"event":                 {"There is no such entry.", "Check the number."},
 
 	"recovery_differs":    {"Another trustee has stated another use of the recovery key, and nobody has confirmed that one.", "Compare the items and the cause with the other trustee. --instead replaces the statement."},
+	"no_recovery":         {"No trustee has stated anything that holds or waits.", "See strongroom history vault."},
 	"content_differs":     {"The content is not what its depositor described.", "Keep it unchanged and tell the depositor and the auditor."},
 	"sealed_file":         {"What was sealed on this computer is gone or damaged, so it cannot be sent.", "Deposit the file again. It is sealed anew."},
 	"note":                {"There is no such note.", ""},

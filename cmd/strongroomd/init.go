@@ -60,6 +60,7 @@ func initCommand() *cobra.Command {
 	var founders []string
 	var wait time.Duration
 	var inKMS daemon.KeyNames
+	var postQuantum bool
 	var stamps timestampFlags
 	c := &cobra.Command{
 		Use:   "init",
@@ -75,6 +76,13 @@ hashivault://NAME or awskms:///alias/NAME. sigstore's plugin for that KMS, the
 program sigstore-kms-hashivault or sigstore-kms-awskms, must be on the PATH, here
 and for every command. It must be ECDSA P-256 for --log-key and --vault-key. Keys
 in a KMS are in no backup.
+
+With --post-quantum the log signs with a key of ML-DSA-44 as well: who can forge
+the other two kinds one day, with a quantum computer, cannot forge this one, and what
+carries it is the log's own. It is always a file, for no KMS plugin signs so. It makes
+every receipt 3.3 kB longer; and whoever checks packages with verify.py needs OpenSSL
+3.5 or newer: with an older one that script answers incomplete, because it leaves
+nothing unread that the trust file names. strongroom-verify needs nothing.
 
 The recovery recipient belongs to an age identity that is kept offline, in parts:
 strongroom ceremony makes it. It is on every keyring for ever.
@@ -92,7 +100,7 @@ and whoever verifies is told that it proves nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if len(founders) == 0 {
-				return create(c.Context(), c.OutOrStdout(), p, origin, inKMS)
+				return create(c.Context(), c.OutOrStdout(), p, origin, inKMS, postQuantum)
 			}
 			return found(c.Context(), c.OutOrStdout(), p, founders, recovery, policy, wait, stamps)
 		},
@@ -104,6 +112,7 @@ and whoever verifies is told that it proves nothing.`,
 	c.Flags().StringVar(&inKMS.Log, "log-key", "", "URI of the log's ECDSA P-256 key in a KMS (default: a file is made)")
 	c.Flags().StringVar(&inKMS.Note, "log-ed25519-key", "", "URI of the log's Ed25519 key in a KMS (default: a file is made)")
 	c.Flags().StringVar(&inKMS.Vault, "vault-key", "", "URI of the vault's own ECDSA P-256 key in a KMS (default: a file is made)")
+	c.Flags().BoolVar(&postQuantum, "post-quantum", false, "make a key of ML-DSA-44, with which the log signs as well")
 	c.Flags().StringVar(&policy, "witness-policy", "", "file that says which witnesses must cosign the log (C2SP tlog-policy); it goes into trust.json")
 	c.Flags().StringArrayVar(&stamps.roots, "timestamp-root", nil, "file (PEM) with certificates that those of the time-stamp authorities come from; repeat it for each")
 	c.Flags().BoolVar(&stamps.development, "development-timestamps", false, "make a time-stamp authority that proves nothing to outsiders; for demonstrations only")
@@ -117,9 +126,9 @@ type timestampFlags struct {
 	development bool
 }
 
-func create(ctx context.Context, out io.Writer, p place, origin string, inKMS daemon.KeyNames) error {
+func create(ctx context.Context, out io.Writer, p place, origin string, inKMS daemon.KeyNames, postQuantum bool) error {
 	o := p.options()
-	o.Keys = inKMS
+	o.Keys, o.PostQuantum = inKMS, postQuantum
 	name, err := daemon.Create(ctx, p.data, origin, o)
 	if errors.Is(err, daemon.ErrExists) {
 		return fmt.Errorf("%w: %s", err, p.data)
@@ -130,7 +139,7 @@ func create(ctx context.Context, out io.Writer, p place, origin string, inKMS da
 	fmt.Fprintf(out, "Made       %s\n", p.data)
 	fmt.Fprintf(out, "Name       %s\n", name)
 	fmt.Fprintf(out, "Next       each founder runs: strongroom found --vault %s\n", name)
-	if p.passphrase == "" && (inKMS.Log == "" || inKMS.Note == "" || inKMS.Vault == "") {
+	if p.passphrase == "" && (inKMS.Log == "" || inKMS.Note == "" || inKMS.Vault == "" || postQuantum) {
 		fmt.Fprintf(out, "Note       the keys' passphrase lies beside them (keys/passphrase); keep it elsewhere with --passphrase-file\n")
 	}
 	return nil

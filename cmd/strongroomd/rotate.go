@@ -51,7 +51,7 @@ func rotatePlanCommand() *cobra.Command {
 	var p place
 	var change daemon.Change
 	var policy string
-	var none bool
+	var none, postQuantum, noPostQuantum bool
 	var roots []string
 	c := &cobra.Command{
 		Use:   "plan",
@@ -60,6 +60,10 @@ func rotatePlanCommand() *cobra.Command {
 the vault's folder. Nothing else changes, and the server may run. Give the file to
 an administrator, and read the numbers below to administrator and custodian over
 the phone: they see the same when they propose and confirm.
+
+A key of ML-DSA-44 (see strongroomd init) comes and goes with --post-quantum and
+--no-post-quantum, and is made anew with the other keys of the log. It stands in the
+witness policy, which this program writes: yours has no log line.
 
 Time-stamp roots are only added: what they vouched for must stay verifiable. Name
 the new authority in the configuration first: it is asked once, and stock tools
@@ -78,6 +82,9 @@ learn of it from the new trust file.`,
 				}
 				change.Witness = new(string(text))
 			}
+			if postQuantum || noPostQuantum {
+				change.PostQuantum = &postQuantum
+			}
 			for _, name := range roots {
 				der, err := readCertificate(name)
 				if err != nil {
@@ -94,10 +101,8 @@ learn of it from the new trust file.`,
 			for _, key := range r.LogKeys {
 				fmt.Fprintf(out, "Log key    %s\n", daemon.KeyNumber(key))
 			}
-			for line := range strings.SplitSeq(strings.TrimSuffix(r.Witness, "\n"), "\n") {
-				if line != "" {
-					fmt.Fprintf(out, "Witnesses  %s\n", line)
-				}
+			for _, line := range tlog.PolicyLines(r.Witness) {
+				fmt.Fprintf(out, "Witnesses  %s\n", line)
 			}
 			for _, root := range r.Roots {
 				fmt.Fprintf(out, "Root       %s\n", tlog.SixGroups(tlog.Hash(root)))
@@ -111,6 +116,9 @@ learn of it from the new trust file.`,
 	f.BoolVar(&change.NewLogKeys, "new-log-keys", false, "make new keys of the log, as files")
 	f.StringVar(&change.Keys.Log, "log-key", "", "URI of the log's next ECDSA P-256 key in a KMS")
 	f.StringVar(&change.Keys.Note, "log-ed25519-key", "", "URI of the log's next Ed25519 key in a KMS")
+	f.BoolVar(&postQuantum, "post-quantum", false, "have the log sign with a key of ML-DSA-44 as well")
+	f.BoolVar(&noPostQuantum, "no-post-quantum", false, "have the log sign without such a key from then on")
+	c.MarkFlagsMutuallyExclusive("post-quantum", "no-post-quantum")
 	f.StringVar(&policy, "witness-policy", "", "file with the next witness policy (C2SP tlog-policy)")
 	f.BoolVar(&none, "no-witnesses", false, "ask no witnesses from then on")
 	f.StringArrayVar(&roots, "timestamp-root", nil, "file with a further root certificate of a time-stamp authority, PEM or DER; repeat it")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -46,6 +47,12 @@ func NewCosigner(name string, key ed25519.PublicKey, sign tlog.SignFunc) (*Cosig
 // VerifierKey is the public key as a witness policy names it (C2SP signed-note).
 func (c *Cosigner) VerifierKey() string { return c.vkey }
 
+// Signed reports whether a note has its cosignature.
+func (c *Cosigner) Signed(signed []byte) bool {
+	_, err := note.Open(signed, note.VerifierList(c.verifier))
+	return err == nil
+}
+
 // cosign returns the signature line over a checkpoint's text, verified.
 func (c *Cosigner) cosign(cp tlog.Checkpoint, now time.Time) ([]byte, error) {
 	at, text := now.Unix(), cp.Marshal()
@@ -66,13 +73,15 @@ var (
 	ErrAlarms = errors.New("audit: an alarm stands")
 	// ErrVoid means that entries stand in no list of last steps: packages that rest on one say so, and no auditor says that it is whole.
 	ErrVoid = errors.New("audit: entries are void")
-	// ErrBehind means that the checkpoint is larger than what was verified, or smaller than what was cosigned before.
+	// ErrBehind means that the checkpoint is larger than what was verified, smaller than what was cosigned before, or not the one right after
+	// a publication that was verified.
 	ErrBehind = errors.New("audit: not a checkpoint to be cosigned")
 )
 
-// Cosign returns the cosignature line for a signed checkpoint whose log and map were verified by the steps so far. It never cosigns one
-// that does not extend what it cosigned before: that it does is durable before the signature exists. Errors: ErrAlarms, ErrVoid, ErrBehind, an
-// Alarm.
+// Cosign returns the cosignature line for a signed checkpoint whose log and map were verified by the steps so far. It is one of
+// State.Cosignable: the publication that it ends with was shown here, so a package that rests on one that was not has no auditor's word. It
+// never cosigns one that does not extend what it cosigned before: that it does is durable before the signature exists. Errors: ErrAlarms,
+// ErrVoid, ErrBehind, an Alarm.
 func (f *Follower) Cosign(signed []byte, c *Cosigner, now time.Time) ([]byte, tlog.Checkpoint, error) {
 	s := f.State
 	cp, err := tlog.OpenCheckpoint(signed, s.keys)
@@ -103,6 +112,9 @@ func (f *Follower) Cosign(signed []byte, c *Cosigner, now time.Time) ([]byte, tl
 			a.Split = &split
 		}
 		return nil, cp, a
+	}
+	if !slices.Contains(s.Cosignable(), cp.Size) {
+		return nil, cp, ErrBehind
 	}
 	before := s.kept.Cosigned
 	s.kept.Cosigned = &head{cp.Size, evidence.Hash(cp.Root)}

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -36,7 +37,11 @@ func TestCosign(t *testing.T) {
 	_, err := f.Step(t.Context())
 	check(t, err)
 	c := newCosigner(t, "auditor.example/key-1")
-	early := b.headAt(15)
+	early := b.head()
+	b.grow(5)
+	b.publish()
+	_, err = f.Step(t.Context())
+	check(t, err)
 	for _, signed := range [][]byte{early, b.head(), b.head()} {
 		line, cp, err := f.Cosign(signed, c, now)
 		check(t, err)
@@ -58,11 +63,11 @@ func TestCosign(t *testing.T) {
 	})
 	check(t, err)
 	before := must(os.ReadFile(f.State.path(stateDoc)))
-	b.grow(4)
+	b.grow(2)
 	b.publish()
 	_, err = f.Step(t.Context())
 	check(t, err)
-	if _, _, err := f.Cosign(b.head(), slow, now); err == nil || !bytes.Contains(stored, []byte(`"size":26`)) || bytes.Contains(before, []byte(`"size":26`)) {
+	if _, _, err := f.Cosign(b.head(), slow, now); err == nil || !bytes.Contains(stored, []byte(`"size":30`)) || bytes.Contains(before, []byte(`"size":30`)) {
 		t.Fatalf("%v, stored %s", err, stored)
 	}
 	if _, _, err := f.Cosign(early, c, now); !errors.Is(err, ErrBehind) {
@@ -72,18 +77,86 @@ func TestCosign(t *testing.T) {
 	if _, _, err := f.Cosign(b.head(), c, now); !errors.Is(err, ErrBehind) {
 		t.Fatalf("not verified yet: %v", err)
 	}
-	if _, _, err := f.Cosign(b.sign(26, tlog.Hash{1}), c, now); ReasonOf(err) != TwoRoots {
+	if _, _, err := f.Cosign(b.sign(30, tlog.Hash{1}), c, now); ReasonOf(err) != TwoRoots {
 		t.Fatalf("another root: %v", err)
 	}
 	f.HashesOnly = true
-	if _, _, err := f.Cosign(b.headAt(26), c, now); !errors.Is(err, ErrBehind) {
+	if _, _, err := f.Cosign(b.headAt(30), c, now); !errors.Is(err, ErrBehind) {
 		t.Fatalf("the map was not followed: %v", err)
 	}
 	f.HashesOnly = false
 	_, err = f.State.Keep(&Alarm{Reason: TwoRoots, Newer: b.head(), Entry: -1})
 	check(t, err)
-	if _, _, err := f.Cosign(b.headAt(26), c, now); !errors.Is(err, ErrAlarms) {
+	if _, _, err := f.Cosign(b.headAt(30), c, now); !errors.Is(err, ErrAlarms) {
 		t.Fatalf("an alarm stands: %v", err)
+	}
+}
+
+// TestCosignable: who signs vouches for the publications that were shown, so it signs a state only right after one of these.
+func TestCosignable(t *testing.T) {
+	b := newBook(t)
+	dir := t.TempDir()
+	var sizes []int64
+	for range 3 {
+		b.grow(3)
+		b.publish()
+		sizes = append(sizes, b.size())
+	}
+	b.grow(1)
+	f := b.follow(dir)
+	if len(f.State.Cosignable()) > 0 {
+		t.Error("before anything was verified")
+	}
+	_, err := f.Step(t.Context())
+	check(t, err)
+	c := newCosigner(t, "a")
+	sign := func(f *Follower) (signed []int64) {
+		for size := int64(1); size <= b.size(); size++ {
+			switch _, _, err := f.Cosign(b.headAt(size), c, now); {
+			case err == nil:
+				signed = append(signed, size)
+			case !errors.Is(err, ErrBehind):
+				t.Fatal(err)
+			}
+		}
+		return signed
+	}
+	if got := f.State.Cosignable(); !slices.Equal(got, sizes) {
+		t.Errorf("may sign %v, the publications end %v", got, sizes)
+	}
+	if got := sign(f); !slices.Equal(got, sizes) {
+		t.Errorf("signed %v, the publications end %v", got, sizes)
+	}
+	if got := f.State.Cosignable(); !slices.Equal(got, sizes[2:]) {
+		t.Errorf("may sign %v after %d", got, sizes[2])
+	}
+	check(t, f.State.Close())
+
+	// An earlier version did not keep where publications stand, but for the last.
+	var older kept
+	check(t, readDoc(filepath.Join(dir, stateDoc), &older))
+	older.Recent, older.Cosigned = nil, nil
+	check(t, writeDoc(filepath.Join(dir, stateDoc), older, func() {}))
+	f = b.follow(dir)
+	if got := sign(f); !slices.Equal(got, sizes[2:]) {
+		t.Errorf("signed %v by the folder of an earlier version", got)
+	}
+	b.publish()
+	_, err = f.Step(t.Context())
+	check(t, err)
+	if got := sign(f); !slices.Equal(got, []int64{sizes[2], b.size()}) {
+		t.Errorf("signed %v after it went on", got)
+	}
+
+	// However many there were, as many are remembered as a folder should hold.
+	for range maxRecent {
+		b.grow(1)
+		b.publish()
+	}
+	_, err = f.Step(t.Context())
+	check(t, err)
+	if got := f.State.Cosignable(); len(got) != maxRecent || got[maxRecent-1] != b.size() {
+		t.Errorf("%d may be signed", len(got))
 	}
 }
 

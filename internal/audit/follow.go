@@ -272,6 +272,8 @@ func (f *Follower) apply(ctx context.Context, p published) error {
 		return err
 	}
 	s.kept.Heads = p
+	s.kept.Recent = append(s.kept.Recent, p.Entry)
+	s.kept.Recent = slices.Clone(s.kept.Recent[max(0, len(s.kept.Recent)-maxRecent):])
 	s.kept.Uncovered = append(s.kept.Uncovered, position{p.Entry, p.Next - 1})
 	for len(s.kept.Uncovered) > 0 && s.kept.Uncovered[0].Entry < p.Covers {
 		s.kept.Uncovered = s.kept.Uncovered[1:]

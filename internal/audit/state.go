@@ -45,8 +45,12 @@ type kept struct {
 	Heads      published  `json:"heads"`
 	Told       int        `json:"told,omitempty"`      // how many of the void entries a person was told of
 	Uncovered  []position `json:"uncovered,omitempty"` // publications that none covers yet
+	Recent     []int64    `json:"recent,omitempty"`    // entries of the last publications that were verified, ascending
 	Version    int        `json:"version"`
 }
+
+// maxRecent bounds how many publications are remembered by their entries.
+const maxRecent = 1024
 
 // head is a checkpoint's size and root.
 type head struct {
@@ -89,6 +93,9 @@ func open(ctx context.Context, dir string, keys tlog.LogKeys, wrote func()) (s *
 	}
 	if s.kept.Version != 1 {
 		return nil, ErrDamaged
+	}
+	if s.kept.Recent == nil && s.kept.Heads.Next > 0 { // earlier versions kept the last alone
+		s.kept.Recent = []int64{s.kept.Heads.Entry}
 	}
 	s.cp = tlog.Checkpoint{Origin: keys.Origin(), Root: rootOf(ranges.NewEmptyRange(0))}
 	if s.kept.Checkpoint != nil {
@@ -226,6 +233,17 @@ func (s *State) Void() []int64 { return slices.Clone(s.kept.Heads.Void) }
 func (s *State) Tell() error {
 	s.kept.Told = len(s.kept.Heads.Void)
 	return s.commit()
+}
+
+// Cosignable are the sizes that the log had right after a publication that was verified, ascending, the last of them: without those that are
+// smaller than what was cosigned. No others are cosigned.
+func (s *State) Cosignable() (sizes []int64) {
+	for _, entry := range s.kept.Recent {
+		if size := entry + 1; s.kept.Cosigned == nil || size >= s.kept.Cosigned.Size {
+			sizes = append(sizes, size)
+		}
+	}
+	return sizes
 }
 
 // Publications is how many publications were verified.

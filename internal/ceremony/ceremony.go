@@ -5,7 +5,7 @@
 // device it runs on is offline and trusted; it never returns the whole key but from Combine, and knows no file, clock or network.
 //
 // Each share carries a checksum, so that a mistyped one is refused by itself. A share that was exchanged is told by its digest in the
-// Record, which is public. There are no Feldman commitments on purpose: the seed times a point of a curve, published, would give the key to
+// Record, which is public, or by the others, where there are more of them than are needed. There are no Feldman commitments on purpose: the seed times a point of a curve, published, would give the key to
 // whoever has a quantum computer one day, and the key is a post-quantum one.
 package ceremony
 
@@ -14,6 +14,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/cloudflare/circl/group"
 	"github.com/cloudflare/circl/secretsharing"
@@ -33,8 +35,11 @@ var (
 	ErrBounds = errors.New("ceremony: at least 2 are needed, of at most 20")
 	// ErrShare: not the code of a share; most likely mistyped.
 	ErrShare = errors.New("ceremony: not the code of a share")
-	// ErrCombination: each share looks right, and together they are not the key. One was made up; the record would tell which.
+	// ErrCombination: each share looks right, and together they are not the key. One at least was made up; with one more that is right, or
+	// with the record, it is known which.
 	ErrCombination = errors.New("ceremony: these shares do not give the recovery key")
+	// ErrManyShares: together they are not the key, and there are too many ways to leave out some of them. The record would tell which.
+	ErrManyShares = errors.New("ceremony: too many shares to find out which of them give the recovery key")
 	// ErrRecord: not a record in its form.
 	ErrRecord = errors.New("ceremony: not the record of a ceremony")
 )
@@ -97,15 +102,13 @@ func Make(trustees, needed int, made string) (Record, []Share, error) {
 }
 
 // Combine gives the recovery key back. Of the record Recipient is compared always, and Shares where they are known: without them (the
-// record may be lost) a share that was exchanged is noticed, but not named. A share given twice counts once. Errors: WrongShare, TooFew,
-// ErrCombination.
+// record may be lost) a share that was exchanged is named where there are more than are needed, for those that are right give the key. A
+// share given twice counts once. Errors: WrongShare, or several of them joined; TooFew, ErrCombination, ErrManyShares.
 func Combine(record Record, shares []Share) (sealing.Identity, error) {
 	fingerprint := record.Recovery()
 	have := make(map[int]Share)
-	needed := record.Needed
 	for _, s := range shares {
 		other, twice := have[s.Number]
-		needed = max(needed, s.Needed)
 		switch {
 		case s.recovery != [tagSize]byte(fingerprint[:tagSize]),
 			record.Needed != 0 && s.Needed != record.Needed,
@@ -115,26 +118,33 @@ func Combine(record Record, shares []Share) (sealing.Identity, error) {
 		}
 		have[s.Number] = s
 	}
-	if len(have) < max(needed, LeastNeeded) {
-		return sealing.Identity{}, TooFew{len(have), max(needed, LeastNeeded)}
-	}
-	var parts []secretsharing.Share
-	for number, s := range have {
-		value, err := s.scalar()
+	var all []part
+	var needed []int // what the shares say; a wrong one may say anything
+	for _, number := range slices.Sorted(maps.Keys(have)) {
+		value, err := have[number].scalar()
 		if err != nil {
 			return sealing.Identity{}, WrongShare{number}
 		}
-		parts = append(parts, secretsharing.Share{ID: field.NewScalar().SetUint64(uint64(number)), Value: value})
+		all = append(all, part{have[number], secretsharing.Share{ID: field.NewScalar().SetUint64(uint64(number)), Value: value}})
+		needed = append(needed, max(have[number].Needed, LeastNeeded))
 	}
-	seed, err := secretsharing.Recover(uint(needed-1), parts)
-	if err != nil {
-		return sealing.Identity{}, ErrCombination
+	if len(all) == 0 {
+		return sealing.Identity{}, TooFew{0, max(record.Needed, LeastNeeded)}
 	}
-	identity, err := identityOf(seed)
-	if err != nil || identity.Recipient() != record.Recipient {
-		return sealing.Identity{}, ErrCombination
+	slices.Sort(needed)
+	tries := mostTries
+	for _, n := range slices.Compact(needed) {
+		if n > len(all) {
+			return sealing.Identity{}, TooFew{len(all), n}
+		}
+		if identity, found, err := search(all, n, record.Recipient, &tries); found || err != nil {
+			return identity, err
+		}
 	}
-	return identity, nil
+	if tries == 0 {
+		return sealing.Identity{}, ErrManyShares
+	}
+	return sealing.Identity{}, ErrCombination
 }
 
 // Check tells whether a share is one of the record's.

@@ -84,6 +84,83 @@ func TestWrongShare(t *testing.T) {
 	}
 }
 
+// Without the record, shares that are right name the others as soon as there are enough of them; before that, it is said that one is wrong.
+func TestSharesNameEachOther(t *testing.T) {
+	record, shares := made(t, 7, 3)
+	known := Record{Recipient: record.Recipient}
+	exchanged := func(number int, change func(*Share)) Share {
+		s := shares[number-1]
+		change(&s)
+		return s
+	}
+	flipped := func(number int) Share { return exchanged(number, func(s *Share) { s.secret[20] ^= 1 }) }
+	says := func(number, needed int) Share { return exchanged(number, func(s *Share) { s.Needed = needed }) }
+	for name, test := range map[string]struct {
+		shares []Share
+		wrong  []int
+		err    error
+	}{
+		"all right":                         {shares, nil, nil},
+		"one wrong of as many as needed":    {[]Share{shares[0], flipped(2), shares[2]}, nil, ErrCombination},
+		"one wrong, one more":               {[]Share{shares[0], flipped(2), shares[2], shares[5]}, []int{2}, nil},
+		"the first one wrong":               {[]Share{flipped(1), shares[2], shares[5], shares[6]}, []int{1}, nil},
+		"two wrong, two more":               {[]Share{flipped(7), flipped(1), shares[2], shares[5], shares[3]}, []int{1, 7}, nil},
+		"two wrong, one more":               {[]Share{flipped(7), flipped(1), shares[2], shares[5]}, nil, ErrCombination},
+		"one says that fewer are needed":    {[]Share{shares[0], says(2, 2), shares[2], shares[3]}, []int{2}, nil},
+		"one says that more are needed":     {[]Share{shares[0], says(2, 7), shares[2], shares[3]}, []int{2}, nil},
+		"and there are as many as needed":   {[]Share{shares[0], says(2, 7), shares[2]}, []int{2}, nil},
+		"and it is exchanged":               {[]Share{shares[0], exchanged(2, func(s *Share) { s.Needed = 7; s.secret[20] ^= 1 }), shares[2]}, nil, TooFew{3, 7}},
+		"one says so, another is exchanged": {[]Share{says(5, 2), flipped(4), shares[0], shares[1], shares[2]}, []int{4, 5}, nil},
+	} {
+		id, err := Combine(known, test.shares)
+		if test.err == nil && test.wrong == nil {
+			if err != nil || id.Recipient() != record.Recipient {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if test.err != nil && !errors.Is(err, test.err) || id != (sealing.Identity{}) {
+			t.Errorf("%s: %v", name, err)
+		}
+		for n := range shares {
+			if named := errors.Is(err, WrongShare{n + 1}); named != slices.Contains(test.wrong, n+1) {
+				t.Errorf("%s: share %d, %v", name, n+1, err)
+			}
+		}
+	}
+}
+
+// What would take too long is not tried to the end, and that is said.
+func TestTooManyCombinations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tries thousands of keys; run without -short")
+	}
+	record, shares := made(t, MostTrustees, 10) // 184,756
+	for i := range 11 {
+		shares[i].secret[20] ^= 1
+	}
+	if _, err := Combine(Record{Recipient: record.Recipient}, shares); !errors.Is(err, ErrManyShares) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Combine(record, shares); !errors.Is(err, WrongShare{1}) {
+		t.Errorf("with the record: %v", err)
+	}
+}
+
+func TestNext(t *testing.T) {
+	chosen := []int{0, 1, 2}
+	seen := map[[3]int]bool{}
+	for ok := true; ok; ok = next(chosen, 6) {
+		if !(chosen[0] < chosen[1] && chosen[1] < chosen[2] && chosen[2] < 6) {
+			t.Fatal(chosen)
+		}
+		seen[[3]int(chosen)] = true
+	}
+	if len(seen) != 20 {
+		t.Errorf("%d of 20 combinations", len(seen))
+	}
+}
+
 func TestBounds(t *testing.T) {
 	for _, size := range [][2]int{{1, 1}, {2, 1}, {2, 3}, {0, 0}, {MostTrustees + 1, 2}, {-1, -1}} {
 		if _, _, err := Make(size[0], size[1], "2027-03-14"); !errors.Is(err, ErrBounds) {

@@ -14,22 +14,23 @@ import (
 type FindingKind string
 
 const (
-	FoundEmergency   FindingKind = "emergency"         // an opening in an emergency, reviewed or not
-	FoundRefusal     FindingKind = "refusal"           // a share that was refused
-	FoundUndecided   FindingKind = "undecided"         // frozen, and nobody decided in time whether it is shredded or held
-	FoundOverdue     FindingKind = "retention_overdue" // need not be kept any longer, and is
-	FoundBinned      FindingKind = "shred_proposed"    // in the bin
-	FoundHoldReview  FindingKind = "hold_review"       // a hold whose review date has passed
-	FoundDamaged     FindingKind = "damaged"           // the stored file was found to differ
-	FoundUnequal     FindingKind = "unequal"           // a recipient got other bytes than were recorded
-	FoundSealBroken  FindingKind = "seal_broken"       // a physical item arrived with a broken seal
-	FoundUnconfirmed FindingKind = "unconfirmed_hold"  // a hold that waits for its second person
-	FoundRecovered   FindingKind = "recovered"         // the recovery key was used: two trustees stated it
-	FoundRecovering  FindingKind = "recovery_stated"   // one trustee states that it was used, and no second one yet
-	FoundClock       FindingKind = "clock"             // a signer's clock differs from the vault's, or from an earlier entry
-	FoundUndated     FindingKind = "undated"           // nothing says until when it is kept: it is kept for ever
-	FoundUncompared  FindingKind = "not_compared"      // nobody said for longer than a month that the file is as it was deposited
-	FoundRelease     FindingKind = "release"           // a sampled opening or share, with the ground it stood on
+	FoundEmergency     FindingKind = "emergency"         // an opening in an emergency, reviewed or not
+	FoundRefusal       FindingKind = "refusal"           // a share that was refused
+	FoundUndecided     FindingKind = "undecided"         // frozen, and nobody decided in time whether it is shredded or held
+	FoundOverdue       FindingKind = "retention_overdue" // need not be kept any longer, and is
+	FoundBinned        FindingKind = "shred_proposed"    // in the bin
+	FoundHoldReview    FindingKind = "hold_review"       // a hold whose review date has passed
+	FoundDamaged       FindingKind = "damaged"           // the stored file was found to differ
+	FoundUnequal       FindingKind = "unequal"           // a recipient got other bytes than were recorded
+	FoundSealBroken    FindingKind = "seal_broken"       // a physical item arrived with a broken seal
+	FoundUnconfirmed   FindingKind = "unconfirmed_hold"  // a hold that waits for its second person
+	FoundRecovered     FindingKind = "recovered"         // the recovery key was used: two trustees stated it
+	FoundRecovering    FindingKind = "recovery_stated"   // one trustee states that it was used, and no second one yet
+	FoundRecoveryEnded FindingKind = "recovery_ended"    // one trustee has ended or taken back what was stated
+	FoundClock         FindingKind = "clock"             // a signer's clock differs from the vault's, or from an earlier entry
+	FoundUndated       FindingKind = "undated"           // nothing says until when it is kept: it is kept for ever
+	FoundUncompared    FindingKind = "not_compared"      // nobody said for longer than a month that the file is as it was deposited
+	FoundRelease       FindingKind = "release"           // a sampled opening or share, with the ground it stood on
 )
 
 // Finding is one thing to look at. Each follows from events that were verified here.
@@ -40,8 +41,9 @@ type Finding struct {
 	Actor evidence.ActorID `json:"actor,omitempty"` // who opened, refused, placed
 	Since evidence.Time    `json:"since,omitempty"`
 	Due   evidence.Time    `json:"due,omitempty"`
-	Done  evidence.Time    `json:"done,omitempty"` // of an emergency: when it was reviewed
-	Late  bool             `json:"late,omitempty"` // overdue now, or done after it was due
+	Done  evidence.Time    `json:"done,omitempty"`  // of an emergency: when it was reviewed
+	Until evidence.Time    `json:"until,omitempty"` // of a use of the recovery key: when it can be confirmed, or opens anything, no longer
+	Late  bool             `json:"late,omitempty"`  // overdue now, or done after it was due
 	Entry int64            `json:"entry,omitempty"`
 	Why   string           `json:"why,omitempty"`
 

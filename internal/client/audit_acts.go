@@ -46,7 +46,9 @@ func (v *View) acts(s evidence.Stream) ([]Act, error) {
 		case *evidence.VaultConfiguredDetails:
 			a.Detail = "version " + d.Version
 		case *evidence.VaultRecoveredDetails:
-			a.Detail = string(d.Cause)
+			if a.Detail = string(d.Cause); d.Ends() {
+				a.Detail = "nothing is to be opened, " + a.Detail
+			}
 		case *evidence.VaultIncidentDetails:
 			a.Detail = d.Code
 		}

@@ -17,7 +17,36 @@ func (c *Client) follow(ctx context.Context, note []byte) (tlog.Checkpoint, erro
 	if err != nil {
 		return more.parsed, err
 	}
-	return more.parsed, c.memory.learn(more)
+	return more.parsed, c.learn(ctx, more)
+}
+
+// learn remembers what was verified. What another program of the same person was shown at the same moment is tied to it at once, or if the
+// vault cannot be reached before anything is looked at again.
+func (c *Client) learn(ctx context.Context, more seen) error {
+	if err := c.memory.learn(more); err != nil {
+		return err
+	}
+	if err := c.tie(ctx); LieOf(err) != "" {
+		return err
+	}
+	return nil
+}
+
+// tie asks for the proofs that the newest checkpoint extends the loose ones. Where it does not both stay, and nothing is looked at any more.
+func (c *Client) tie(ctx context.Context) error {
+	now := c.memory.snapshot()
+	for _, l := range now.Loose {
+		if l.parsed.Size == now.parsed.Size {
+			return alarm(Forked, evidence.Stream{}, errShownTwo)
+		}
+		if err := c.consistent(ctx, l.parsed, now.parsed); err != nil {
+			return err
+		}
+		if err := c.memory.learn(seen{tied: []tlog.Checkpoint{l.parsed}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // followed is follow, but for the remembering.
@@ -36,7 +65,7 @@ func (c *Client) followed(ctx context.Context, note []byte) (seen, error) {
 	default:
 		err = c.consistent(ctx, cp, old)
 	}
-	return seen{Checkpoint: note, parsed: cp}, err
+	return seen{Checkpoint: note, parsed: cp, over: old}, err
 }
 
 // consistent asks for the proof that one log grew from older to newer.
@@ -79,6 +108,9 @@ func (c *Client) growth(ctx context.Context, from, to int64) ([][]byte, error) {
 // again before that counts as a lie.
 func (c *Client) newest(ctx context.Context) error {
 	const attempts = 4
+	if err := c.tie(ctx); err != nil {
+		return err
+	}
 	for attempt := range attempts {
 		before := c.memory.snapshot().parsed
 		note, err := lossy(ctx, c, func() ([]byte, error) { return c.getCheckpoint(ctx) })

@@ -36,9 +36,10 @@ func untilFinal[T any](ctx context.Context, c *Client, ask func() (T, error)) (T
 	}
 }
 
-// lookFinal is Look with receipts that need nobody's word but theirs whom the trust file names: it waits for those.
+// lookFinal is Look with receipts that need nobody's word but theirs whom the trust file names: it waits for those, and as long as the vault
+// does for its auditors.
 func (c *Client) lookFinal(ctx context.Context, streams ...evidence.Stream) (*View, error) {
-	if !c.asksOthers() {
+	if !c.asksOthers() && !c.trust.RequiresAuditors() {
 		return c.Look(ctx, streams...)
 	}
 	return c.look(ctx, wire.ReceiptsFinal, streams)
@@ -106,7 +107,7 @@ func (c *Client) confirm(ctx context.Context) error {
 	} else if size > more.Final {
 		more.Unproved = &unproved{size, c.cfg.Now()}
 	}
-	return c.memory.learn(more)
+	return c.learn(ctx, more)
 }
 
 func (c *Client) getFinalCheckpoint(ctx context.Context) ([]byte, error) {

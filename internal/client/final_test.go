@@ -21,8 +21,8 @@ import (
 	"strongroom.example/strongroom/internal/wire"
 )
 
-// newWatchedWorld is a world whose trust file asks for both of two real witnesses, which run.
-func newWatchedWorld(t *testing.T) (*world, []*omniwitness.Witness) {
+// newWatchedWorld is a world whose trust file asks for both of two real witnesses, which run, and has more rules beside.
+func newWatchedWorld(t *testing.T, rules ...string) (*world, []*omniwitness.Witness) {
 	t.Helper()
 	t.Parallel()
 	program := must(omniwitness.Find())(t)
@@ -36,7 +36,7 @@ func newWatchedWorld(t *testing.T) (*world, []*omniwitness.Witness) {
 		w.witness += x.Line()
 		names += " " + name
 	}
-	w.witness += "group both all" + names + "\nquorum both\n"
+	w.witness += strings.Join(rules, "") + "group both all" + names + "\nquorum both\n"
 	w.found()
 	for _, x := range list {
 		w.runs(x)

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"io/fs"
 	"net/http"
+	"path"
+	"slices"
 	"time"
 
 	"strongroom.example/strongroom/internal/audit"
@@ -46,47 +49,87 @@ func (c *Client) Follow(ctx context.Context, dir string, progress func(done, tot
 // Close closes the state.
 func (f *Following) Close() error { return f.State.Close() }
 
-// Cosign cosigns the newest checkpoint that the vault published, if all of it was verified by steps before, and hands the cosignature in. It
-// returns the size cosigned, or 0 if nothing that was verified is published yet.
+// maxUnpublished is after how many states that the vault did not publish no older one is asked for.
+const maxUnpublished = 64
+
+// Cosign cosigns the states that the vault published, each right after a publication of its list that was verified by steps before, since
+// the last time, and hands the cosignatures in. It returns the largest size cosigned, or 0 if there was none.
 func (f *Following) Cosign(ctx context.Context, by *audit.Cosigner) (size int64, err error) {
-	c := f.client
-	note, err := lossy(ctx, c, func() ([]byte, error) {
-		req, err := wire.NewGetCheckpointRequest(c.address, &wire.GetCheckpointParams{Published: true})
-		if err != nil {
-			return nil, err
+	var notes []string // the newest first
+	misses := 0
+	for _, size := range slices.Backward(f.State.Cosignable()) {
+		p, err := lossy(ctx, f.client, func() (wire.Published, error) {
+			req, err := wire.NewGetPublishedRequest(f.client.address, size)
+			return public[wire.Published](ctx, f.client, req, err, http.StatusOK)
+		})
+		switch {
+		case evidence.KindOf(err) == evidence.NotFound:
+			misses++
+		case err != nil:
+			return 0, err
+		case !by.Signed([]byte(p.Checkpoint)):
+			notes = append(notes, p.Checkpoint)
 		}
-		resp, err := c.exchange(req.WithContext(ctx), http.StatusOK)
-		if err != nil {
-			return nil, err
+		if misses == maxUnpublished {
+			break
 		}
-		return readAll(resp, tlog.MaxCheckpointSize)
-	})
-	if evidence.KindOf(err) == evidence.NotFound {
-		return 0, nil
 	}
-	if err != nil {
-		return 0, err
+	for _, note := range slices.Backward(notes) {
+		line, cp, err := f.cosignOnce(ctx, []byte(note), by)
+		if errors.Is(err, audit.ErrBehind) { // of another size than was asked for
+			continue
+		}
+		if err != nil {
+			return size, err
+		}
+		if err := f.handIn(ctx, cp.Size, line); err != nil {
+			return size, err
+		}
+		size = cp.Size
 	}
-	// By this device's own clock: whoever counts the time of a cosignature counts it as independent of the vault's.
-	line, cp, err := f.Follower.Cosign(note, by, c.cfg.Now())
-	if errors.Is(err, audit.ErrBehind) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	_, err = lossy(ctx, c, func() (struct{}, error) {
-		req, err := wire.NewCosignRequest(c.address, wire.Cosignatures{Size: cp.Size, Lines: string(line)})
+	return size, nil
+}
+
+func (f *Following) handIn(ctx context.Context, size int64, line []byte) error {
+	_, err := lossy(ctx, f.client, func() (struct{}, error) {
+		req, err := wire.NewCosignRequest(f.client.address, wire.Cosignatures{Size: size, Lines: string(line)})
 		if err != nil {
 			return struct{}{}, err
 		}
-		resp, err := c.exchange(req.WithContext(ctx), http.StatusNoContent)
+		resp, err := f.client.exchange(req.WithContext(ctx), http.StatusNoContent)
 		if err != nil {
 			return struct{}{}, err
 		}
 		return struct{}{}, resp.Body.Close()
 	})
-	return cp.Size, err
+	return err
+}
+
+// cosignOnce cosigns what extends all that this key cosigned, in whatever folder: what it cosigned last is kept beside the key, and is
+// durable before the signature leaves this device.
+func (f *Following) cosignOnce(ctx context.Context, note []byte, by *audit.Cosigner) (line []byte, cp tlog.Checkpoint, err error) {
+	c := f.client
+	doc := path.Join(cosignedDir, evidence.SHA256([]byte(by.VerifierKey())).String())
+	release, err := c.alone(ctx, doc+lockSuffix)
+	if err != nil {
+		return nil, cp, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	last, err := c.cfg.Keystore.Read(doc + ".note")
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // it cosigned nothing yet
+	case err != nil:
+		return nil, cp, err
+	default:
+		if err := f.After(last, note); err != nil {
+			return nil, cp, err
+		}
+	}
+	// By this device's own clock: whoever counts the time of a cosignature counts it as independent of the vault's.
+	if line, cp, err = f.Follower.Cosign(note, by, c.cfg.Now()); err != nil {
+		return nil, cp, err
+	}
+	return line, cp, c.cfg.Keystore.Write(doc+".note", note)
 }
 
 // Keep writes the evidence of an alarm into a folder of its own, as audit.State.Keep does; also of one that this client raised over what it

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"strongroom.example/strongroom/internal/audit"
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/daemon"
+	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/keys"
 	"strongroom.example/strongroom/internal/tlog"
@@ -229,8 +231,9 @@ func TestFollowForkKept(t *testing.T) {
 	}
 }
 
-// TestCosignature: an auditor whom the policy names cosigns what it followed, and the vault keeps that with the published checkpoint.
-func TestCosignature(t *testing.T) {
+// audited is a world with an auditor whose key the policy names.
+func audited(t *testing.T) (*world, *person, *audit.Cosigner) {
+	t.Helper()
 	t.Parallel()
 	dir := t.TempDir()
 	key := must(keys.Create(filepath.Join(dir, "audit.pem"), keys.Ed25519, nil))(t)
@@ -239,34 +242,204 @@ func TestCosignature(t *testing.T) {
 	w.found()
 	d := must(daemon.Open(t.Context(), w.dir, options))(t)
 	w.server = httptest.NewServer(d.Handler())
-	t.Cleanup(func() { w.server.Close(); check(t, d.Close()) })
+	w.stop = sync.OnceFunc(func() { w.server.Close(); check(t, d.Close()) })
+	t.Cleanup(w.stop)
 	for _, p := range []*person{w.admin, w.custodian} {
 		w.connect(p)
 	}
 	auditor := w.enrol("auditor", evidence.Auditor, w.admin, w.custodian)
 	w.openCase()
-	f := w.follow(auditor.Client, t.TempDir())
-	var size int64
+	return w, auditor, by
+}
+
+// cosigned steps and cosigns until that came to something.
+func cosigned(t *testing.T, f *Following, by *audit.Cosigner) (size int64, err error) {
+	t.Helper()
 	for range 100 { // until one that was followed is published
 		settled(t, f)
-		if size = must(f.Cosign(t.Context(), by))(t); size > 0 {
-			break
+		if size, err = f.Cosign(t.Context(), by); size > 0 || err != nil {
+			return size, err
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	if size == 0 {
-		t.Fatal("nothing was cosigned")
-	}
+	t.Fatal("nothing was cosigned")
+	return 0, nil
+}
+
+// TestCosignature: an auditor whom the policy names cosigns what it followed, at the time of its own clock, and the vault keeps that with the
+// published checkpoint.
+func TestCosignature(t *testing.T) {
+	w, auditor, by := audited(t)
+	const ahead = 90 * time.Second // of the vault's clock, which permits some
+	auditor.cfg.Now = func() time.Time { return time.Now().Add(ahead) }
+	f := w.follow(auditor.Client, t.TempDir())
+	began := time.Now().Truncate(time.Second)
+	size := must(cosigned(t, f, by))(t)
 	resp := must(http.Get(w.server.URL + "/v1/log/checkpoints/" + jsonOf(size)))(t)
 	defer resp.Body.Close()
 	var published wire.Published
 	check(t, json.Unmarshal(must(io.ReadAll(resp.Body))(t), &published))
-	cosigned := must(w.trust.Policy().Cosigned([]byte(published.Checkpoint)))(t)
-	if !cosigned.Audited || !slices.ContainsFunc(strings.Split(published.Checkpoint, "\n"), func(l string) bool { return strings.HasPrefix(l, "— auditor.example ") }) {
-		t.Errorf("not audited: %s", published.Checkpoint)
+	known := must(w.trust.Policy().Cosigned([]byte(published.Checkpoint)))(t)
+	if !known.Audited || !slices.ContainsFunc(strings.Split(published.Checkpoint, "\n"), func(l string) bool { return strings.HasPrefix(l, "— auditor.example ") }) {
+		t.Fatalf("not audited: %s", published.Checkpoint)
+	}
+	if at := known.By[0].Time; at.Before(began.Add(ahead)) {
+		t.Errorf("cosigned at %s, which is not by the auditor's clock", at)
 	}
 	if again := must(f.Cosign(t.Context(), by))(t); again != 0 && again < size {
 		t.Errorf("cosigned %d after %d", again, size)
+	}
+}
+
+// TestOneKeyTwoFolders: one auditor's key never cosigns two histories, whichever of two folders of what was checked is used.
+func TestOneKeyTwoFolders(t *testing.T) {
+	w, auditor, by := audited(t)
+	ctx := t.Context()
+	check(t, auditor.SignOut(ctx))
+	check(t, w.custodian.SignOut(ctx))
+	w.stop()
+	copied := filepath.Join(t.TempDir(), "vault")
+	copyFolder(t, copied, w.dir)
+	serve := func(dir string) (stop func()) {
+		d := must(daemon.Open(ctx, dir, options))(t)
+		w.server = httptest.NewServer(d.Handler())
+		server := w.server
+		stop = sync.OnceFunc(func() { server.Close(); check(t, d.Close()) })
+		t.Cleanup(stop)
+		w.connect(w.custodian)
+		w.connect(auditor)
+		return stop
+	}
+	stop := serve(w.dir)
+	w.openCase()
+	a := t.TempDir()
+	f := w.follow(auditor.Client, a)
+	first := must(cosigned(t, f, by))(t)
+	check(t, f.Close())
+
+	// The other folder goes on where the key was.
+	b := w.follow(w.client(auditor, nil), t.TempDir())
+	w.openCase()
+	second := must(cosigned(t, b, by))(t)
+	if second < first {
+		t.Errorf("cosigned %d after %d", second, first)
+	}
+	f = w.follow(w.client(auditor, nil), a)
+	w.openCase()
+	last := must(cosigned(t, f, by))(t)
+	if last < second {
+		t.Errorf("cosigned %d after %d", last, second)
+	}
+	check(t, auditor.SignOut(ctx))
+	stop()
+
+	// Another history, to folders that saw nothing of the first one, on a device that forgot it; only the key's own folder tells.
+	serve(copied)
+	w.forgetful(w.custodian)
+	w.connect(w.custodian)
+	w.forgetful(auditor)
+	c := w.follow(w.client(auditor, nil), t.TempDir())
+	settled(t, c)
+	if head, _ := c.State.Head(); head.Size < last {
+		if size, err := c.Cosign(ctx, by); size != 0 || err != nil {
+			t.Errorf("a smaller one was cosigned: %d, %v", size, err)
+		}
+	}
+	for size := int64(0); size <= last+1; {
+		w.openCase()
+		settled(t, c)
+		head, _ := c.State.Head()
+		size = head.Size
+	}
+	_, err := cosigned(t, c, by)
+	var alarm *audit.Alarm
+	if !errors.As(err, &alarm) || alarm.Reason != audit.Forked && alarm.Reason != audit.TwoRoots {
+		t.Fatalf("got %v", err)
+	}
+	at := must(c.Keep(err))(t)
+	e := must(audit.ReadEvidence(at))(t)
+	older, newer := must(tlog.OpenCheckpoint(e.Older, w.trust.LogKeys()))(t), must(tlog.OpenCheckpoint(e.Newer, w.trust.LogKeys()))(t)
+	if r := must(audit.Compare(older, newer, e.Split, nil, nil))(t); r != audit.Fork {
+		t.Errorf("the evidence alone shows %q", r)
+	}
+}
+
+// TestKeepOfAClientAlarm: an alarm over what the client asked besides keeps its evidence too, and nothing is cosigned while it stands.
+func TestKeepOfAClientAlarm(t *testing.T) {
+	w, auditor, by := audited(t)
+	ctx := t.Context()
+	dir := t.TempDir()
+	f := w.follow(auditor.Client, dir)
+	must(cosigned(t, f, by))(t)
+	if at, err := f.Keep(errors.New("no route to host")); at != "" || err != nil {
+		t.Errorf("evidence of no alarm: %q, %v", at, err)
+	}
+	check(t, f.Close())
+
+	f = w.follow(w.client(auditor, instead("POST", "/v1/complete", func(b []byte) []byte { return append(b, "{}"...) })), dir)
+	_, err := f.CheckKeys(ctx)
+	wantLie(t, err, Malformed)
+	at := must(f.Keep(err))(t)
+	if again := must(f.Keep(err))(t); again != at || at == "" {
+		t.Errorf("kept at %q and %q", at, again)
+	}
+	e := must(audit.ReadEvidence(at))(t)
+	_, head := f.State.Head()
+	if !bytes.Equal(e.Older, head) || !bytes.Equal(e.Newer, f.client.memory.snapshot().Checkpoint) || len(e.Newer) == 0 {
+		t.Error("the evidence is not what was seen")
+	}
+	if text := must(os.ReadFile(filepath.Join(at, "alarm.json")))(t); !bytes.Contains(text, []byte(audit.Elsewhere)) || !bytes.Contains(text, []byte(Malformed)) {
+		t.Errorf("%s", text)
+	}
+	check(t, f.Close())
+	f = w.follow(w.client(auditor, nil), dir)
+	w.openCase()
+	settled(t, f)
+	if _, err := cosigned(t, f, by); !errors.Is(err, audit.ErrAlarms) {
+		t.Errorf("cosigned while an alarm stands: %v", err)
+	}
+}
+
+// TestAuditedPackage: a court's package waits for an auditor who follows the vault, and carries that one's word for its list of last steps.
+func TestAuditedPackage(t *testing.T) {
+	key := must(keys.Create(filepath.Join(t.TempDir(), "audit.pem"), keys.Ed25519, nil))(t)
+	by := must(audit.NewCosigner("auditor.example", key.Public().(ed25519.PublicKey), key.Sign))(t)
+	w, _ := newWatchedWorld(t, "witness three "+by.VerifierKey()+" https://auditor.example\ngroup auditors all three\n")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	auditor := w.enrol("auditor", evidence.Auditor, w.admin, w.custodian)
+	in := w.openCase()
+	item := w.deposit(w.clinician, in, w.consent(in), bytes.NewReader(random(1000)))
+	_, err := w.clinician.Seal(ctx, item, 0)
+	check(t, err)
+	grant := w.grants(w.second, item, w.court)
+
+	f := w.follow(auditor.Client, t.TempDir())
+	followed := make(chan error, 1)
+	go func() {
+		for ctx.Err() == nil {
+			_, err := f.Step(ctx)
+			if err == nil {
+				_, err = f.Cosign(ctx, by)
+			}
+			if err != nil && ctx.Err() == nil {
+				followed <- err
+				return
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+		followed <- nil
+	}()
+	file := filepath.Join(t.TempDir(), "package.zip")
+	check(t, SaveAs(file, func(dst io.Writer) error {
+		_, err := w.court.Export(ctx, Export{Item: item, Grant: grant}, dst)
+		return err
+	}))
+	cancel()
+	check(t, <-followed)
+	report := w.verify(file, w.court)
+	if a := report.Check(dossier.CheckAudit); report.Verdict != dossier.Verified || a.Result != dossier.Pass {
+		t.Errorf("%s: %+v", report.Verdict, report.Checks)
 	}
 }
 

@@ -221,7 +221,7 @@ var documents = []struct {
 }{
 	{"profile", Profile{"https://vault.example", "act-aaaaaaaaaaaaaaaaaaaaaaaaaa"}, func(k Keystore) (any, error) { return ReadProfile(k) }},
 	{"memory", seen{Covers: 7}, func(k Keystore) (any, error) { return (&memory{keystore: k}).read() }},
-	{"heads", shelf{"item/itm-aaaaaaaaaaaaaaaaaaaaaaaaaa": {1, evidence.SHA256(nil), 2, []promise{{1, 7}}}}, func(k Keystore) (any, error) {
+	{"heads", shelf{"item/itm-aaaaaaaaaaaaaaaaaaaaaaaaaa": {Seq: 1, Leaf: evidence.SHA256(nil), Index: 2, Withheld: []promise{{1, 7}}, Beside: []point{{0, evidence.SHA256(nil)}}}}, func(k Keystore) (any, error) {
 		return (&memory{keystore: k}).readShelf(int(shelfOf("item/itm-aaaaaaaaaaaaaaaaaaaaaaaaaa")))
 	}},
 	{"draft", someDraft, func(k Keystore) (any, error) { return (&Client{cfg: Config{Keystore: k}}).draftAt(someDraft.doc()) }},

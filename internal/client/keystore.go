@@ -60,6 +60,7 @@ const (
 	doneDir     = "deposited"   // what became of them
 	exportsDir  = "exports"     // ciphertext on its way into a package
 	exportedDoc = "exported.json"
+	cosignedDir = "cosigned" // the checkpoint that an auditor's key cosigned last, by key
 
 	// Sealed to the person, each document of them.
 	formsDir      = "forms"      // what forms said whose consents are not given yet

@@ -257,10 +257,20 @@ func (c *Client) agree(ctx context.Context, before seen, h *dossier.History, x d
 	for _, s := range h.Streams() {
 		if n := h.Len(s); n > 0 {
 			leaf, index := h.Leaf(s, n-1)
-			more.put(headKey(s), head{n - 1, leaf, index, promises(h, s)})
+			more.put(headKey(s), head{Seq: n - 1, Leaf: leaf, Index: index, Withheld: promises(h, s), has: within(h, s)})
 		}
 	}
-	return c.memory.learn(more)
+	return c.learn(ctx, more)
+}
+
+// within tells the leaves of a stream's verified history.
+func within(h *dossier.History, s evidence.Stream) func(int64) (evidence.Hash, bool) {
+	return func(seq int64) (leaf evidence.Hash, ok bool) {
+		if ok = seq < h.Len(s); ok {
+			leaf, _ = h.Leaf(s, seq)
+		}
+		return leaf, ok
+	}
 }
 
 // readAll reads an answer of at most limit bytes.

@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
@@ -14,7 +15,8 @@ import (
 )
 
 // memory is what this device has seen of the vault: the newest checkpoint, how far the heads map was published, and the last event of each
-// stream. It only grows. A vault that contradicts it shows two histories.
+// stream. It only grows. A vault that contradicts it shows two histories. Several programs of one person may have it: what they were shown
+// at the same moment is compared as it is written, and what cannot be compared then stays beside the rest until it is (loose, beside).
 type memory struct {
 	keystore Keystore
 	keys     tlog.LogKeys
@@ -28,7 +30,7 @@ type memory struct {
 
 // learning is what several goroutines make durable at once.
 type learning struct {
-	more seen
+	more []seen
 	done bool
 	err  error
 }
@@ -39,9 +41,20 @@ type seen struct {
 	Covers     int64     `json:"covers"`
 	Final      int64     `json:"final,omitempty"`    // of how many entries it was seen that others confirm them
 	Unproved   *unproved `json:"unproved,omitempty"` // what waits for that
+	Loose      []loose   `json:"loose,omitempty"`
 
-	parsed tlog.Checkpoint // of Checkpoint
+	parsed tlog.Checkpoint   // of Checkpoint
+	over   tlog.Checkpoint   // of what was learned: the one that Checkpoint was proved to be of one log with; zero if there was none
+	tied   []tlog.Checkpoint // of what was learned: proved to be loose no more
 	heads  [shelves]shelf
+}
+
+// loose is a signed checkpoint that was accepted, of which it is not proved that the newest one, or a larger loose one, extends it: two
+// programs, or two goroutines, were shown both at the same moment.
+type loose struct {
+	Note []byte `json:"note"`
+
+	parsed tlog.Checkpoint
 }
 
 // shelves is over how many documents the heads are spread, so that one more deposit costs the same after ten thousand as after ten.
@@ -55,6 +68,15 @@ type head struct {
 	Leaf     evidence.Hash `json:"leaf"`
 	Index    int64         `json:"index"`
 	Withheld []promise     `json:"withheld,omitempty"` // by sequence number; nil, but not empty, where nothing is said of it
+	Beside   []point       `json:"beside,omitempty"`   // seen at the same moment, and not found in a history with the last event
+
+	has func(seq int64) (evidence.Hash, bool) // of what was learned: the leaf in its history
+}
+
+// point is an event of a stream.
+type point struct {
+	Seq  int64         `json:"seq"`
+	Leaf evidence.Hash `json:"leaf"`
 }
 
 // promise is that an event which was withheld is shown from a moment on. It ends when that is done.
@@ -65,6 +87,11 @@ type promise struct {
 
 func headKey(s evidence.Stream) string { return string(s.Type) + "/" + s.ID }
 
+func streamOf(key string) evidence.Stream {
+	t, id, _ := strings.Cut(key, "/")
+	return evidence.Stream{Type: evidence.StreamType(t), ID: id}
+}
+
 func shelfOf(key string) byte { return evidence.SHA256([]byte(key))[0] }
 
 func shelfDoc(i int) string { return fmt.Sprintf("%s/%02x.json", headsDir, i) }
@@ -72,24 +99,6 @@ func shelfDoc(i int) string { return fmt.Sprintf("%s/%02x.json", headsDir, i) }
 func (s *seen) head(key string) (head, bool) {
 	h, ok := s.heads[shelfOf(key)][key]
 	return h, ok
-}
-
-// put adds a head that is newer than what is there, or tells another thing of what is withheld.
-func (s *seen) put(key string, h head) (changed bool) {
-	on := &s.heads[shelfOf(key)]
-	if old, ok := (*on)[key]; ok {
-		if h.Withheld == nil {
-			h.Withheld = old.Withheld
-		}
-		if h.Seq < old.Seq || h.Seq == old.Seq && slices.Equal(h.Withheld, old.Withheld) {
-			return false
-		}
-	}
-	next := make(shelf, len(*on)+1)
-	maps.Copy(next, *on)
-	next[key] = h
-	*on = next
-	return true
 }
 
 func (m *memory) load(k Keystore, trust tlog.Trust) (err error) {
@@ -122,6 +131,11 @@ func (m *memory) read() (s seen, err error) {
 			return s, errDamaged
 		}
 	}
+	for i, l := range s.Loose {
+		if s.Loose[i].parsed, err = tlog.OpenCheckpoint(l.Note, m.keys); err != nil {
+			return s, errDamaged
+		}
+	}
 	return s, nil
 }
 
@@ -147,11 +161,17 @@ func (s shelf) valid(i int) bool {
 				return false
 			}
 		}
+		for _, p := range h.Beside {
+			if p.Seq < 0 || p.Seq > h.Seq {
+				return false
+			}
+		}
 	}
 	return true
 }
 
-// learn makes what was verified durable. What several learn at the same time is written once.
+// learn makes what was verified durable. What several learn at the same time is written once. It fails with an Alarm if another program of
+// the same person was shown what excludes it; both are kept then.
 func (m *memory) learn(more seen) error {
 	m.mu.Lock()
 	if now := m.seen; !now.add(more) {
@@ -162,7 +182,7 @@ func (m *memory) learn(more seen) error {
 		m.waiting = new(learning)
 	}
 	mine := m.waiting
-	mine.more.add(more)
+	mine.more = append(mine.more, more)
 	m.mu.Unlock()
 
 	m.writing.Lock()
@@ -176,70 +196,81 @@ func (m *memory) learn(more seen) error {
 	return mine.err
 }
 
-// store replaces the documents that more changes. Another process of the same person may have learned more in the meantime: the greater
-// counts. Heads come last: a checkpoint without them only shows more than they need.
-func (m *memory) store(more seen) error {
-	m.mu.Lock()
-	now := m.seen
-	m.mu.Unlock()
-	there, err := m.read()
+// store replaces the documents that news changes, while no other process does. Another one of the same person may have learned more in the
+// meantime: nothing of that is taken back. Heads come last: a checkpoint without them only shows more than they need.
+func (m *memory) store(news []seen) (err error) {
+	release, err := m.alone()
 	if err != nil {
 		return err
 	}
-	now.add(there)
-	if now.add(seen{Checkpoint: more.Checkpoint, parsed: more.parsed, Covers: more.Covers, Final: more.Final, Unproved: more.Unproved}) {
-		if err := writeDoc(m.keystore, memoryDoc, now); err != nil {
+	defer func() { err = errors.Join(err, release()) }()
+	m.mu.Lock()
+	now := m.seen
+	m.mu.Unlock()
+	next, err := m.read()
+	if err != nil {
+		return err
+	}
+	now.over = next.parsed // what this process knows was in the keystore before
+	next.grow(now)
+	next.heads = now.heads
+	changed := false
+	for _, more := range news {
+		changed = next.grow(more) || changed
+	}
+	if changed {
+		if err := writeDoc(m.keystore, memoryDoc, next); err != nil {
 			return err
 		}
 	}
-	for i, news := range more.heads {
-		if len(news) == 0 {
+	for i := range shelves {
+		if !slices.ContainsFunc(news, func(more seen) bool { return len(more.heads[i]) > 0 }) {
 			continue
 		}
 		there, err := m.readShelf(i)
 		if err != nil {
 			return err
 		}
-		for key, h := range there {
-			now.put(key, h)
-		}
+		next.heads[i] = there.and(now.heads[i])
 		changed := false
-		for key, h := range news {
-			changed = now.put(key, h) || changed
+		for _, more := range news {
+			for key, h := range more.heads[i] {
+				changed = next.put(key, h) || changed
+			}
 		}
 		if !changed {
 			continue
 		}
-		if err := writeDoc(m.keystore, shelfDoc(i), now.heads[i]); err != nil {
+		next.heads[i].forget()
+		if err := writeDoc(m.keystore, shelfDoc(i), next.heads[i]); err != nil {
 			return err
 		}
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.seen = now
-	return nil
+	m.seen = next
+	m.mu.Unlock()
+	return next.apart(news)
 }
 
-func (s *seen) add(more seen) (changed bool) {
-	if more.parsed.Size > s.parsed.Size {
-		s.Checkpoint, s.parsed, changed = more.Checkpoint, more.parsed, true
-	}
-	if more.Covers > s.Covers {
-		s.Covers, changed = more.Covers, true
-	}
-	if more.Final > s.Final {
-		s.Final, changed = more.Final, true
-	}
-	if o := s.Unproved.oldest(more.Unproved, s.Final); o != s.Unproved {
-		s.Unproved, changed = o, true
-	}
-	for _, on := range more.heads {
-		for key, h := range on {
-			changed = s.put(key, h) || changed
+const (
+	memoryLock = "memory.lock"
+	lockPause  = 5 * time.Millisecond
+	lockTime   = time.Minute // many times as long as anybody holds it
+)
+
+// alone takes the lock of the documents. It is held for as long as they are read and written, never while the vault is asked.
+func (m *memory) alone() (release func() error, err error) {
+	for range lockTime / lockPause {
+		release, ok, err := m.keystore.Lock(memoryLock)
+		if ok || err != nil {
+			return release, err
 		}
+		time.Sleep(lockPause)
 	}
-	return changed
+	return nil, errHeld
 }
+
+var errHeld = errors.New("another program holds " + memoryLock + " in this device's store")
 
 // snapshot is what was known at a moment. Answers to what is asked from then on may not fall behind it; what others learn meanwhile is no
 // measure for them.
@@ -295,8 +326,10 @@ func (s seen) contradicted(h *dossier.History) error {
 		if h.Len(stream) <= last.Seq {
 			return alarm(StaleHead, stream, nil)
 		}
-		if leaf, _ := h.Leaf(stream, last.Seq); leaf != last.Leaf {
-			return alarm(Forked, stream, nil)
+		for _, p := range append(slices.Clone(last.Beside), point{last.Seq, last.Leaf}) {
+			if leaf, _ := h.Leaf(stream, p.Seq); leaf != p.Leaf {
+				return alarm(Forked, stream, nil)
+			}
 		}
 		if err := last.broken(h, stream); err != nil {
 			return err

@@ -252,8 +252,8 @@ func (c *Client) accept(ctx context.Context, v *View, signed *custody.Signed, an
 		return nil, err
 	}
 	s := r.Event.Stream
-	more.put(headKey(s.Stream()), head{Seq: s.Seq, Leaf: r.Leaf, Index: r.Index()})
-	return r, c.memory.learn(more)
+	more.put(headKey(s.Stream()), head{Seq: s.Seq, Leaf: r.Leaf, Index: r.Index(), has: within(v.History, s.Stream())})
+	return r, c.learn(ctx, more)
 }
 
 // checkReceipt demands a receipt for exactly this statement, signature and key, in the pinned log, after everything the act stands on.

@@ -13,6 +13,7 @@ import (
 type Recoverable struct {
 	Recipient string            // of the vault's recovery key
 	Cause     evidence.Cause    // stated by two trustees; "" if they have stated nothing
+	Until     evidence.Time     // when that ends by itself
 	Stated    []evidence.ItemID // of the case's items that need it: what Recover opens
 	Unstated  []evidence.ItemID // the others: what trustees would state, too
 }
@@ -40,8 +41,8 @@ func (c *Client) Recoverable(ctx context.Context, in evidence.CaseID) (Recoverab
 	}
 	r := Recoverable{Recipient: policy.Recovery}
 	var stated []evidence.ItemID
-	if use := policy.Recovered; use != nil && use.Recovery == evidence.Fingerprint(nil, policy.Recovery) {
-		r.Cause, stated = use.Cause, use.Items
+	if use := policy.Recoverable(v.Time); use != nil {
+		r.Cause, r.Until, stated = use.Stated.Cause, use.Until, use.Stated.Items
 	}
 	list, err := c.listItems(ctx, in)
 	if err != nil {

@@ -92,6 +92,21 @@ func TestRecoveryDrill(t *testing.T) {
 	if r := must(custodian.Recoverable(ctx, in))(t); !slices.Equal(r.Stated, use.Items) || len(r.Unstated) != 2 || r.Cause != evidence.CauseLoss {
 		t.Fatalf("%+v", r)
 	}
+	// One trustee takes it back half-way: nothing opens with it any more, until two have stated it anew.
+	_, ended, err := one.EndRecovery(ctx, evidence.CauseError)
+	if check(t, err); !slices.Equal(ended, use.Items) {
+		t.Errorf("ended: %v", ended)
+	}
+	_, err = custodian.Recover(ctx, item, key, "")
+	wantReason(t, err, evidence.ReasonNotRecovered)
+	if r := must(custodian.Recoverable(ctx, in))(t); len(r.Stated) != 0 || r.Until != 0 {
+		t.Errorf("%+v", r)
+	}
+	for i, p := range []*person{two, one} {
+		if _, confirmed, err := p.StateRecovery(ctx, use, false); err != nil || confirmed != (i == 1) {
+			t.Fatal(confirmed, err)
+		}
+	}
 	_, err = custodian.Recover(ctx, item, other, "")
 	wantReason(t, err, reasonOtherRecovery)
 	_, err = w.clinician.Recover(ctx, item, key, "") // no keyholder, with right shares in hand

@@ -70,4 +70,47 @@ func TestRecovered(t *testing.T) {
 	if got := stated(); got != "recovered a loss, recovered b loss, recovered b request, recovery_stated a order, recovery_stated b order" {
 		t.Errorf("in the end: %s", got)
 	}
+
+	// One alone ends what two stated and takes back what waits, another one's too.
+	state(one, Recovery{[]evidence.ItemID{a}, evidence.CauseLoss}, false, false)
+	_, _, err = auditor.EndRecovery(ctx, evidence.CauseError)
+	wantReason(t, err, evidence.ReasonRole)
+	_, ended, err := two.EndRecovery(ctx, evidence.CauseError)
+	if check(t, err); !slices.Equal(ended, slices.Sorted(slices.Values([]evidence.ItemID{a, b}))) {
+		t.Errorf("ended: %v", ended)
+	}
+	_, _, err = one.EndRecovery(ctx, evidence.CauseError)
+	wantReason(t, err, reasonNoRecovery)
+	state(two, Recovery{[]evidence.ItemID{a}, evidence.CauseLoss}, false, false)
+	found := must(auditor.Audit(ctx, 0))(t)
+	n := 0
+	for _, f := range found.Findings {
+		switch {
+		case f.Kind == FoundRecoveryEnded:
+			if n++; f.Actor != two.Actor() || f.Why != "error" || f.Since == 0 || f.Item != a && f.Item != b {
+				t.Errorf("%+v", f)
+			}
+		case f.Kind == FoundRecovered && (f.Until == 0 || f.Until >= f.Done+evidence.RecoveryTime*1000): // each was replaced or ended
+			t.Errorf("%+v", f)
+		case f.Kind == FoundRecovering && f.Actor == two.Actor() && f.Why == "loss" && f.Until != f.Since+evidence.RecoveryWait*1000: // waits
+			t.Errorf("%+v", f)
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d ends in %+v", n, found.Findings)
+	}
+	if !slices.ContainsFunc(found.Acts, func(act Act) bool { return act.Detail == "nothing is to be opened, error" }) {
+		t.Errorf("%+v", found.Acts)
+	}
+
+	// Whoever stated it first must be in force when the second one does: nobody confirms what a thief may have stated.
+	_, err = w.custodian.Revoke(ctx, two.Actor(), evidence.CauseCompromise)
+	check(t, err)
+	_, _, err = one.StateRecovery(ctx, Recovery{[]evidence.ItemID{a}, evidence.CauseLoss}, false)
+	wantReason(t, err, evidence.ReasonActorInactive)
+	_, ended, err = one.EndRecovery(ctx, evidence.CauseCompromise)
+	if check(t, err); !slices.Equal(ended, []evidence.ItemID{a}) {
+		t.Errorf("taken back: %v", ended)
+	}
+	state(one, Recovery{[]evidence.ItemID{a}, evidence.CauseLoss}, false, false)
 }

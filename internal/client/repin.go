@@ -2,13 +2,10 @@ package client
 
 import (
 	"context"
-	"encoding/base64"
 	"io/fs"
 	"reflect"
 	"slices"
 	"sync"
-
-	"crypto/x509"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/tlog"
@@ -20,7 +17,7 @@ const UndecidedTrust Lie = "undecided_trust_file"
 // Repin pins a newer trust file of the same vault in the place of the one that is pinned (FORMATS §10). The person has compared its number over
 // a second channel; that is not enough here. The old file says whom to believe: the new one must keep its founders, its log keys with their
 // ends, its witness policies, its time-stamp roots and authorities; and what is new in it must stand in the vault's policy, proposed and
-// confirmed by people who are led back to those founders. So neither the operator nor who has the log's keys changes what this device stands on.
+// confirmed by people who are led back to those founders; what was replaced ends when that says. So neither the operator nor who has the log's keys changes what this device stands on.
 //
 // ErrPinned means another vault, Invalid "trust_older" a file that takes away what the pinned one has, and an Alarm UndecidedTrust one that
 // nobody decided. Nothing is kept of what was looked at unless it is pinned.
@@ -77,92 +74,32 @@ func sameKey(a, b tlog.Log) bool {
 	return err == nil && failed == nil && x == y
 }
 
-// decided looks whether what is new in a trust file is what the vault's policy says, in force now or, for keys that were retired since,
-// confirmed by two people at some time.
+// decided looks whether what is new in a trust file is what the vault's policy says, in force now or before, with the ends that follow from it.
 func (c *Client) decided(ctx context.Context, old, next tlog.Trust) error {
 	stream := evidence.PolicyOf(next.Vault())
 	v, err := c.Look(ctx, stream)
+	if LieOf(err) == WrongLogKey { // the file withholds a key that the vault's history is signed with, or ends it before
+		return alarm(UndecidedTrust, stream, err)
+	}
 	if err != nil {
 		return err
 	}
-	now, err := v.policy()
+	list, err := c.changes(v)
 	if err != nil {
 		return err
 	}
-	confirmed := make(map[evidence.Hash]bool)
-	named := make(map[string]bool)     // keys of configurations that two people decided
-	witnesses := make(map[string]bool) // and their witness policies
-	var configured []Entry
-	for e, err := range v.Events(stream) {
-		if err != nil {
-			return err
-		}
-		switch d := e.Details.(type) {
-		case *evidence.VaultConfirmedDetails:
-			confirmed[d.Event] = true
-		case *evidence.VaultConfiguredDetails:
-			configured = append(configured, e)
-		}
+	list = list.carried(next)
+	if !list.logs(old, next) || !list.policies(old, next) {
+		return alarm(UndecidedTrust, stream, nil)
 	}
-	for _, e := range configured {
-		if confirmed[e.Leaf] || e.Stream.Seq == 0 {
-			d := e.Details.(*evidence.VaultConfiguredDetails)
-			witnesses[d.Witness] = true
-			for _, key := range d.LogKeys {
-				named[key] = true
-			}
-		}
-	}
-	undecided := alarm(UndecidedTrust, stream, nil)
-	inUse := 0
-	for _, l := range next.Logs() {
-		der, err := x509.MarshalPKIXPublicKey(l.Key)
-		if err != nil {
-			return err
-		}
-		key := base64.StdEncoding.EncodeToString(der)
-		if l.End.IsZero() {
-			inUse++
-			if !slices.Contains(now.LogKeys, key) {
-				return undecided
-			}
-		} else if l.End.After(c.cfg.Now().Add(2*evidence.Clock)) && !slices.ContainsFunc(old.Logs(), func(was tlog.Log) bool { return sameKey(was, l) && was.End.Equal(l.End) }) {
-			return undecided // a retired key whose end is yet to come would not be retired
-		} else if !named[key] && !slices.ContainsFunc(old.Logs(), func(was tlog.Log) bool { return sameKey(was, l) }) {
-			return undecided
-		}
-	}
-	if inUse != len(now.LogKeys) || next.WitnessPolicy() != old.WitnessPolicy() && next.WitnessPolicy() != now.Witness || !c.succeeds(old, next, witnesses) {
-		return undecided
-	}
+	now := list[len(list)-1]
 	for _, root := range next.TimestampRoots() {
 		known := slices.ContainsFunc(old.TimestampRoots(), func(r []byte) bool { return string(r) == string(root) })
 		if !known && !slices.Contains(now.TimestampRoots, evidence.SHA256(root)) {
-			return undecided
+			return alarm(UndecidedTrust, stream, nil)
 		}
 	}
 	return nil
-}
-
-// succeeds reports whether the earlier witness policies of a newer trust file are those of the older one, its policy with an end that has come,
-// and after that only decided ones. What the witnesses of one cosign after its end counts for nothing, so nobody may set the end at will.
-func (c *Client) succeeds(old, next tlog.Trust, decided map[string]bool) bool {
-	before, list := old.EarlierPolicies(), next.EarlierPolicies()
-	same := func(a, b tlog.EarlierPolicy) bool { return a.Policy == b.Policy && a.Until.Equal(b.Until) }
-	if len(list) < len(before) || !slices.EqualFunc(before, list[:len(before)], same) {
-		return false
-	}
-	list = list[len(before):]
-	if len(list) == 0 {
-		return next.WitnessPolicy() == old.WitnessPolicy()
-	}
-	latest := c.cfg.Now().Add(2 * evidence.Clock) // the end is ahead of the vault's clock, and that may be ahead of ours
-	for i, e := range list {
-		if i == 0 && e.Policy != old.WitnessPolicy() || i > 0 && !decided[e.Policy] || e.Until.After(latest) {
-			return false
-		}
-	}
-	return true
 }
 
 // trial is a keystore in which nothing is kept: what is written is seen by who wrote it, and by nobody else.

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,8 +65,8 @@ func (w *world) config(p *person) Config {
 	return Config{Keystore: p.folder, Signer: p.key, Unlock: func() (sealing.Identity, error) { return p.identity, nil }, HTTP: w.server.Client(), Tool: tool, Now: time.Now}
 }
 
-// decide has two people decide what was planned, and waits until it counts.
-func (w *world) decide(plan daemon.Rotation) {
+// decide has two people decide what was planned, and waits until it counts: from when is returned.
+func (w *world) decide(plan daemon.Rotation) evidence.Time {
 	w.Helper()
 	ctx := w.Context()
 	now := must(w.admin.Policy(ctx))(w)
@@ -76,6 +77,7 @@ func (w *world) decide(plan daemon.Rotation) {
 	_, effective, err := w.custodian.ConfirmConfiguration(ctx, must(w.custodian.Policy(ctx))(w).Waiting.Event)
 	check(w, err)
 	time.Sleep(time.Until(effective.Std()) + 10*time.Millisecond)
+	return effective
 }
 
 // exported is a package of something that is shared with the court.
@@ -132,7 +134,7 @@ func TestLogKeyRotation(t *testing.T) {
 	if w.trustFile().Fingerprint() != old.Fingerprint() {
 		t.Fatal("a rotation that nobody decided has changed the trust file")
 	}
-	w.decide(plan)
+	decided := w.decide(plan)
 	var next tlog.Trust
 	w.again(func() { next = must(daemon.FinishRotation(ctx, w.dir, options))(t) })
 	if next.Fingerprint() != w.trustFile().Fingerprint() || len(next.Logs()) != 4 || next.Logs()[2].End.IsZero() || !next.Logs()[0].End.IsZero() {
@@ -142,8 +144,9 @@ func TestLogKeyRotation(t *testing.T) {
 	// The administrator is the first to do something: until then the newest checkpoint is an old one, which everybody believes.
 	check(t, Repin(ctx, w.config(w.admin), next))
 	w.admin.Client = w.client(w.admin, nil)
-	_, err := w.admin.ReportIncident(ctx, evidence.VaultIncidentDetails{Code: "outage", Scope: "vault", From: evidence.At(time.Now().Add(-time.Hour))})
+	receipt, err := w.admin.ReportIncident(ctx, evidence.VaultIncidentDetails{Code: "outage", Scope: "vault", From: evidence.At(time.Now().Add(-time.Hour))})
 	check(t, err)
+	noted := receipt.Event.Time // the first entry under the new key
 	_, err = w.custodian.Open(ctx, Open{Item: item, Purpose: evidence.ForDocumentation}, io.Discard)
 	wantLie(t, err, WrongLogKey)
 
@@ -155,12 +158,23 @@ func TestLogKeyRotation(t *testing.T) {
 		return must(tlog.NewTrust(p))(t)
 	}
 	start := next.Logs()[0].Valid
+	end := func(of func(time.Time) time.Time) tlog.Trust { // of the key that signed, which was pinned without one
+		return parts(func(p *tlog.TrustParts) { p.Logs[2].End = of(p.Logs[2].End) })
+	}
 	for name, file := range map[string]tlog.Trust{
 		"a key more": parts(func(p *tlog.TrustParts) { p.Logs = append(p.Logs, tlog.Log{Key: foreign.Public(), Valid: start}) }),
 		"a retired one": parts(func(p *tlog.TrustParts) {
 			p.Logs = append(p.Logs, tlog.Log{Key: foreign.Public(), Valid: tlog.Valid{Start: start.Start.Add(-time.Hour), End: start.Start}})
 		}),
-		"witnesses": parts(func(p *tlog.TrustParts) { p.WitnessPolicy = "quorum none\n" }),
+		"witnesses":                parts(func(p *tlog.TrustParts) { p.WitnessPolicy = "quorum none\n" }),
+		"an end far ahead":         end(func(end time.Time) time.Time { return end.AddDate(1, 0, 0) }),
+		"an end after its use":     end(func(time.Time) time.Time { return noted.Std().Add(2*evidence.Clock + time.Second) }),
+		"an end before the change": end(func(time.Time) time.Time { return decided.Std().Add(evidence.Clock - time.Millisecond) }),
+		"an end before all":        end(func(time.Time) time.Time { return next.Logs()[2].Start.Add(time.Millisecond) }),
+		"retired, and no end":      end(func(time.Time) time.Time { return time.Time{} }),
+		"in use, and an end":       parts(func(p *tlog.TrustParts) { p.Logs[1].End = p.Logs[2].End }),
+		"a new key's beginning":    parts(func(p *tlog.TrustParts) { p.Logs[0].Start = p.Logs[0].Start.Add(-time.Hour) }),
+		"a new key withheld":       parts(func(p *tlog.TrustParts) { p.Logs = slices.Delete(p.Logs, 1, 2) }),
 	} {
 		if err := Repin(ctx, w.config(w.custodian), file); LieOf(err) != UndecidedTrust {
 			t.Errorf("%s: %v", name, err)
@@ -195,6 +209,32 @@ func TestLogKeyRotation(t *testing.T) {
 	later := w.exported(in, consent, "shared after")
 	w.verified("a later package", later, next, dossier.Verified, "")
 	w.verified("a later package, under the old file", later, old, dossier.Refused, dossier.ReasonLogKey)
+
+	// The investigator missed one rotation and comes back after another: what was in use between may not be missing, nor count for too long.
+	// What two people decided between these was lost before anybody carried it out: nothing is to be found of it.
+	w.decide(must(daemon.PlanRotation(ctx, w.dir, options, daemon.Change{NewLogKeys: true}))(t))
+	check(t, daemon.CancelRotation(w.dir))
+	w.decide(must(daemon.PlanRotation(ctx, w.dir, options, daemon.Change{NewLogKeys: true}))(t))
+	w.again(func() { next = must(daemon.FinishRotation(ctx, w.dir, options))(t) })
+	if len(next.Logs()) != 6 || next.Logs()[2].End.IsZero() || !next.Logs()[4].End.Before(next.Logs()[2].End) {
+		t.Fatalf("%+v", next.Logs())
+	}
+	for name, file := range map[string]tlog.Trust{
+		"withheld":      parts(func(p *tlog.TrustParts) { p.Logs = slices.Delete(p.Logs, 2, 3) }),
+		"both withheld": parts(func(p *tlog.TrustParts) { p.Logs = slices.Delete(p.Logs, 2, 4) }),
+		"as in use now": parts(func(p *tlog.TrustParts) { p.Logs[2].End = time.Time{} }),
+		"the first until after the second was in use": parts(func(p *tlog.TrustParts) {
+			p.Logs[4].End = noted.Std().Add(2*evidence.Clock + time.Second)
+		}),
+		"the second before the decision": parts(func(p *tlog.TrustParts) { p.Logs[2].End = p.Logs[4].End }),
+		"the second from later on":       parts(func(p *tlog.TrustParts) { p.Logs[2].Start = p.Logs[2].End.Add(-time.Millisecond) }),
+	} {
+		if err := Repin(ctx, w.config(w.investigator), file); LieOf(err) != UndecidedTrust {
+			t.Errorf("between, %s: %v", name, err)
+		}
+	}
+	check(t, Repin(ctx, w.config(w.investigator), next))
+	w.verified("the earlier package, after two rotations", earlier, next, dossier.Verified, "")
 	w.stop()
 	if e := must(daemon.Fsck(ctx, w.dir, options, func(d daemon.Damage) { t.Errorf("fsck: %+v", d) }))(t); e.Events == 0 {
 		t.Error("nothing was examined")
@@ -225,9 +265,10 @@ func TestWitnessRotation(t *testing.T) {
 	earlier, old := w.exported(in, consent, "before"), w.trustFile()
 	w.verified("the earlier package", earlier, old, dossier.Verified, "")
 
+	var decided evidence.Time
 	rotate := func(policy string) tlog.Trust {
 		t.Helper()
-		w.decide(must(daemon.PlanRotation(ctx, w.dir, options, daemon.Change{Witness: &policy}))(t))
+		decided = w.decide(must(daemon.PlanRotation(ctx, w.dir, options, daemon.Change{Witness: &policy}))(t))
 		var next tlog.Trust
 		w.again(func() { next = must(daemon.FinishRotation(ctx, w.dir, options))(t) })
 		return next
@@ -253,9 +294,17 @@ func TestWitnessRotation(t *testing.T) {
 	}
 	never := both(one, three)
 	refused(w.custodian, map[string]tlog.Trust{
-		"forgotten":  parts(next, func(p *tlog.TrustParts) { p.EarlierPolicies = nil }),
-		"for a year": parts(next, func(p *tlog.TrustParts) { p.EarlierPolicies[0].Until = p.EarlierPolicies[0].Until.AddDate(1, 0, 0) }),
-		"another":    parts(next, func(p *tlog.TrustParts) { p.EarlierPolicies[0].Policy = never }),
+		"before the decision": parts(next, func(p *tlog.TrustParts) {
+			p.EarlierPolicies[0].Until = decided.Add(evidence.Clock).Std().Add(-time.Millisecond)
+		}),
+		"for four minutes and more": parts(next, func(p *tlog.TrustParts) {
+			p.EarlierPolicies[0].Until = time.Now().Add(2*evidence.Clock + time.Minute).UTC().Truncate(time.Millisecond)
+		}),
+		"in force, though replaced": parts(next, func(p *tlog.TrustParts) { p.WitnessPolicy, p.EarlierPolicies = old.WitnessPolicy(), nil }),
+		"twice":                     parts(next, func(p *tlog.TrustParts) { p.EarlierPolicies = append(p.EarlierPolicies, p.EarlierPolicies[0]) }),
+		"forgotten":                 parts(next, func(p *tlog.TrustParts) { p.EarlierPolicies = nil }),
+		"for a year":                parts(next, func(p *tlog.TrustParts) { p.EarlierPolicies[0].Until = p.EarlierPolicies[0].Until.AddDate(1, 0, 0) }),
+		"another":                   parts(next, func(p *tlog.TrustParts) { p.EarlierPolicies[0].Policy = never }),
 		"one that never was": parts(next, func(p *tlog.TrustParts) {
 			p.EarlierPolicies = append(p.EarlierPolicies, tlog.EarlierPolicy{Policy: never, Until: p.EarlierPolicies[0].Until})
 		}),
@@ -280,7 +329,21 @@ func TestWitnessRotation(t *testing.T) {
 		}),
 	})
 	wantReason(t, Repin(ctx, w.config(w.custodian), old), reasonOlderTrust)
-	refused(w.court, map[string]tlog.Trust{"between that never was": parts(last, func(p *tlog.TrustParts) { p.EarlierPolicies[1].Policy = never })})
+	refused(w.court, map[string]tlog.Trust{
+		"between that never was": parts(last, func(p *tlog.TrustParts) { p.EarlierPolicies[1].Policy = never }),
+		"one left out":           parts(last, func(p *tlog.TrustParts) { p.EarlierPolicies = p.EarlierPolicies[:1] }),
+		"the first left out":     parts(last, func(p *tlog.TrustParts) { p.EarlierPolicies = p.EarlierPolicies[1:] }),
+		"one put between": parts(last, func(p *tlog.TrustParts) {
+			p.EarlierPolicies = slices.Insert(p.EarlierPolicies, 1, tlog.EarlierPolicy{Policy: never, Until: p.EarlierPolicies[0].Until})
+		}),
+		"in another order": parts(last, func(p *tlog.TrustParts) {
+			p.EarlierPolicies[0].Policy, p.EarlierPolicies[1].Policy = p.EarlierPolicies[1].Policy, p.EarlierPolicies[0].Policy
+		}),
+		"the first before its decision": parts(last, func(p *tlog.TrustParts) { p.EarlierPolicies[0].Until = p.EarlierPolicies[0].Until.Add(-time.Hour) }),
+		"the second before its decision": parts(last, func(p *tlog.TrustParts) {
+			p.EarlierPolicies[1].Until = decided.Add(evidence.Clock).Std().Add(-time.Millisecond)
+		}),
+	})
 	for _, p := range []*person{w.admin, w.custodian, w.clinician, w.second, w.court} {
 		check(t, Repin(ctx, w.config(p), last))
 		p.Client = w.client(p, nil)

@@ -39,6 +39,7 @@ type world struct {
 	trust   tlog.Trust
 	org     evidence.OrgID
 	witness string               // who must cosign, or nobody
+	quantum bool                 // the log signs with ML-DSA-44 as well
 	policy  evidence.VaultPolicy // another than the default
 	record  ceremony.Record      // of the recovery key,
 	shares  []ceremony.Share     // 3 of which are needed
@@ -84,7 +85,9 @@ func (setUp) Fatal(args ...any)        { panic(fmt.Sprint(args...)) }
 // found makes the vault, brings everybody in, and closes it again.
 func (w *world) found() {
 	ctx := w.Context()
-	origin := must(daemon.Create(ctx, w.dir, "", options))(w)
+	o := options
+	o.PostQuantum = w.quantum
+	origin := must(daemon.Create(ctx, w.dir, "", o))(w)
 	for name, algorithm := range map[string]keys.Algorithm{"log.pem": keys.P256, "log-ed25519.pem": keys.Ed25519, "vault.pem": keys.P256} {
 		path := filepath.Join(w.dir, "keys", name) // anew and without a passphrase: to open one that has it takes a second
 		check(w, os.Remove(path))

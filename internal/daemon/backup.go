@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
-	"strongroom.example/strongroom/internal/keys"
 	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/objects"
 	"strongroom.example/strongroom/internal/objects/fs"
@@ -217,13 +216,11 @@ func (p *parts) copyFiles(dir folder) error {
 	if _, err := os.Stat(p.folder.development()); err == nil {
 		names = append(names, filepath.Join("keys", developmentFile))
 	}
-	files := 0
-	for _, k := range allKeys {
-		if name := p.settings.key(k.name); !keys.InKMS(name) {
-			names, files = append(names, filepath.Join("keys", name)), files+1
-		}
+	files := p.settings.files()
+	for _, name := range files {
+		names = append(names, filepath.Join("keys", name))
 	}
-	if p.options.PassphraseFile == "" && files > 0 {
+	if p.options.PassphraseFile == "" && len(files) > 0 {
 		names = append(names, filepath.Join("keys", "passphrase"))
 	}
 	for _, name := range names {

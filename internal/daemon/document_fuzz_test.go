@@ -18,7 +18,7 @@ const someActor = "act-aaaaaaaaaaaaaaaaaaaaaaaaaa"
 var someTime = time.Date(2026, 3, 1, 12, 30, 0, int(250*time.Millisecond), time.UTC)
 
 func someSettings() settings {
-	return settings{"vault.example", someActor, someTime.Truncate(time.Second), KeyNames{Vault: "awskms:///alias/vault", Log: "log-2.pem"}}
+	return settings{"vault.example", someActor, someTime.Truncate(time.Second), KeyNames{Vault: "awskms:///alias/vault", Log: "log-2.pem", PostQuantum: "log-ml-dsa.pem"}}
 }
 
 func someManifest() Manifest {
@@ -90,6 +90,7 @@ func TestDocumentsAreStrict(t *testing.T) {
 		"a time zone":      {"vault.example", someActor, someTime.In(time.FixedZone("", 3600)), KeyNames{}},
 		"a key elsewhere":  {"vault.example", someActor, someTime, KeyNames{Log: "../log.pem"}},
 		"a URI of nothing": {"vault.example", someActor, someTime, KeyNames{Vault: "awskms://"}},
+		"ML-DSA in a KMS":  {"vault.example", someActor, someTime, KeyNames{PostQuantum: "awskms:///alias/log"}},
 	})
 	strict(t, "owner", owner{"vault.example"}, "vault", map[string]owner{"nobody's": {}})
 	strict(t, "prepared", prepared{"20260301T123000.250Z", 7}, "snapshot", map[string]prepared{"less than nothing": {"20260301T123000.250Z", -1}})

@@ -56,11 +56,12 @@ func (f folder) config() string     { return f.path("strongroomd.yaml") }
 func (f folder) names() string      { return f.path("organizations.json") }
 func (f folder) passphrase() string { return f.path("keys", "passphrase") }
 
-// The three keys of a vault.
+// The keys of a vault.
 const (
-	logKey     = "log.pem"         // ECDSA P-256: checkpoints
-	logNoteKey = "log-ed25519.pem" // Ed25519: checkpoints, for witnesses
-	vaultKey   = "vault.pem"       // ECDSA P-256: the vault's own events
+	logKey         = "log.pem"         // ECDSA P-256: checkpoints
+	logNoteKey     = "log-ed25519.pem" // Ed25519: checkpoints, for witnesses
+	postQuantumKey = "log-ml-dsa.pem"  // ML-DSA-44: checkpoints, if the vault has one
+	vaultKey       = "vault.pem"       // ECDSA P-256: the vault's own events
 )
 
 // settings are what init decides once, and where a rotation put the keys.

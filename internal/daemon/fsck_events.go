@@ -49,6 +49,8 @@ func (c *checker) trusted(ctx context.Context) error {
 	case errFounded == nil && !sameTrust(trust, founded):
 		c.damage("trust.json", doTrust, "it does not name the founders and log keys of this vault")
 		trust = founded
+	case checkLogLine(c.settings.Origin, c.keys[postQuantumKey], trust.WitnessPolicy()) != nil:
+		c.damage("trust.json", doTrust, "it does not name the log's key of ML-DSA-44")
 	}
 	c.trust = trust
 	c.parts.founders = founders(trust)

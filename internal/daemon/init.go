@@ -48,7 +48,11 @@ func Create(ctx context.Context, dir, origin string, o Options) (string, error) 
 	if err := os.MkdirAll(f.path("keys"), 0o700); err != nil {
 		return "", err
 	}
-	if err := f.createKeys(ctx, o.Keys, o.PassphraseFile); err != nil {
+	names := o.Keys
+	if o.PostQuantum {
+		names.PostQuantum = postQuantumKey
+	}
+	if err := f.createKeys(ctx, names, o.PassphraseFile); err != nil {
 		return "", err
 	}
 	if err := createStores(ctx, f); err != nil {
@@ -57,7 +61,7 @@ func Create(ctx context.Context, dir, origin string, o Options) (string, error) 
 	if err := f.createObjects(ctx, config.Objects, origin); err != nil {
 		return "", err
 	}
-	made := settings{origin, evidence.NewID[evidence.ActorID](), o.Now().UTC().Truncate(time.Second), o.Keys}
+	made := settings{origin, evidence.NewID[evidence.ActorID](), o.Now().UTC().Truncate(time.Second), names}
 	// From here the folder is a vault.
 	return origin, writeFile(f.settings(), made.marshal(), 0o600)
 }
@@ -86,7 +90,7 @@ func createStores(ctx context.Context, f folder) error {
 type Founding struct {
 	Founders [][]byte // signed actor.enrolled events (DSSE) of at least one administrator and one custodian, each by its own key
 	Recovery string   // age recipient of the offline recovery key
-	Witness  string   // who must cosign checkpoints (C2SP tlog-policy), or ""
+	Witness  string   // who must cosign checkpoints (C2SP tlog-policy, without log line), or ""
 	Policy   evidence.VaultPolicy
 	Version  string // of the program, for vault.configured
 	Build    string // digest of the program's file
@@ -121,6 +125,9 @@ func Found(ctx context.Context, dir string, o Options, founding Founding) (tlog.
 	defer p.close()
 	founders, err := readFounders(p.settings.Origin, founding.Founders)
 	if err != nil {
+		return tlog.Trust{}, err
+	}
+	if founding.Witness, err = ownPolicy(p.settings.Origin, p.keys[postQuantumKey], founding.Witness); err != nil {
 		return tlog.Trust{}, err
 	}
 	if founding.authorities, founding.roots, err = p.foundTimestamps(ctx, founding); err != nil {

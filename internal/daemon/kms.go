@@ -2,8 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -19,10 +17,11 @@ import (
 // KeyNames say where a vault's keys are where they are not the files that Create makes: the URI of one in a KMS, or, after a rotation,
 // another file in keys/.
 type KeyNames struct {
-	Log   string `json:"log,omitempty"`         // ECDSA P-256
-	Note  string `json:"log_ed25519,omitempty"` // Ed25519
-	Vault string `json:"vault,omitempty"`       // ECDSA P-256
-	Next  string `json:"vault_next,omitempty"`  // the vault's next key, from RotateVaultKey until it is in force
+	Log         string `json:"log,omitempty"`         // ECDSA P-256
+	Note        string `json:"log_ed25519,omitempty"` // Ed25519
+	PostQuantum string `json:"log_ml_dsa,omitempty"`  // ML-DSA-44: a file, or the vault has none
+	Vault       string `json:"vault,omitempty"`       // ECDSA P-256
+	Next        string `json:"vault_next,omitempty"`  // the vault's next key, from RotateVaultKey until it is in force
 }
 
 var (
@@ -39,16 +38,18 @@ func (n KeyNames) valid() bool {
 			return false
 		}
 	}
-	return true
+	return n.PostQuantum == "" || keyFile.MatchString(n.PostQuantum)
 }
 
-// of is the name of one of the three keys.
+// of is the name of one of the keys.
 func (n *KeyNames) of(key string) *string {
 	switch key {
 	case logKey:
 		return &n.Log
 	case logNoteKey:
 		return &n.Note
+	case postQuantumKey:
+		return &n.PostQuantum
 	case nextVaultKey:
 		return &n.Next
 	}
@@ -58,11 +59,16 @@ func (n *KeyNames) of(key string) *string {
 // nextVaultKey stands for the vault's next key, which has a name of its own.
 const nextVaultKey = "vault_next"
 
-// allKeys are those of every vault, with what each must be.
-var allKeys = []struct {
+type keyKind struct {
 	name      string
 	algorithm keys.Algorithm
-}{{logKey, keys.P256}, {logNoteKey, keys.Ed25519}, {vaultKey, keys.P256}}
+}
+
+// allKeys are those of every vault, with what each must be; furtherKeys those that it has if its settings name them.
+var (
+	allKeys     = []keyKind{{logKey, keys.P256}, {logNoteKey, keys.Ed25519}, {vaultKey, keys.P256}}
+	furtherKeys = []keyKind{{postQuantumKey, keys.MLDSA44}, {nextVaultKey, keys.P256}}
+)
 
 // key is where one of the three is: a file in keys/, or a URI.
 func (s settings) key(name string) string {
@@ -82,29 +88,37 @@ func (s settings) elsewhere() (list []string) {
 	return list
 }
 
-// openKeys opens the three keys. The passphrase is needed only where one of them is a file.
+// kinds are the keys that the vault has.
+func (s settings) kinds() []keyKind {
+	return append(slices.Clone(allKeys), slices.DeleteFunc(slices.Clone(furtherKeys), func(k keyKind) bool { return *s.Keys.of(k.name) == "" })...)
+}
+
+// files are its keys that are files in keys/.
+func (s settings) files() (list []string) {
+	for _, k := range s.kinds() {
+		if name := s.key(k.name); !keys.InKMS(name) {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// openKeys opens the vault's keys. The passphrase is needed only where one of them is a file.
 func (f folder) openKeys(ctx context.Context, s settings, passphraseFile string) (map[string]*keys.Signer, error) {
 	var passphrase []byte
-	if len(s.elsewhere()) < len(allKeys) || s.Keys.Next != "" && !keys.InKMS(s.Keys.Next) {
+	if len(s.files()) > 0 {
 		var err error
 		if passphrase, err = f.readPassphrase(passphraseFile); err != nil {
 			return nil, err
 		}
 	}
 	opened := make(map[string]*keys.Signer)
-	for _, k := range allKeys {
+	for _, k := range s.kinds() {
 		signer, err := f.openKey(ctx, s.key(k.name), k.algorithm, passphrase)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", k.name, err)
 		}
 		opened[k.name] = signer
-	}
-	if s.Keys.Next != "" {
-		signer, err := f.openKey(ctx, s.Keys.Next, keys.P256, passphrase)
-		if err != nil {
-			return nil, fmt.Errorf("the vault's next key: %w", err)
-		}
-		opened[nextVaultKey] = signer
 	}
 	return opened, nil
 }
@@ -119,9 +133,7 @@ func (f folder) openKey(ctx context.Context, name string, algorithm keys.Algorit
 	if err != nil {
 		return nil, err
 	}
-	_, p256 := signer.Public().(*ecdsa.PublicKey)
-	_, edwards := signer.Public().(ed25519.PublicKey)
-	if p256 != (algorithm == keys.P256) || edwards != (algorithm == keys.Ed25519) {
+	if signer.Algorithm() != algorithm {
 		return nil, fmt.Errorf("%w: this key must be %s", keys.ErrUnsupported, algorithm)
 	}
 	return signer, nil
@@ -131,7 +143,8 @@ func (f folder) openKey(ctx context.Context, name string, algorithm keys.Algorit
 // behind; nothing was signed with them, because vault.json is missing.
 func (f folder) createKeys(ctx context.Context, names KeyNames, passphraseFile string) error {
 	var passphrase []byte
-	if len((settings{Keys: names}).elsewhere()) < len(allKeys) {
+	made := settings{Keys: names}
+	if len(made.files()) > 0 {
 		if _, err := os.Stat(f.passphrase()); passphraseFile == "" && errors.Is(err, os.ErrNotExist) {
 			if err := writeFile(f.passphrase(), newPassphrase(), 0o600); err != nil {
 				return err
@@ -142,9 +155,9 @@ func (f folder) createKeys(ctx context.Context, names KeyNames, passphraseFile s
 			return err
 		}
 	}
-	for _, k := range allKeys {
-		name := *names.of(k.name)
-		if name != "" {
+	for _, k := range made.kinds() {
+		name := made.key(k.name)
+		if name != k.name {
 			if !keyURI.MatchString(name) {
 				return errKeyName
 			}
@@ -180,6 +193,9 @@ func (p *parts) checkKeys(ctx context.Context, trust tlog.Trust) error {
 		if !slices.ContainsFunc(trust.Logs(), inUse) {
 			return fmt.Errorf("%s: %w", name, errOtherKey)
 		}
+	}
+	if err := checkLogLine(p.settings.Origin, p.keys[postQuantumKey], trust.WitnessPolicy()); err != nil {
+		return err
 	}
 	self := evidence.ActorOf(p.settings.Actor)
 	states, err := p.records.States(ctx, self)

@@ -26,6 +26,7 @@ import (
 type Options struct {
 	PassphraseFile string   // of the keys; "" is the one that init made
 	Keys           KeyNames // for Create: URIs of keys in a KMS
+	PostQuantum    bool     // for Create: a key of ML-DSA-44 for the log, too, as a file
 	ConfigFile     string   // "" is strongroomd.yaml in the vault's folder, if there is one
 	Tool           evidence.Tool
 	Limits         vault.Limits
@@ -122,12 +123,16 @@ func founders(trust tlog.Trust) []evidence.Founder {
 }
 
 func (p *parts) ledgerConfig(trust tlog.Trust) (ledger.Config, error) {
-	signers := make([]note.Signer, 2)
-	for i, name := range []string{logKey, logNoteKey} {
-		var err error
-		if signers[i], err = p.keys[name].NoteSigner(p.settings.Origin); err != nil {
+	var signers []note.Signer
+	for _, name := range []string{logKey, logNoteKey, postQuantumKey} {
+		if p.keys[name] == nil {
+			continue
+		}
+		signer, err := p.keys[name].NoteSigner(p.settings.Origin)
+		if err != nil {
 			return ledger.Config{}, err
 		}
+		signers = append(signers, signer)
 	}
 	logID, err := tlog.LogID(p.keys[logKey].Public())
 	if err != nil {

@@ -67,9 +67,12 @@ var (
 type Change struct {
 	NewLogKeys     bool     // make them as files, where Keys names none
 	Keys           KeyNames // URIs of the new log keys in a KMS
-	Witness        *string  // another policy, "" for none
+	PostQuantum    *bool    // whether the log has a key of ML-DSA-44; nil: as before
+	Witness        *string  // another policy, without log line, "" for none
 	TimestampRoots [][]byte // further ones, in DER; the authorities that the configuration names are asked for theirs
 }
+
+func (c Change) newLogKeys() bool { return c.NewLogKeys || c.Keys != (KeyNames{}) }
 
 // PlanRotation makes new keys and writes down what is to change. It touches nothing that the vault uses, so the server may run.
 func PlanRotation(ctx context.Context, dir string, o Options, change Change) (Rotation, error) {
@@ -85,8 +88,11 @@ func PlanRotation(ctx context.Context, dir string, o Options, change Change) (Ro
 	if err != nil {
 		return Rotation{}, err
 	}
-	r := Rotation{Keys: s.Keys, Witness: trust.WitnessPolicy(), TimestampRoots: append([][]byte{}, trust.TimestampRoots()...)}
-	if change.NewLogKeys || change.Keys != (KeyNames{}) {
+	r := Rotation{Keys: s.Keys, TimestampRoots: append([][]byte{}, trust.TimestampRoots()...)}
+	if r.Witness, err = f.planPostQuantum(ctx, s.Origin, trust, opened, &r.Keys, change, o.PassphraseFile); err != nil {
+		return Rotation{}, err
+	}
+	if change.newLogKeys() {
 		for _, k := range allKeys[:2] {
 			if opened[k.name], err = f.newKey(ctx, k.name, k.algorithm, &r.Keys, *change.Keys.of(k.name), o.PassphraseFile); err != nil {
 				return Rotation{}, fmt.Errorf("%s: %w", k.name, err)
@@ -95,9 +101,6 @@ func PlanRotation(ctx context.Context, dir string, o Options, change Change) (Ro
 	}
 	for _, k := range allKeys[:2] {
 		r.LogKeys = append(r.LogKeys, base64.StdEncoding.EncodeToString(opened[k.name].SPKI()))
-	}
-	if change.Witness != nil {
-		r.Witness = *change.Witness
 	}
 	for _, root := range change.TimestampRoots {
 		if !slices.ContainsFunc(r.TimestampRoots, func(old []byte) bool { return string(old) == string(root) }) {
@@ -212,6 +215,9 @@ func (f folder) decide(ctx context.Context, r Rotation, o Options) (string, erro
 		if i >= len(r.LogKeys) || base64.StdEncoding.EncodeToString(next[k.name].SPKI()) != r.LogKeys[i] {
 			return "", fmt.Errorf("%s: %w", k.name, errOtherKey)
 		}
+	}
+	if err := checkLogLine(old.Vault(), next[postQuantumKey], r.Witness); err != nil {
+		return "", err
 	}
 	trust, err := r.trust(old, next, o.Now()) // the vault is closed: nothing is signed or cosigned after that under the old file
 	return string(trust.Marshal()), err

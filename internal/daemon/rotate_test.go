@@ -24,9 +24,15 @@ import (
 // decided has two people decide a plan; late are options with a clock by which that counts.
 func decided(t *testing.T, dir string, plan Rotation) (late Options) {
 	t.Helper()
+	return decidedAt(t, dir, plan, testOptions())
+}
+
+// decidedAt has them decide by the clock of o.
+func decidedAt(t *testing.T, dir string, plan Rotation, o Options) (late Options) {
+	t.Helper()
 	_, c := once()
 	ctx := t.Context()
-	p := must(open(ctx, dir, testOptions()))
+	p := must(open(ctx, dir, o))
 	policy := ev.PolicyOf(p.settings.Origin)
 	state := func() *ev.PolicyState { return must(p.records.States(ctx, policy))[policy].(*ev.PolicyState) }
 	s := state()
@@ -41,7 +47,7 @@ func decided(t *testing.T, dir string, plan Rotation) (late Options) {
 		}},
 		{c.A, ev.VaultConfirmed, func() ev.Details { return &ev.VaultConfirmedDetails{Event: state().ProposedLeaf} }},
 	} {
-		signed := step.by.sign(p, policy, step.k, step.d())
+		signed := step.by.sign(p, policy, step.k, step.d(), func(e *ev.Event) { e.Time = ev.At(o.Now()) })
 		must(p.vault.Submit(ctx, step.by.caller(), vault.Submission{DSSE: signed.DSSE()}))
 	}
 	late = testOptions()

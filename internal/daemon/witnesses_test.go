@@ -21,7 +21,7 @@ import (
 )
 
 // watched makes a vault whose log a real witness must cosign.
-func watched(t *testing.T) (dir string, c cast, trust tlog.Trust, w *omniwitness.Witness, key string) {
+func watched(t *testing.T, set ...func(*Options)) (dir string, c cast, trust tlog.Trust, w *omniwitness.Witness, key string) {
 	t.Helper()
 	program, err := omniwitness.Find()
 	if err != nil {
@@ -29,7 +29,7 @@ func watched(t *testing.T) (dir string, c cast, trust tlog.Trust, w *omniwitness
 	}
 	w = must(omniwitness.New(program, filepath.Join(t.TempDir(), "witness"), "witness.example", omniwitness.MLDSA44))
 	dir = filepath.Join(t.TempDir(), "vault")
-	c, founding := unfounded(dir)
+	c, founding := unfounded(dir, set...)
 
 	// What cannot be kept is refused before anything says it for good.
 	for _, wrong := range []string{"quorum nobody\n", w.Line(), w.Line() + w.Line() + "quorum witness.example\n", strings.Replace(w.Line(), " ", "\t", 1) + "quorum witness.example\n"} {

@@ -103,17 +103,21 @@ var once = sync.OnceValues(func() (string, cast) {
 })
 
 // unfounded makes a vault as far as its founders are needed.
-func unfounded(dir string) (cast, Founding) {
+func unfounded(dir string, set ...func(*Options)) (cast, Founding) {
 	c := cast{
 		Administrator: newPerson(ev.Administrator), A: newPerson(ev.Custodian), B: newPerson(ev.Custodian), C: newPerson(ev.Custodian),
 		Recovery: must(sealing.NewIdentity()).Recipient(),
 	}
 	ctx := context.Background()
-	origin := must(Create(ctx, dir, "", testOptions()))
-	for name, algorithm := range map[string]keys.Algorithm{logKey: keys.P256, logNoteKey: keys.Ed25519, vaultKey: keys.P256} {
-		path := folder(dir).path("keys", name)
+	o := testOptions()
+	for _, f := range set {
+		f(&o)
+	}
+	origin := must(Create(ctx, dir, "", o))
+	for _, k := range must(folder(dir).readSettings()).kinds() {
+		path := folder(dir).path("keys", k.name)
 		must(0, os.Remove(path))
-		must(keys.Create(path, algorithm, nil))
+		must(keys.Create(path, k.algorithm, nil))
 	}
 	return c, Founding{
 		Founders: [][]byte{c.Administrator.founder(origin), c.A.founder(origin), c.B.founder(origin), c.C.founder(origin)},

@@ -112,18 +112,24 @@ func (c *checkpoints) attest(cp *checkpoint, signed []byte) {
 	cp.attested = attested{by.Quorum, by.Audited, err, len(on.times) > 0, on.reason}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range by.By {
-		c.clock.seen(cp.Size, evidence.At(s.Time), !s.Witness.Auditor)
-	}
+	c.clock.seen(cp.Size, timeOf(by.Since), timeOf(by.Until))
 	for _, at := range on.times {
-		c.clock.seen(cp.Size, at, false)
+		c.clock.seen(cp.Size, 0, at)
 	}
 }
 
-// Bounds are what the clocks of third parties say of an event: a witness, an auditor or a time-stamp authority that the trust file names.
-// What nobody said is 0.
+// timeOf is 0 of no time.
+func timeOf(t time.Time) evidence.Time {
+	if t.IsZero() {
+		return 0
+	}
+	return evidence.At(t)
+}
+
+// Bounds are what the clocks of third parties say of an event: of a quorum of witnesses or of a time-stamp authority that the trust file
+// names. What nobody said is 0.
 type Bounds struct {
-	// After is when a witness saw a log in which the event was not yet.
+	// After is when the witnesses had seen a log in which the event was not yet.
 	After evidence.Time
 	// By is when, at the latest, its entry had been seen, or its signature stamped.
 	By evidence.Time

@@ -7,24 +7,19 @@ import (
 	"strongroom.example/strongroom/internal/evidence"
 )
 
-// clock is when third parties saw states of the log, by size.
+// clock is what third parties' clocks say of states of the log, by size.
 type clock map[int64]sighting
 
-// sighting are the earliest times at which a state was seen; 0 if it was not.
-type sighting struct {
-	witness evidence.Time // by a witness that is no auditor
-	anybody evidence.Time
-}
+// sighting is when a state was the newest that a quorum of witnesses had seen (tlog.Cosigned), at the latest, and by when the state was
+// there; 0 if nobody says. Authorities may come to a state long after it was there: they say nothing of the former.
+type sighting struct{ since, by evidence.Time }
 
-// seen notes a sighting. Only a witness is asked at once for each state and signs none that is older than the last: auditors and
-// authorities may come to a state long after it was there.
-func (c clock) seen(size int64, at evidence.Time, witness bool) {
+// seen notes a sighting.
+func (c clock) seen(size int64, since, by evidence.Time) {
 	s := c[size]
-	if s.anybody == 0 || at < s.anybody {
-		s.anybody = at
-	}
-	if witness && (s.witness == 0 || at < s.witness) {
-		s.witness = at
+	s.since = max(s.since, since)
+	if s.by == 0 || by != 0 && by < s.by {
+		s.by = by
 	}
 	c[size] = s
 }
@@ -32,8 +27,8 @@ func (c clock) seen(size int64, at evidence.Time, witness bool) {
 // timeline answers for every entry between which sightings it was made.
 type timeline struct {
 	sizes []int64
-	after []evidence.Time // the latest of the sightings by a witness of this size and all smaller ones
-	by    []evidence.Time // the earliest sighting of this size and all larger ones
+	after []evidence.Time // the latest since of this size and all smaller ones
+	by    []evidence.Time // the earliest by of this size and all larger ones
 }
 
 func (c clock) timeline() (t timeline) {
@@ -44,11 +39,11 @@ func (c clock) timeline() (t timeline) {
 	t.after, t.by = make([]evidence.Time, len(t.sizes)), make([]evidence.Time, len(t.sizes))
 	latest, earliest := evidence.Time(0), evidence.Time(0)
 	for i, size := range t.sizes {
-		latest = max(latest, c[size].witness)
+		latest = max(latest, c[size].since)
 		t.after[i] = latest
 	}
 	for i, size := range slices.Backward(t.sizes) {
-		if at := c[size].anybody; earliest == 0 || at < earliest {
+		if at := c[size].by; earliest == 0 || at != 0 && at < earliest {
 			earliest = at
 		}
 		t.by[i] = earliest
@@ -71,8 +66,13 @@ func (t timeline) bounds(index int64) (b Bounds) {
 // maxWait is how long an accepted event may wait for its entry (FORMATS §12).
 const maxWait = 24 * time.Hour
 
-// checkTime compares the time that an event states with its bounds.
+// checkTime compares the time that an event states with its bounds. Where these exclude each other, by more than clocks may differ, nothing
+// is said of the event.
 func (h *History) checkTime(c *chain, t turn, e *evidence.Event) {
+	if b := h.entered(c, t.seq); b.By != 0 && b.After.Sub(b.By) > 2*evidence.Clock {
+		h.note(c, t.seq, CheckTime, NotChecked, ReasonClocks, nil)
+		return
+	}
 	switch drift := h.bounds(c, t.seq).Drift(e.Time); {
 	case drift > evidence.Clock, drift < -(maxWait + evidence.Clock):
 		h.note(c, t.seq, CheckTime, Fail, ReasonTimeBounds, nil)
@@ -81,14 +81,19 @@ func (h *History) checkTime(c *chain, t turn, e *evidence.Event) {
 	}
 }
 
-func (h *History) bounds(c *chain, seq int64) Bounds {
+// entered are the bounds of an event's entry: it may have been signed, and its signature stamped, long before.
+func (h *History) entered(c *chain, seq int64) Bounds {
 	r := c.records[seq]
 	if !r.read {
 		return Bounds{}
 	}
-	b := h.timeline.bounds(r.index)
-	if b.Stamped = r.stamped; b.Stamped != 0 && (b.By == 0 || b.Stamped < b.By) {
-		b.By = b.Stamped
+	return h.timeline.bounds(r.index)
+}
+
+func (h *History) bounds(c *chain, seq int64) Bounds {
+	b, stamped := h.entered(c, seq), c.records[seq].stamped
+	if b.Stamped = stamped; stamped != 0 && (b.By == 0 || stamped < b.By) {
+		b.By = stamped
 	}
 	return b
 }

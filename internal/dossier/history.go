@@ -166,7 +166,8 @@ func (h *History) note(c *chain, seq int64, check Check, result Result, reason s
 	h.found.add(c.at, Finding{Check: check, Result: result, Reason: reason, Stream: c.ID, Seq: seq, Err: err})
 }
 
-// checkCheckpoint looks at the checkpoint beside the receipts: it is that of the publication, and the one that auditors sign.
+// checkCheckpoint looks at the checkpoint beside the receipts: it is that of the publication. An auditor vouches for the publications that
+// were shown up to the state it signs, and signs only one right after such a publication: for this one if it is the last entry (FORMATS §7).
 func (h *History) checkCheckpoint() {
 	if len(h.checkpoint) == 0 {
 		return
@@ -184,7 +185,8 @@ func (h *History) checkCheckpoint() {
 		h.note(h.book, -1, CheckCheckpoint, Fail, ReasonCheckpointFile, nil)
 	}
 	h.checkAttested(cp, false, say)
-	if h.final && !cp.audited && cp.cosignature == nil {
+	after := h.book != nil && h.book.records[0].read && cp.Size == h.book.records[0].index+1
+	if h.final && (!cp.audited || !after) && cp.cosignature == nil {
 		say(CheckAudit, NotChecked, ReasonAuditMissing, nil)
 	}
 }

@@ -134,7 +134,7 @@ func (h *History) judge(c *chain, t turn, e *evidence.Event, err error) {
 	if d, ok := e.Details.(*evidence.VaultHeadsDetails); ok && len(d.Void) > 0 {
 		h.note(c, t.seq, CheckComplete, NotChecked, ReasonHeadsVoid, nil) // what is void is in no stream that anybody proves
 	}
-	if e.Kind.Barrier() {
+	if evidence.Barred(e, state) {
 		c.barrier = seq
 	}
 }

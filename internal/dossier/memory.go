@@ -72,6 +72,9 @@ func size(s evidence.State) int64 {
 		if s.Recovering != nil {
 			n += len(s.Recovering.Stated.Items)
 		}
+		if s.Recovered != nil {
+			n += len(s.Recovered.Stated.Items)
+		}
 	}
 	return stateSize + entrySize*int64(n) + veils
 }

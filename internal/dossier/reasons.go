@@ -70,6 +70,7 @@ const (
 	ReasonTimestampMissing = "timestamp_missing"
 	ReasonTimestampRevoked = "timestamp_revoked"
 	ReasonTimeBounds       = "time_bounds"
+	ReasonClocks           = "clocks_contradict"
 
 	// chain
 

@@ -59,12 +59,13 @@ var sentences = map[string]string{
 
 	ReasonWitnessMissing:   "A state of the record book is not signed by the independent witnesses whom the trust file asks for.",
 	ReasonWitnessSignature: "The signature of an independent witness does not hold.",
-	ReasonAuditMissing:     "The state of the record book is not signed by the auditors whom the trust file asks for.",
+	ReasonAuditMissing:     "The state right after the vault's list of last steps is not signed by the auditors whom the trust file asks for.",
 
 	ReasonTimestamp:        "A time stamp does not hold.",
 	ReasonTimestampMissing: "The time stamp that the trust file asks for is missing.",
 	ReasonTimestampRevoked: "The key of a time-stamp authority could no longer be relied on when it stamped.",
 	ReasonTimeBounds:       "The time that it states is not one that independent clocks allow.",
+	ReasonClocks:           "The clocks of those who signed the states of the record book contradict each other: they do not tell when it was entered.",
 
 	ReasonForeignStream: "A step belongs to another record.",
 	ReasonMissingFirst:  "The first step is missing.",

@@ -130,6 +130,17 @@ func writeVectors(t *testing.T) {
 		c.change(&s)
 		add(&s, "four", c.name, c.verdict, c.check, c.reason)
 	}
+	afterwards, at := *final, len(a.logged)-1
+	a.open(id)
+	afterwards.under(at, at+2)
+	afterwards.files = append(afterwards.files, must(StampFile(int64(at+2), "tsa", a.authority.stamp(a.text(at+2), a.now))))
+	add(&afterwards, "four", "auditor-of-a-later-state", Incomplete, CheckAudit, ReasonAuditMissing)
+	for _, c := range lookings {
+		if c.vector != "" {
+			s, _ := c.packed(t)
+			add(s, c.vector, c.vector, c.verdict, CheckTime, c.reason)
+		}
+	}
 
 	w, id = newShared(t)
 	restore := w.snapshot()

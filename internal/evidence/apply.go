@@ -235,7 +235,7 @@ func (a *act) checkSigner(r rule) error {
 	if signer.Role == Vault && signer.ID != policy.Vault {
 		return Refuse(Forbidden, ReasonOtherVaultKey)
 	}
-	if !policy.Restored.IsZero() && !r.reads {
+	if d, recovery := a.Details.(*VaultRecoveredDetails); !policy.Restored.IsZero() && !r.reads && !(recovery && d.Ends()) {
 		return Refuse(Held, ReasonRestored)
 	}
 	if a.policy = policy.At(a.Time); heads && a.policy.Rules < 3 {

@@ -19,6 +19,7 @@ import (
 //	consent.*                                + the case
 //	consent.given                            + the form's item; the subject named
 //	consent.delegated                        + the advocate
+//	vault.recovered                          + the trustee whose statement waits (rules 3)
 //	item.*, retention.*, hold.*, grant.*     + the case; the consents that govern the item
 //	item.deposited                           + the consents named; the source
 //	item.* of a consent form                 + the consent that the act names
@@ -60,6 +61,10 @@ func StandsOn(own State, e *Event) []Stream {
 		b.actor(d.Subject)
 	case *ConsentDelegatedDetails:
 		b.actor(d.Advocate)
+	case *VaultRecoveredDetails:
+		if s, ok := own.(*PolicyState); ok && s.Recovering != nil && s.At(e.Time).Rules >= 3 {
+			b.actor(s.Recovering.By)
+		}
 	case *ItemDerivedDetails:
 		b = append(b, ItemOf(d.Item))
 	}

@@ -64,8 +64,6 @@ func (d *VaultHeadsDetails) Check() error {
 
 func (d *VaultRecoveredDetails) Check() error {
 	switch {
-	case len(d.Items) == 0:
-		return errSize
 	case !ascending(d.Items, cmp.Compare[ItemID]):
 		return errOrder
 	case !allValid(d.Items):

@@ -347,9 +347,12 @@ type VaultHeadsDetails struct {
 
 type VaultRecoveredDetails struct {
 	Recovery Hash     `json:"recovery"`
-	Items    []ItemID `json:"items"`
+	Items    []ItemID `json:"items"` // ascending; empty: nothing is to be opened (any more)
 	Cause    Cause    `json:"cause"`
 }
+
+// Ends reports whether a trustee states that nothing is to be opened: what was stated before is over.
+func (d *VaultRecoveredDetails) Ends() bool { return len(d.Items) == 0 }
 
 // SameUse reports whether two trustees state the same use of the recovery key: then the second confirms what the first stated.
 func (d *VaultRecoveredDetails) SameUse(other *VaultRecoveredDetails) bool {

@@ -249,13 +249,13 @@ func (a *act) opening(d *ItemOpenedDetails) error {
 }
 
 // recovering: a keyholder whose own envelope is of no use any more asks for that of the recovery key. Two trustees have stated this use of it
-// before (vaultRecovered), so none goes unseen.
+// before (vaultRecovered), so none goes unseen, and it is not over.
 func (a *act) recovering(d *ItemOpenedDetails) error {
-	use := a.policy.Recovered
-	if use == nil || use.Recovery != Fingerprint(nil, a.policy.Recovery) || !slices.Contains(use.Items, a.item.ID) {
+	use := a.policy.Recoverable(a.Time)
+	if use == nil || !slices.Contains(use.Stated.Items, a.item.ID) {
 		return Refuse(Forbidden, ReasonNotRecovered)
 	}
-	return a.served(use.Recovery, d.Envelope)
+	return a.served(use.Stated.Recovery, d.Envelope)
 }
 
 // served: the file is sound, and the envelope asked for is that of the signer's keys. Where the content was found to differ, a keyholder

@@ -142,7 +142,7 @@ var kinds = map[Kind]kind{
 	VaultHeads:      {VaultStream, func() Details { return &VaultHeadsDetails{} }, false, anywhere, noNotes},
 	VaultConfigured: {PolicyStream, func() Details { return &VaultConfiguredDetails{} }, false, anywhere, noNotes},
 	VaultConfirmed:  {PolicyStream, func() Details { return &VaultConfirmedDetails{} }, true, follows, noNotes},
-	VaultRecovered:  {PolicyStream, func() Details { return &VaultRecoveredDetails{} }, false, follows, noNotes},
+	VaultRecovered:  {PolicyStream, func() Details { return &VaultRecoveredDetails{} }, true, follows, noNotes},
 	VaultRestored:   {PolicyStream, func() Details { return &VaultRestoredDetails{} }, false, follows, noNotes},
 	VaultIncident:   {PolicyStream, func() Details { return &VaultIncidentDetails{} }, false, follows, noNotes},
 }
@@ -150,6 +150,15 @@ var kinds = map[Kind]kind{
 // Barrier reports whether events of the streams it affects that were committed before it must be in the log before it, and later
 // ones after it.
 func (k Kind) Barrier() bool { return kinds[k].barrier }
+
+// Barred is Barrier as the version of the rules has it under which e was signed: after is the state of e's stream after it. Under rules 1 and
+// 2 vault.recovered opened nothing, so nothing had to be ordered by it.
+func Barred(e *Event, after State) bool {
+	if s, ok := after.(*PolicyState); ok && e.Kind == VaultRecovered && s.At(e.Time).Rules < 3 {
+		return false
+	}
+	return e.Kind.Barrier()
+}
 
 // Known reports whether this version has a rule book entry for the kind.
 func (k Kind) Known() bool { _, ok := kinds[k]; return ok }

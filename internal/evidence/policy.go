@@ -20,7 +20,7 @@ func (s *PolicyState) adopt(d *VaultConfiguredDetails) {
 
 // RulesVersion is the newest version of the rules that this program knows. A vault lives by the version that its policy names; what was
 // signed under an earlier one is judged by that. Version 2: nobody changes the policy alone, and auditors manage complaints. Version 3: the
-// recovery key opens what two trustees have stated, and nothing else; the vault's next key signs heads while it waits to be confirmed.
+// recovery key opens what two trustees have stated, for a time, and nothing else; the vault's next key signs heads while it waits to be confirmed.
 const RulesVersion = 3
 
 // Waits reports whether a configuration counts only after a custodian has confirmed it and the wait has passed: whatever changes what people
@@ -55,24 +55,37 @@ func vaultConfigured(a *act) (State, error) {
 	}
 	s := *a.policy
 	s.Last = a.tip
-	switch waits := s.Waits(d); {
+	switch {
 	case d.Rules < s.Rules:
 		return nil, Refuse(Invalid, ReasonPolicy)
-	case a.Actor.Role == Vault && (waits || d.Policy != s.Policy):
+	case a.Actor.Role == Vault && (s.Waits(d) || d.Policy != s.Policy):
 		return nil, Refuse(Forbidden, ReasonPolicy)
-	case a.Actor.Role == Vault:
+	}
+	s.configure(a.Event, a.tip.Leaf)
+	return &s, nil
+}
+
+// configure makes of s, in force at e's time, what a lawful vault.configured makes of it.
+func (s *PolicyState) configure(e *Event, leaf Hash) {
+	d := e.Details.(*VaultConfiguredDetails)
+	switch {
+	case e.Actor.Role == Vault:
 		s.Version, s.Builds = d.Version, d.Builds
 		if s.Proposed != nil { // what waits brings no older program back
 			proposed := *s.Proposed
 			proposed.Version, proposed.Builds = d.Version, d.Builds
 			s.Proposed = &proposed
 		}
-	case waits:
-		s.Proposed, s.ProposedLeaf, s.ProposedBy, s.ProposedOrg, s.Effective = d, a.tip.Leaf, a.Actor.ID, a.Actor.Organization, 0
+	case s.Waits(d):
+		s.Proposed, s.ProposedLeaf, s.ProposedBy, s.ProposedOrg, s.Effective = d, leaf, e.Actor.ID, e.Actor.Organization, 0
 	default:
 		s.adopt(d)
 	}
-	return &s, nil
+}
+
+// confirm is that of a lawful vault.confirmed of what waits: it counts after the wait now in force.
+func (s *PolicyState) confirm(e *Event) {
+	s.Effective = min(e.Time+Time(s.Policy.ConfirmWait)*1000, lastMoment)
 }
 
 // vaultConfirmed ②: a custodian who saw the dry run. It takes effect after the wait now in force; a restored vault is in service again at
@@ -96,7 +109,7 @@ func vaultConfirmed(a *act) (State, error) {
 		return nil, Refuse(Forbidden, ReasonTwoOrgs) // or there may be nobody who can ever confirm anything again, its end included
 	}
 	s.Last = a.tip
-	s.Effective = a.after(s.Policy.ConfirmWait)
+	s.confirm(a.Event)
 	return &s, nil
 }
 
@@ -112,30 +125,6 @@ func vaultRestored(a *act) (State, error) {
 	}
 	s := *a.policy
 	s.Last, s.Restored = a.tip, a.tip.Leaf
-	return &s, nil
-}
-
-// vaultRecovered ②: a use of the recovery key. One trustee states which items and why, another one the same; every use stands in the
-// policy stream for all to see, and only what two stated is opened with it (recovering), until they state another use.
-func vaultRecovered(a *act) (State, error) {
-	d := a.Details.(*VaultRecoveredDetails)
-	if d.Recovery != Fingerprint(nil, a.policy.Recovery) {
-		return nil, Refuse(Invalid, ReasonRecovery)
-	}
-	s := *a.policy
-	s.Last = a.tip
-	first := s.Recovering
-	if first == nil || !first.Stated.SameUse(d) {
-		s.Recovering = &RecoveryState{By: a.Actor.ID, Organization: a.Actor.Organization, Stated: *d}
-		return &s, nil
-	}
-	if err := a.second(first.By, first.Organization); err != nil {
-		return nil, err
-	}
-	s.Recovering = nil
-	if a.policy.Rules >= 3 {
-		s.Recovered = &first.Stated
-	}
 	return &s, nil
 }
 

@@ -1,6 +1,9 @@
 package evidence
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // opening with the recovery key names that key's envelope.
 func (w *world) recover(id ItemID, by string) *Event {
@@ -39,6 +42,9 @@ func TestRecovering(t *testing.T) {
 			s.Recovery = w.p("clinician").keys.Recipient
 			w.facts.States[PolicyOf(origin)] = &s
 		})},
+		refusal{"ended by one", Forbidden, ReasonNotRecovered, after(func(w *world) { w.do(w.recovering("trustee 2")) })},
+		refusal{"over", Forbidden, ReasonNotRecovered, after(func(w *world) { w.now += RecoveryTime * 1000 })},
+		refusal{"on an ended statement", Conflict, ReasonStaleBasis, func(w *world, e *Event) { w.do(w.recovering("trustee")) }},
 		refusal{"withdrawn", Held, ReasonFrozen, after(func(w *world) { w.withdraw() })},
 		refusal{"under rules 2", NotFound, ReasonEnvelope, after(func(w *world) { w.underRules(2) })},
 	)
@@ -64,6 +70,18 @@ func TestRecovering(t *testing.T) {
 	w.do(w.recovering("trustee 2", other))
 	refused(t, w.state(id).Release(w.facts, e, w.now), Forbidden, ReasonNotRecovered)
 
+	// What is being fetched ends with the statement: at its time, or when one trustee says so, in a restored vault too.
+	w, e = base(t)
+	w.do(e)
+	over := w.facts.States[PolicyOf(origin)].(*PolicyState).Recovered.Until
+	if err := w.state(id).Release(w.facts, e, over-1); err != nil {
+		t.Error(err)
+	}
+	refused(t, w.state(id).Release(w.facts, e, over), Forbidden, ReasonNotRecovered)
+	w.do(w.restoring())
+	w.do(w.recovering("trustee"))
+	refused(t, w.state(id).Release(w.facts, e, w.now), Forbidden, ReasonNotRecovered)
+
 	// Under rules 2 the same statement opened nothing, and the vault's records say so.
 	w = newConsented(t)
 	id = w.item("clinician", Clinical)
@@ -72,6 +90,90 @@ func TestRecovering(t *testing.T) {
 	w.do(w.recovering("trustee 2", id))
 	if w.facts.States[PolicyOf(origin)].(*PolicyState).Recovered != nil {
 		t.Error("an older state would be made anew in another form")
+	}
+}
+
+// What one trustee states waits for a second one, not for ever, and only as long as the first is who stated it.
+func TestRecoveryWaits(t *testing.T) {
+	var id ItemID
+	begin := func(t testing.TB) *world {
+		w := newConsented(t)
+		id = w.item("clinician", Clinical)
+		w.do(w.recovering("trustee", id))
+		return w
+	}
+	until := func(w *world) Time { return w.facts.States[PolicyOf(origin)].(*PolicyState).Recovering.Until }
+	for name, c := range map[string]struct {
+		meanwhile func(w *world)
+		confirms  bool
+		refused   string
+	}{
+		"nothing":          {func(*world) {}, true, ""},
+		"nearly too long":  {func(w *world) { w.now = until(w) - 1 }, true, ""},
+		"too long":         {func(w *world) { w.now = until(w) }, false, ""},
+		"suspended":        {func(w *world) { w.suspend("trustee", day) }, false, ReasonActorInactive},
+		"suspended before": {func(w *world) { w.suspend("trustee", day); w.now = w.now.Add(day) }, true, ""},
+		"revoked":          {func(w *world) { w.revokeActor("trustee") }, false, ReasonActorInactive},
+		"keys to confirm":  {func(w *world) { w.do(w.rotation("custodian", "trustee")) }, false, ReasonActorInactive},
+		"other keys":       {func(w *world) { w.rotate("custodian", "custodian 2", "trustee") }, false, ReasonActorInactive},
+		"taken back":       {func(w *world) { w.do(w.recovering("trustee")) }, false, ""},
+		"by the other":     {func(w *world) { w.do(w.recovering("trustee 2")) }, false, ""},
+		"restated":         {func(w *world) { w.now += RecoveryWait * 1000; w.do(w.recovering("trustee", id)) }, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := begin(t)
+			c.meanwhile(w)
+			if c.refused != "" {
+				w.refuse(w.recovering("trustee 2", id), Forbidden, c.refused)
+				w.do(w.recovering("trustee 2")) // takes it back, and begins anew
+			}
+			s := w.do(w.recovering("trustee 2", id)).(*PolicyState)
+			switch use := s.Recoverable(w.now); {
+			case c.confirms && (use == nil || s.Recovering != nil || use.Until != s.Last.Time.Add(30*24*time.Hour)):
+				t.Errorf("not confirmed: %+v", s.Recovering)
+			case !c.confirms && (use != nil || s.Recovering.By != w.p("trustee 2").signer.ID):
+				t.Errorf("confirmed: %+v", use)
+			}
+		})
+	}
+
+	// Whoever confirms has looked at the first one's own history.
+	w := begin(t)
+	e := w.recovering("trustee 2", id)
+	w.suspend("trustee", day)
+	w.refuse(e, Conflict, ReasonStaleBasis)
+	for i, h := range e.ReliedOn {
+		if h.ID == string(w.p("trustee").signer.ID) {
+			e.ReliedOn = append(e.ReliedOn[:i:i], e.ReliedOn[i+1:]...)
+			break
+		}
+	}
+	w.refuse(e, Conflict, ReasonMissingBasis)
+	w.refuse(w.event("custodian", PolicyOf(origin), VaultRecovered, w.recovering("trustee").Details), Forbidden, ReasonRole)
+
+	// What was stated under rules 2 counts for nothing under 3. Under 2 it waited for ever, nobody ended anything, and nothing was ordered by it.
+	w = newConsented(t)
+	id = w.item("clinician", Clinical)
+	w.underRules(2)
+	w.refuse(w.recovering("trustee"), Invalid, ReasonSize)
+	e = w.recovering("trustee", id)
+	s := w.do(e)
+	if Barred(e, s) {
+		t.Error("an earlier log would be judged by a later order")
+	}
+	w.now = w.now.Add(365 * day)
+	again := w.fork(t)
+	if s := again.do(again.recovering("trustee 2", id)).(*PolicyState); s.Recovering != nil {
+		t.Error("judged anew")
+	}
+	w.underRules(3)
+	e = w.recovering("trustee 2", id)
+	s = w.do(e)
+	if s.(*PolicyState).Recovering == nil || s.(*PolicyState).Recovered != nil {
+		t.Errorf("%+v", s)
+	}
+	if !Barred(e, s) || Barred(&Event{Kind: VaultIncident}, s) || !Barred(&Event{Kind: VaultConfirmed}, s) {
+		t.Error("no barrier")
 	}
 }
 

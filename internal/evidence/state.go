@@ -185,7 +185,7 @@ type PolicyState struct {
 	Effective    Time                    `json:"effective,omitempty"` // when a confirmed proposal takes effect; set by vault.confirmed
 	Restored     Hash                    `json:"restored,omitzero"`   // the vault.restored that waits for its confirmation
 	Recovering   *RecoveryState          `json:"recovering,omitempty"`
-	Recovered    *VaultRecoveredDetails  `json:"recovered,omitempty"` // the newest use that two trustees stated: what the recovery key may open
+	Recovered    *RecoveryUse            `json:"recovered,omitempty"` // the newest use that two trustees stated: what the recovery key may open
 }
 
 // RecoveryState is the use of the recovery key that one trustee has stated and a second one has not yet.
@@ -193,6 +193,15 @@ type RecoveryState struct {
 	By           ActorID               `json:"by"`
 	Organization OrgID                 `json:"organization,omitempty"`
 	Stated       VaultRecoveredDetails `json:"stated"`
+	// Since version 3 of the rules: the keys that the trustee had, and until when a second one may state the same.
+	Fingerprint Hash `json:"fingerprint,omitzero"`
+	Until       Time `json:"until,omitempty"`
+}
+
+// RecoveryUse is what two trustees have stated, and until when the recovery key opens it.
+type RecoveryUse struct {
+	Stated VaultRecoveredDetails `json:"stated"`
+	Until  Time                  `json:"until"`
 }
 
 // HeadsState is the newest publication of the heads map.

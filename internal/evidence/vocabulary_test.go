@@ -136,7 +136,7 @@ func TestErrors(t *testing.T) {
 // RULES §3, ‡.
 func TestBarriers(t *testing.T) {
 	barriers := []Kind{ActorKeyRotated, ActorSuspended, ActorRevoked, CaseMemberRemoved, CaseKeyringChanged, ConsentGiven, ConsentNarrowed,
-		ConsentWithdrawn, ConsentDelegationEnded, GrantRevoked, VaultConfirmed}
+		ConsentWithdrawn, ConsentDelegationEnded, GrantRevoked, VaultConfirmed, VaultRecovered}
 	for k := range kinds {
 		if k.Barrier() != slices.Contains(barriers, k) {
 			t.Errorf("%s: barrier is %v", k, k.Barrier())
@@ -201,7 +201,7 @@ func TestDetailsOfRareKinds(t *testing.T) {
 		"hold lifted":       {&HoldLiftedDetails{hold, CauseExpiry}, &HoldLiftedDetails{hold, ""}, ReasonCode},
 		"recovered":         {&VaultRecoveredDetails{h, []ItemID{item}, CauseLoss}, &VaultRecoveredDetails{h, []ItemID{item, item}, CauseLoss}, ReasonOrder},
 		"recovered items":   {&VaultRecoveredDetails{h, []ItemID{item}, CauseLoss}, &VaultRecoveredDetails{h, []ItemID{""}, CauseLoss}, ReasonIdentifier},
-		"recovered nothing": {&VaultRecoveredDetails{h, []ItemID{item}, CauseLoss}, &VaultRecoveredDetails{h, nil, CauseLoss}, ReasonSize},
+		"recovered nothing": {&VaultRecoveredDetails{h, nil, CauseLoss}, &VaultRecoveredDetails{h, nil, ""}, ReasonCode},
 		"restored":          {&VaultRestoredDetails{at, 1, 2}, &VaultRestoredDetails{at, -1, 2}, ReasonSize},
 		"restored from":     {&VaultRestoredDetails{at, 0, 0}, &VaultRestoredDetails{0, 1, 2}, ReasonTime},
 		"incident":          {&VaultIncidentDetails{"breach", at, at, "vault"}, &VaultIncidentDetails{"breach", at, at - 1, "vault"}, ReasonWindow},

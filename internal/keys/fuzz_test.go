@@ -12,7 +12,7 @@ import (
 // FuzzOpen gives a vault anything for a key file: it panics at nothing, and what it opens without a passphrase is written the same again,
 // and signs.
 func FuzzOpen(f *testing.F) {
-	for _, algorithm := range []Algorithm{P256, Ed25519} {
+	for _, algorithm := range []Algorithm{P256, Ed25519, MLDSA44} {
 		name := filepath.Join(f.TempDir(), "key.pem")
 		if _, err := Create(name, algorithm, nil); err != nil { // to try a passphrase takes a tenth of a second: none is tried here
 			f.Fatal(err)

@@ -20,8 +20,11 @@ import (
 	"os"
 	"path/filepath"
 
+	"filippo.io/mldsa"
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
+	formats "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
 
 	"strongroom.example/strongroom/internal/tlog"
@@ -33,13 +36,14 @@ type Algorithm string
 const (
 	P256    Algorithm = "ecdsa-p256" // events and checkpoints
 	Ed25519 Algorithm = "ed25519"    // checkpoints
+	MLDSA44 Algorithm = "ml-dsa-44"  // checkpoints, against who can break the others one day; in no KMS
 )
 
 var (
 	// ErrPassphrase means that the passphrase does not open the key file.
 	ErrPassphrase = errors.New("the passphrase does not open this key")
 	// ErrUnsupported means that the key is of another type than this vault uses.
-	ErrUnsupported = errors.New("the key is neither ECDSA P-256 nor Ed25519")
+	ErrUnsupported = errors.New("the key is neither ECDSA P-256 nor Ed25519 nor ML-DSA-44")
 	// ErrKMS means that the KMS, or its plugin, did not answer in time, or not with what it was asked for.
 	ErrKMS = errors.New("the KMS does not sign")
 )
@@ -49,6 +53,7 @@ type Signer struct {
 	sign   func(message []byte) ([]byte, error)
 	public crypto.PublicKey
 	spki   []byte
+	seed   []byte // of a key of ML-DSA-44: its note signer takes no other
 }
 
 // Create makes a key and its file, which must not exist. Without a passphrase the file is plain PKCS #8: the caller has warned.
@@ -60,6 +65,8 @@ func Create(path string, algorithm Algorithm, passphrase []byte) (*Signer, error
 		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case Ed25519:
 		_, private, err = ed25519.GenerateKey(rand.Reader)
+	case MLDSA44:
+		private, err = mldsa.GenerateKey(mldsa.MLDSA44())
 	default:
 		err = ErrUnsupported
 	}
@@ -77,11 +84,14 @@ func Create(path string, algorithm Algorithm, passphrase []byte) (*Signer, error
 }
 
 func encode(private crypto.PrivateKey, passphrase []byte) ([]byte, error) {
-	if len(passphrase) == 0 {
-		return cryptoutils.MarshalPrivateKeyToPEM(private)
-	}
-	der, err := cryptoutils.MarshalPrivateKeyToEncryptedDER(private, cryptoutils.StaticPasswordFunc(passphrase))
+	der, err := marshal(private)
 	if err != nil {
+		return nil, err
+	}
+	if len(passphrase) == 0 {
+		return cryptoutils.PEMEncode(cryptoutils.PrivateKeyPEMType, der), nil
+	}
+	if der, err = encrypted.Encrypt(der, passphrase); err != nil {
 		return nil, err
 	}
 	return cryptoutils.PEMEncode(cryptoutils.EncryptedSigstorePrivateKeyPEMType, der), nil
@@ -143,15 +153,15 @@ func decode(text, passphrase []byte) (crypto.PrivateKey, error) {
 		if len(passphrase) == 0 {
 			return nil, ErrPassphrase
 		}
-		private, err := cryptoutils.UnmarshalPEMToPrivateKey(text, cryptoutils.StaticPasswordFunc(passphrase))
+		der, err := encrypted.Decrypt(block.Bytes, passphrase)
 		if err != nil {
 			return nil, ErrPassphrase
 		}
-		return private, nil
+		return unmarshal(der)
 	case cryptoutils.PrivateKeyPEMType:
-		private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		private, err := unmarshal(block.Bytes)
 		if err != nil {
-			return nil, ErrUnsupported
+			return nil, err
 		}
 		if again, err := encode(private, nil); err != nil || !bytes.Equal(again, text) {
 			return nil, ErrUnsupported
@@ -165,6 +175,9 @@ func decode(text, passphrase []byte) (crypto.PrivateKey, error) {
 func Encrypted(text []byte) bool { return bytes.Contains(text, []byte("ENCRYPTED")) }
 
 func load(private crypto.PrivateKey) (*Signer, error) {
+	if private, ok := private.(*mldsa.PrivateKey); ok {
+		return loadMLDSA(private), nil
+	}
 	s, err := signature.LoadSigner(private, crypto.SHA256)
 	if err != nil {
 		return nil, ErrUnsupported
@@ -187,16 +200,27 @@ func wrap(public crypto.PublicKey, sign func([]byte) ([]byte, error)) (*Signer, 
 		return nil, ErrUnsupported
 	}
 	spki, err := x509.MarshalPKIXPublicKey(public)
-	return &Signer{sign, public, spki}, err
+	return &Signer{sign: sign, public: public, spki: spki}, err
 }
 
-// Sign signs a message: ECDSA over its SHA-256 as ASN.1 DER, or Ed25519. A key in a KMS is asked anew each time, and its answer is
+// Sign signs a message: ECDSA over its SHA-256 as ASN.1 DER, Ed25519, or ML-DSA-44 with an empty context. A key in a KMS is asked anew each time, and its answer is
 // verified: ErrKMS, after which the same may be asked again.
 func (s *Signer) Sign(message []byte) ([]byte, error) { return s.sign(message) }
 
 // Public returns the public key, SPKI its DER form (RFC 5280).
 func (s *Signer) Public() crypto.PublicKey { return s.public }
 func (s *Signer) SPKI() []byte             { return s.spki }
+
+// Algorithm says of which kind the key is.
+func (s *Signer) Algorithm() Algorithm {
+	switch s.public.(type) {
+	case *mldsa.PublicKey:
+		return MLDSA44
+	case ed25519.PublicKey:
+		return Ed25519
+	}
+	return P256
+}
 
 // NoteSigner signs checkpoints of the log named origin with this key (FORMATS §5).
 func (s *Signer) NoteSigner(origin string) (note.Signer, error) {
@@ -205,6 +229,8 @@ func (s *Signer) NoteSigner(origin string) (note.Signer, error) {
 		return tlog.NewECDSANoteSigner(origin, key, s.Sign)
 	case ed25519.PublicKey:
 		return tlog.NewEd25519NoteSigner(origin, key, s.Sign)
+	case *mldsa.PublicKey:
+		return formats.NewMLDSASigner("PRIVATE+KEY+" + noteKey(origin, key, s.seed))
 	}
 	return nil, ErrUnsupported
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"filippo.io/mldsa"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature/kms/fake"
 
@@ -31,12 +32,14 @@ func verifies(public crypto.PublicKey, message, sig []byte) bool {
 		return ecdsa.VerifyASN1(key, digest[:], sig)
 	case ed25519.PublicKey:
 		return ed25519.Verify(key, message, sig)
+	case *mldsa.PublicKey:
+		return mldsa.Verify(key, message, sig, nil) == nil
 	}
 	return false
 }
 
 func TestCreateAndOpen(t *testing.T) {
-	for _, algorithm := range []Algorithm{P256, Ed25519} {
+	for _, algorithm := range []Algorithm{P256, Ed25519, MLDSA44} {
 		for _, passphrase := range []string{"", "correct horse"} {
 			path := filepath.Join(t.TempDir(), "key.pem")
 			made, err := Create(path, algorithm, []byte(passphrase))
@@ -56,7 +59,7 @@ func TestCreateAndOpen(t *testing.T) {
 			}
 			message := []byte("a message")
 			sig, err := opened.Sign(message)
-			if err != nil || !verifies(made.Public(), message, sig) {
+			if err != nil || !verifies(made.Public(), message, sig) || opened.Algorithm() != algorithm {
 				t.Errorf("%s: signature of the opened key does not verify under the made one: %v", algorithm, err)
 			}
 			if _, err := Create(path, algorithm, nil); !errors.Is(err, fs.ErrExist) {

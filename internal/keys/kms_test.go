@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,6 +102,71 @@ func TestPlugin(t *testing.T) {
 	for _, name := range []string{"pemfile://" + filepath.Join(dir, "missing.pem"), "nosuchkms://key", "://"} {
 		if _, err := Open(context.Background(), name, nil); !errors.Is(err, ErrKMS) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What a plugin says of its error is repeated in plain words alone, and not at length.
+func TestPluginTellsNoSecret(t *testing.T) {
+	dir := plugin(t)
+	path := filepath.Join(dir, "key.pem")
+	if _, err := Create(path, P256, nil); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(context.Background(), "pemfile://"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".mode", []byte("tell"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Sign([]byte("a message"))
+	if !errors.Is(err, ErrKMS) || !strings.Contains(err.Error(), "permission denied (403) for … at … blah") || len(err.Error()) > mostSaid+100 {
+		t.Errorf("%v", err)
+	}
+	for _, secret := range []string{"hvs.", "secret", "user", "kms.example", "\n"} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("it repeats %q", secret)
+		}
+	}
+	for _, name := range []string{"pemfile://" + filepath.Join(dir, "missing-7.pem"), "nosuchkms://token-7"} {
+		if _, err := Open(context.Background(), name, nil); !errors.Is(err, ErrKMS) || strings.Contains(err.Error(), "-7") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// A plugin that leaves processes behind, each of which keeps an answer open, is asked no more once there are some.
+func TestPluginLeavesFew(t *testing.T) {
+	dir := plugin(t)
+	path := filepath.Join(dir, "key.pem")
+	if _, err := Create(path, P256, nil); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(context.Background(), "pemfile://"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".mode", []byte("leave"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := patience
+	patience = 300 * time.Millisecond
+	defer func() { patience = before }()
+	for range mostAsked + 4 {
+		if _, err := s.Sign([]byte("a message")); !errors.Is(err, ErrKMS) {
+			t.Errorf("%v", err)
+		}
+	}
+	left, err := filepath.Glob(path + ".left-*")
+	if err != nil || len(left) > mostAsked {
+		t.Errorf("%d processes were left, %v", len(left), err)
+	}
+	for _, name := range left {
+		if pid, err := strconv.Atoi(name[strings.LastIndex(name, "-")+1:]); err == nil {
+			if p, err := os.FindProcess(pid); err == nil {
+				p.Kill()
+			}
 		}
 	}
 }

@@ -49,7 +49,74 @@ func (l *Ledger) AwaitFinal(ctx context.Context, leafHash evidence.Hash) ([]byte
 	}
 }
 
-// settledNext is closed with the next checkpoint that becomes final.
+// CompleteFinal is Complete with the final receipt of the publication, under the state right after it, which auditors sign: it waits for
+// that too and, until ctx ends, for the auditors whom the trust file asks for. A publication that was passed by before it was final gives way
+// to the next one.
+func (l *Ledger) CompleteFinal(ctx context.Context, streams []evidence.Stream, index int64) (Completeness, error) {
+	if l.publisher == nil {
+		return l.Complete(ctx, streams, index)
+	}
+	l.finals.Add(1)
+	defer func() {
+		l.finals.Add(-1)
+		l.wakeUp()
+	}()
+	for {
+		c, err := l.Complete(ctx, streams, index)
+		if err != nil {
+			return Completeness{}, err
+		}
+		if c.under.after.Size == 0 { // of an earlier version, and nothing has happened since
+			c.Heads, err = l.AwaitFinal(ctx, c.under.leaf)
+			return c, err
+		}
+		if c.Heads, err = l.finalAfter(ctx, c.under); err != nil || c.Heads != nil {
+			return c, err
+		}
+		index = max(index, c.Covers) // which the next one covers more than
+	}
+}
+
+// held reports whether the next publication of the heads map has to wait: while somebody wants a final proof, each is offered by itself. So
+// one after the other becomes final, however busy the vault is.
+func (l *Ledger) held() bool {
+	return l.publisher != nil && l.finals.Load() > 0 && l.published.after.Size > l.publisher.offered().Size
+}
+
+// finalAfter returns a publication's receipt under the state right after it, or nil if that was passed by before it was final.
+func (l *Ledger) finalAfter(ctx context.Context, under publication) ([]byte, error) {
+	p := l.publisher
+	e, err := l.cfg.Records.Entry(ctx, under.leaf)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		settled, offered := l.settledNext(), p.offered().Size
+		row, err := l.publishedAt(ctx, under.after.Size)
+		if err != nil && evidence.KindOf(err) != evidence.NotFound {
+			return nil, err
+		}
+		final := err == nil && row.Final == p.id
+		if final && (row.Audited == p.id || !p.policy.RequiresAuditors()) {
+			return l.receiptUnder(ctx, e, row.Size, row.Note)
+		}
+		if !final && offered > under.after.Size {
+			return nil, nil
+		}
+		select {
+		case <-settled:
+		case <-l.done:
+			return nil, ErrStopped
+		case <-ctx.Done():
+			if !final {
+				return nil, errNotFinal
+			}
+			return l.receiptUnder(context.WithoutCancel(ctx), e, row.Size, row.Note)
+		}
+	}
+}
+
+// settledNext is closed when a checkpoint is offered, or something comes for one.
 func (l *Ledger) settledNext() <-chan struct{} {
 	if l.publisher == nil {
 		return nil
@@ -72,7 +139,7 @@ func (l *Ledger) Finals(ctx context.Context, entries []Entry) ([]Entry, error) {
 		if list[i] = e; !e.Included() {
 			continue
 		}
-		if under.Size <= e.Index || e.Index < above || e.Kind == evidence.VaultHeads {
+		if under.Size <= e.Index || e.Index < above {
 			var err error
 			under, err = p.covering(ctx, e)
 			if err != nil {
@@ -88,15 +155,9 @@ func (l *Ledger) Finals(ctx context.Context, entries []Entry) ([]Entry, error) {
 	return list, nil
 }
 
-// covering finds the checkpoint of a final receipt; none, of size 0, if nothing but the log's signature is needed. That of a heads
-// publication is cosigned by auditors, if any is: what they have checked is the map.
-func (p *publisher) covering(ctx context.Context, e Entry) (under Published, err error) {
-	if e.Kind == evidence.VaultHeads && p.policy.RequiresAuditors() {
-		under, err = p.cfg.Records.NextPublished(ctx, e.Index, Audited, p.id)
-	}
-	if under.Size == 0 && (err == nil || evidence.KindOf(err) == evidence.NotFound) {
-		under, err = p.cfg.Records.NextPublished(ctx, e.Index, Final, p.id)
-	}
+// covering finds the checkpoint of a final receipt; none, of size 0, if nothing but the log's signature is needed.
+func (p *publisher) covering(ctx context.Context, e Entry) (Published, error) {
+	under, err := p.cfg.Records.NextPublished(ctx, e.Index, Final, p.id)
 	if evidence.KindOf(err) == evidence.NotFound {
 		if p.required() {
 			return under, errNotFinal

@@ -21,6 +21,7 @@ const (
 type publication struct {
 	leaf    evidence.Hash
 	receipt []byte
+	after   signed // the log right after it; of size 0 where more went into the log with it, as earlier versions had it
 	covers  int64
 	root    [32]byte
 	void    []int64
@@ -29,7 +30,7 @@ type publication struct {
 // Completeness shows, under one publication of the heads map, how long each stream is.
 type Completeness struct {
 	Heads   []byte // receipt of the vault.heads event
-	leaf    evidence.Hash
+	under   publication
 	Covers  int64
 	Streams []Length
 }
@@ -57,19 +58,6 @@ func (l *Ledger) Complete(ctx context.Context, streams []evidence.Stream, index 
 			return Completeness{}, err
 		}
 	}
-}
-
-// CompleteFinal is Complete with the final receipt of the publication, for which it waits too.
-func (l *Ledger) CompleteFinal(ctx context.Context, streams []evidence.Stream, index int64) (Completeness, error) {
-	c, err := l.Complete(ctx, streams, index)
-	if err != nil {
-		return Completeness{}, err
-	}
-	// The proofs stay what they are, whatever is published meanwhile.
-	if c.Heads, err = l.AwaitFinal(ctx, c.leaf); err != nil {
-		return Completeness{}, err
-	}
-	return c, nil
 }
 
 // awaitHeads asks for a publication and waits for the next.
@@ -100,7 +88,7 @@ func (l *Ledger) complete(
 	if p.receipt == nil || p.covers <= index || m == nil || m.Root() != p.root {
 		return answer, changed, nil
 	}
-	answer = Completeness{Heads: p.receipt, leaf: p.leaf, Covers: p.covers, Streams: make([]Length, len(streams))}
+	answer = Completeness{Heads: p.receipt, under: p, Covers: p.covers, Streams: make([]Length, len(streams))}
 	for i, s := range streams {
 		n := int64(0)
 		if state, ok := states[s]; ok {
@@ -145,7 +133,7 @@ func (l *Ledger) publishHeads(ctx context.Context) (bool, error) {
 		}
 	}
 	from, covers := l.accepted.covers, min(l.last.Size, l.accepted.covers+maxCovered)
-	if from == covers || l.accepted.leaf != l.published.leaf {
+	if from == covers || l.accepted.leaf != l.published.leaf || l.held() {
 		return false, nil
 	}
 	entries, covers, void, err := l.headsBetween(ctx, from, covers)
@@ -298,7 +286,7 @@ func (l *Ledger) loadHeads(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if p, err = publicationOf(e); err != nil {
+		if p, err = l.publicationOf(e); err != nil {
 			return err
 		}
 		if root = p.root; p.root != state.Root || p.covers != state.Covers {
@@ -318,7 +306,7 @@ func (l *Ledger) loadHeads(ctx context.Context) error {
 	return nil
 }
 
-func publicationOf(e Entry) (publication, error) {
+func (l *Ledger) publicationOf(e Entry) (publication, error) {
 	statement, err := custody.Open(e.Leaf.Extra)
 	if err != nil {
 		return publication{}, fmt.Errorf("heads: %w", err)
@@ -327,7 +315,13 @@ func publicationOf(e Entry) (publication, error) {
 	if !ok {
 		return publication{}, &Mismatch{"records", "the vault's stream holds another kind of event"}
 	}
-	return publication{leaf: e.LeafHash, receipt: e.Receipt, covers: d.Covers, root: d.Root, void: d.Void}, nil
+	p := publication{leaf: e.LeafHash, receipt: e.Receipt, covers: d.Covers, root: d.Root, void: d.Void}
+	if receipt, err := tlog.ParseReceipt(e.Receipt); err == nil { // what is damaged is found where it is used
+		if cp, err := l.open(receipt.Checkpoint(), "records"); err == nil && cp.Size == e.Index+1 {
+			p.after = cp
+		}
+	}
+	return p, nil
 }
 
 // publish makes p, which is in the log, the one that proofs are given under. The caller holds mu.

@@ -50,7 +50,7 @@ type Config struct {
 	Founders []evidence.Founder // who may enrol themselves
 	Records  Records
 	Tree     Tree
-	Signers  []note.Signer // of checkpoints: ECDSA P-256 first, then Ed25519 (FORMATS §5)
+	Signers  []note.Signer // of checkpoints: ECDSA P-256 first, then Ed25519, then ML-DSA-44 if any (FORMATS §5)
 	Keys     tlog.LogKeys  // the same keys, to check what was signed
 	LogID    tlog.Hash     // SHA-256 of the ECDSA key's SPKI
 	// CheckpointFile keeps the last signed checkpoint apart from the records and the tree, or is "".
@@ -112,6 +112,7 @@ type Ledger struct {
 
 	proving sync.RWMutex // held by whoever proves from the heads map, and alone while records and map change together
 	asking  atomic.Int32 // how many wait for a publication
+	finals  atomic.Int32 // how many want a final proof under one
 
 	begun, ended atomic.Int64 // how many commits of events
 

@@ -38,7 +38,7 @@ type publisher struct {
 	newest  Published
 	final   int64         // size of the newest final checkpoint
 	since   time.Time     // when the oldest one beyond it was published
-	settled chan struct{} // closed and replaced whenever a checkpoint becomes final
+	settled chan struct{} // closed and replaced whenever a checkpoint is offered, or something comes for one
 }
 
 // newPublisher reads where publishing stands; nil if nobody is named.
@@ -152,16 +152,20 @@ func (p *publisher) run(ctx context.Context) {
 	}
 }
 
-// publish stores the newest checkpoint as a published one, unless it is. From then on it is offered, after a restart too.
+// publish stores the next checkpoint as a published one: that right after the newest publication of the heads map, or else, where that one
+// is published, the newest. From then on it is offered, after a restart too.
 func (p *publisher) publish(ctx context.Context) (bool, error) {
 	p.Ledger.mu.RLock()
-	last := p.last
+	last, after := p.last, p.published.after
 	p.Ledger.mu.RUnlock()
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	before, err := p.cfg.Records.LastPublished(ctx, Offered, p.id)
 	if err != nil && evidence.KindOf(err) != evidence.NotFound {
 		return false, err
+	}
+	if after.Size > before.Size {
+		last = after
 	}
 	if last.Size <= before.Size {
 		if before.Size > p.offered().Size { // stored by an attempt of which that was not known
@@ -305,13 +309,12 @@ func (p *publisher) stored(ctx context.Context, row Published) error {
 		p.newest = row
 	}
 	p.final, p.since = final, since
-	if row.Final == p.id {
-		close(p.settled)
-		p.settled = make(chan struct{})
-	}
+	close(p.settled)
+	p.settled = make(chan struct{})
 	for _, peer := range p.peers {
 		wakeUp(peer.wake)
 	}
+	p.wakeUp() // the heads map may wait for this one
 	return err
 }
 

@@ -110,6 +110,31 @@ func TestStamps(t *testing.T) {
 	w.check()
 }
 
+// More authorities stamp an event than a receipt has room for: it is final all the same.
+func TestMoreStampsThanFit(t *testing.T) {
+	w := newWorld(t)
+	a := newAuthority(t, time.Now)
+	s := w.watch("", a.trusted)
+	w.stop()
+	const many = 9
+	w.openWith(func(c *ledger.Config) {
+		s.stamped(a)(c)
+		c.Authorities = nil
+		for i := range many {
+			c.Authorities = append(c.Authorities, ledger.Authority{Name: string(rune('a' + i)), Stamp: a.ask})
+		}
+	})
+	e := w.put(w.openCase("a"))
+	for deadline := time.Now().Add(2 * time.Minute); len(must(w.db.EventStamps(t.Context(), e.LeafHash))) < many; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("not all of them stamp")
+		}
+	}
+	if list := w.finally(s, e).Timestamps(); len(list) == 0 || len(list) >= many {
+		t.Errorf("%d stamps", len(list))
+	}
+}
+
 func textOf(note []byte) []byte {
 	for i := range note {
 		if i > 0 && note[i] == '\n' && note[i-1] == '\n' {

@@ -14,7 +14,8 @@ import (
 const maxWave = 256
 
 // wave cuts from pending, which is in commit order, the events that may go into the log together: none stands on another of them, and a
-// barrier event goes alone. What waits for the next wave comes after all of this one.
+// barrier event goes alone. A publication of the heads map is the last, so that the checkpoint of its wave is the state right after it, which
+// auditors sign. What waits for the next wave comes after all of this one.
 func wave(pending []Entry) []Entry {
 	in := make(map[evidence.Hash]bool, len(pending))
 	for i, e := range pending {
@@ -27,6 +28,9 @@ func wave(pending []Entry) []Entry {
 			}
 		}
 		in[e.LeafHash] = true
+		if e.Kind == evidence.VaultHeads {
+			return pending[:i+1]
+		}
 	}
 	return pending
 }
@@ -170,6 +174,9 @@ func (l *Ledger) tell(p proven) {
 		e.Index, e.Receipt = p.included[i].Index, p.included[i].Receipt
 		if e.LeafHash == l.accepted.leaf {
 			l.accepted.receipt = e.Receipt
+			if p.cp.Size == e.Index+1 {
+				l.accepted.after = p.cp
+			}
 			l.publish(l.accepted)
 		}
 		for _, ch := range l.waiting[e.LeafHash] {

@@ -31,6 +31,7 @@ func TestWave(t *testing.T) {
 		"barrier between":            {[]Entry{event("a", plain), event("b", plain), event("c", barrier), event("d", plain), event("e", plain)}, []int{2, 1, 2}},
 		"two barriers":               {[]Entry{event("a", barrier), event("b", barrier)}, []int{1, 1}},
 		"stands on an earlier wave":  {[]Entry{event("a", plain), event("b", plain, "a"), event("c", plain, "a")}, []int{1, 2}},
+		"a publication is the last":  {[]Entry{event("a", plain), event("p", evidence.VaultHeads), event("b", plain), event("c", plain)}, []int{2, 2}},
 		"every barrier is a barrier": {[]Entry{event("a", evidence.GrantRevoked), event("b", evidence.ActorSuspended)}, []int{1, 1}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,8 +9,10 @@ import (
 	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -440,9 +442,15 @@ func TestAuditors(t *testing.T) {
 	refused("ahead of our clock", row.Size, good, ev.Invalid, "cosignature_time")
 	w.drift.Store(0)
 
-	heads := must(w.CompleteFinal(t.Context(), []ev.Stream{e.Stream}, e.Index))
-	if c := must(s.trust.Policy().Cosigned(must(tlog.ParseReceipt(heads.Heads)).Checkpoint())); c.Audited {
-		t.Error("audited before the auditor came")
+	brief, cancel := context.WithTimeout(t.Context(), 2*time.Second) // nobody waits longer for an auditor
+	defer cancel()
+	heads := must(w.CompleteFinal(brief, []ev.Stream{e.Stream}, e.Index))
+	right := must(tlog.ParseReceipt(heads.Heads))
+	if c := must(s.trust.Policy().Cosigned(right.Checkpoint())); c.Audited || !c.Quorum || brief.Err() == nil {
+		t.Errorf("before the auditor came: %+v, %v", c, brief.Err())
+	}
+	if cp := must(tlog.OpenCheckpoint(right.Checkpoint(), s.trust.LogKeys())); cp.Size != right.Index()+1 || cp.Size != row.Size {
+		t.Errorf("publication %d under a log of %d entries; published is %d", right.Index(), cp.Size, row.Size)
 	}
 	for range 2 {
 		if err := w.Cosign(t.Context(), row.Size, []byte(cosign(auditor.signer, request))); err != nil {
@@ -457,10 +465,9 @@ func TestAuditors(t *testing.T) {
 		t.Errorf("the auditor's status is %+v", p)
 	}
 
-	// A later checkpoint is final without the auditor. The publication's receipt is still given under the one that was audited.
+	// A later checkpoint is final without the auditor. The publication's receipt is given under the state right after it, with the auditor's word.
 	w.finally(s, w.put(w.openCase("b")))
-	leaf := must(tlog.ParseReceipt(heads.Heads)).Leaf()
-	audited := must(tlog.ParseReceipt(must(w.Final(t.Context(), ev.Hash(tlog.LeafHash(leaf))))))
+	audited := must(tlog.ParseReceipt(must(w.Final(t.Context(), ev.Hash(tlog.LeafHash(right.Leaf()))))))
 	if c := must(s.trust.Policy().Cosigned(audited.Checkpoint())); !c.Audited {
 		t.Error("the publication's final receipt is not under the audited checkpoint")
 	}
@@ -469,6 +476,114 @@ func TestAuditors(t *testing.T) {
 	w.openWith(s.by)
 	if err := w.Cosign(t.Context(), row.Size, []byte(cosign(auditor.signer, request))); err != nil {
 		t.Error(err)
+	}
+}
+
+// While events come without a pause, each final proof of completeness stands under the state right after its publication; and an auditor who
+// comes to each such state gives its word for it.
+func TestBusyVault(t *testing.T) {
+	w := newWorld(t)
+	witness, auditor := newFake(t, "witness.example"), newFake(t, "auditor.example")
+	witness.answer = func(w http.ResponseWriter, request []byte) { w.Write([]byte(cosign(witness.signer, request))) }
+	s := w.watch(witness.line() + auditor.line() + "group auditors all auditor.example\nquorum witness.example\n")
+	w.stop()
+	w.openWith(s.by)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var others sync.WaitGroup
+	over := make(chan struct{})
+	every := func(f func()) {
+		others.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+					f()
+				}
+			}
+		})
+	}
+	first := w.put(w.openCase("a"))
+	every(func() { w.put(w.openCase("b")) })
+	every(func() { // people look, and want publications, all the time
+		if _, err := w.Complete(ctx, []ev.Stream{first.Stream}, w.Size()-1); err != nil {
+			t.Error(err)
+		}
+	})
+	every(func() { // it signs what ends with a publication
+		time.Sleep(100 * time.Millisecond)
+		state := ev.VaultOf(origin)
+		row := must(w.PublishedCheckpoint(ctx, 0))
+		last := must(w.db.LogRange(ctx, row.Size-1, row.Size))
+		if len(last) == 1 && last[0].Stream == state {
+			if err := w.Cosign(ctx, row.Size, []byte(cosign(auditor.signer, append([]byte("old 0\n\n"), row.Note...)))); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 4 {
+		e := w.put(w.openCase("c"))
+		c, err := w.CompleteFinal(ctx, []ev.Stream{e.Stream}, e.Index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := must(tlog.ParseReceipt(c.Heads))
+		cp := must(tlog.OpenCheckpoint(r.Checkpoint(), s.trust.LogKeys()))
+		if by := must(s.trust.Policy().Cosigned(r.Checkpoint())); cp.Size != r.Index()+1 || !by.Quorum || !by.Audited || c.Covers <= e.Index {
+			t.Errorf("publication %d, covering %d entries, under %d: %+v", r.Index(), c.Covers, cp.Size, by)
+		}
+	}
+	close(over)
+	others.Wait()
+}
+
+// A publication whose state was passed by before the witnesses signed it gives way to a later one. That takes the time that witnesses are
+// given, and that one who failed is left alone, so only STRONGROOM_LONG=1 sees it.
+func TestPassedBy(t *testing.T) {
+	if os.Getenv("STRONGROOM_LONG") != "1" {
+		t.Skip("STRONGROOM_LONG is not set")
+	}
+	w := newWorld(t)
+	witness := newFake(t, "witness.example")
+	var sulks atomic.Bool
+	sulks.Store(true)
+	witness.answer = func(w http.ResponseWriter, request []byte) {
+		if sulks.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.Write([]byte(cosign(witness.signer, request)))
+	}
+	s := w.watch(witness.line() + "quorum witness.example\n")
+	w.stop()
+	w.openWith(s.by)
+	e := w.put(w.openCase("a"))
+	brief, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := w.CompleteFinal(brief, []ev.Stream{e.Stream}, e.Index); ev.KindOf(err) != ev.Pending {
+		t.Fatalf("final without a witness: %v", err)
+	}
+	publication := func() ledger.Completeness { return must(w.Complete(t.Context(), []ev.Stream{e.Stream}, e.Index)) }
+	early := must(tlog.ParseReceipt(publication().Heads)).Index()
+	done := make(chan ledger.Completeness, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	go func() {
+		c, err := w.CompleteFinal(ctx, []ev.Stream{e.Stream}, e.Index)
+		if err != nil {
+			t.Error(err)
+		}
+		done <- c
+	}()
+	for must(w.PublishedCheckpoint(t.Context(), 0)).Size <= early+1 { // it is given up, for something larger
+		w.put(w.openCase("b"))
+		time.Sleep(100 * time.Millisecond)
+	}
+	sulks.Store(false)
+	r := must(tlog.ParseReceipt((<-done).Heads))
+	if cp := must(tlog.OpenCheckpoint(r.Checkpoint(), s.trust.LogKeys())); cp.Size != r.Index()+1 || r.Index() <= early {
+		t.Errorf("publication %d, after %d, under %d", r.Index(), early, cp.Size)
 	}
 }
 

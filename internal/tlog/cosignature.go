@@ -2,6 +2,7 @@ package tlog
 
 import (
 	"encoding/binary"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,12 @@ type Cosigned struct {
 	Audited bool
 	// By are the cosignatures, in the policy's order.
 	By []Cosignature
+	// Until is the earliest time by which those who had cosigned met the quorum,
+	// Since the latest since which they did: one clock moves neither, unless its
+	// owner is the quorum. Of Trust.Cosigned alone; zero where nobody is asked.
+	// There is no Since where auditors are enough, who come to a state when it is
+	// long not the newest.
+	Until, Since time.Time
 }
 
 // Cosigned reads the cosignatures on a signed checkpoint, whose log signature
@@ -44,7 +51,8 @@ func (p Policy) Cosigned(signed []byte) (Cosigned, error) {
 // earlier policy that asks for nobody is met by nothing, for nobody says when a
 // checkpoint was there that nobody cosigned. By are the cosignatures of all
 // that count, each key once, those of the policy in force first; who is an
-// auditor in one policy is an Auditor in all.
+// auditor in one policy is an Auditor in all. Until is the earliest of all
+// these policies, Since the latest, each by its own quorum.
 func (t Trust) Cosigned(signed []byte) (Cosigned, error) {
 	n, err := openNote(signed)
 	if err != nil {
@@ -54,6 +62,7 @@ func (t Trust) Cosigned(signed []byte) (Cosigned, error) {
 	if err != nil {
 		return Cosigned{}, err
 	}
+	c.Until, c.Since = t.policy.quorumTimes(c.By, t.auditors)
 	for i, p := range t.earlier {
 		was, err := n.cosigned(p, t.parts.EarlierPolicies[i].Until)
 		if err != nil {
@@ -61,6 +70,13 @@ func (t Trust) Cosigned(signed []byte) (Cosigned, error) {
 		}
 		c.Quorum = c.Quorum || p.RequiresWitnesses() && was.Quorum
 		c.Audited = c.Audited || p.RequiresAuditors() && was.Audited
+		until, since := p.quorumTimes(was.By, t.auditors)
+		if c.Until.IsZero() || !until.IsZero() && until.Before(c.Until) {
+			c.Until = until
+		}
+		if since.After(c.Since) {
+			c.Since = since
+		}
 		for _, by := range was.By {
 			same := func(other Cosignature) bool { return signerOf(other.Witness.Verifier) == signerOf(by.Witness.Verifier) }
 			if !slices.ContainsFunc(c.By, same) {
@@ -118,6 +134,29 @@ func (n cosignedNote) cosigned(p Policy, end time.Time) (c Cosigned, err error) 
 	}
 	c.Quorum, c.Audited = met(p.witnesses, counted), met(p.auditors, counted)
 	return c, nil
+}
+
+// quorumTimes are Until and Since by one policy's quorum, of those cosignatures
+// that count.
+func (p Policy) quorumTimes(by []Cosignature, auditors map[string]bool) (until, since time.Time) {
+	if !p.RequiresWitnesses() {
+		return until, since
+	}
+	by = slices.SortedFunc(slices.Values(by), func(a, b Cosignature) int { return a.Time.Compare(b.Time) })
+	first := func(by iter.Seq2[int, Cosignature]) time.Time {
+		counted := make(map[string]bool)
+		for _, c := range by {
+			if counted[c.Witness.URL] = true; met(p.witnesses, counted) {
+				return c.Time
+			}
+		}
+		return time.Time{}
+	}
+	late := slices.DeleteFunc(slices.Clone(by), func(c Cosignature) bool { return !c.Witness.Auditor && !auditors[signerOf(c.Witness.Verifier)] })
+	if until = first(slices.All(by)); first(slices.All(late)).IsZero() {
+		since = first(slices.Backward(by))
+	}
+	return until, since
 }
 
 // Cosign returns the signed checkpoint with those of lines, a witness's answer

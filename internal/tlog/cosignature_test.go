@@ -387,6 +387,16 @@ func TestLogMLDSA(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if logs := trust.Policy().Logs(); len(logs) != 1 || logs[0] != own.vkey {
+		t.Errorf("its log lines name %q", logs)
+	}
+	number := SixGroups(sha256.Sum256([]byte(own.vkey)))
+	if shown := PolicyLines("# ours\nlog " + own.vkey + " https://log.example\n\nquorum none\n"); !slices.Equal(shown, []string{"# ours", "log " + number + " https://log.example", "quorum none"}) {
+		t.Errorf("its lines are shown as %q", shown)
+	}
+	if shown := PolicyLines(""); len(shown) != 0 {
+		t.Errorf("no policy is shown as %q", shown)
+	}
 	if trust.RequiresWitnesses() || len(trust.Policy().Witnesses()) != 0 {
 		t.Error("the log's own key is a witness")
 	}

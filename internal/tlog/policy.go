@@ -1,6 +1,7 @@
 package tlog
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"net/url"
@@ -197,6 +198,30 @@ func first(seen map[string]bool, what string) bool {
 
 // Witnesses returns all that the policy names, in its order.
 func (p Policy) Witnesses() []Witness { return slices.Clone(p.all) }
+
+// Logs returns the keys of its log lines as they are written.
+func (p Policy) Logs() (keys []string) {
+	for _, v := range p.logs {
+		keys = append(keys, p.keys[signerOf(v)])
+	}
+	return keys
+}
+
+// PolicyLines returns a policy's lines as people compare them. The key of a log
+// line is too long for that: its number stands there, SHA-256 of the key as it
+// is written, as SixGroups shows it.
+func PolicyLines(text string) (lines []string) {
+	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
+		if words := strings.Fields(line); len(words) > 1 && words[0] == "log" {
+			words[1] = SixGroups(sha256.Sum256([]byte(words[1])))
+			line = strings.Join(words, " ")
+		}
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
 
 // RequiresWitnesses reports whether a checkpoint that nobody cosigned falls
 // short of the quorum.

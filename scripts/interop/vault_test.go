@@ -69,12 +69,13 @@ func (r *running) meet(name string, role ev.Role) *person {
 	return r.people[name]
 }
 
-// start makes, founds and opens a vault.
-func start(t *testing.T) *running {
+// start makes, founds and opens a vault whose log has a key of ML-DSA-44, or not.
+func start(t *testing.T, postQuantum bool) *running {
 	t.Helper()
 	ctx, dir := t.Context(), filepath.Join(t.TempDir(), "vault")
 	o := daemon.Options{
 		Tool: ev.Tool{Name: "strongroomd", Version: "interop"}, Limits: vault.DefaultLimits, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		PostQuantum: postQuantum,
 	}
 	r := &running{t: t, origin: must(daemon.Create(ctx, dir, "", o)), recovery: must(sealing.NewIdentity()), people: map[string]*person{}}
 	founding := daemon.Founding{Recovery: r.recovery.Recipient(), Policy: daemon.DefaultPolicy, Version: "interop", DevelopmentTimestamps: true}
@@ -314,9 +315,16 @@ func (r *running) final(by string, s ev.Stream) (receipts [][]byte) {
 	}
 }
 
-// Every receipt that a running vault gave out is accepted under the trusted root of its trust file, with the keys that were enrolled.
+// Every receipt that a running vault gave out is accepted under the trusted root of its trust file, with the keys that were enrolled; that the
+// log signs with ML-DSA-44 as well changes nothing of it.
 func TestRunningVault(t *testing.T) {
-	r := start(t)
+	for name, postQuantum := range map[string]bool{"as it comes": false, "post-quantum": true} {
+		t.Run(name, func(t *testing.T) { runningVault(t, postQuantum) })
+	}
+}
+
+func runningVault(t *testing.T, postQuantum bool) {
+	r := start(t, postQuantum)
 	in := r.openCase()
 	id, envelope := r.deposit(in, "the form, signed")
 	opened := r.submit("clinician", r.sign("clinician", ev.ItemOf(id), ev.ItemOpened, &ev.ItemOpenedDetails{Envelope: envelope},
@@ -347,6 +355,10 @@ func TestRunningVault(t *testing.T) {
 		if err := s.accept(entry.Receipt); err != nil {
 			t.Errorf("%s, index %d: %v", entry.Kind, entry.Index, err)
 		}
+		note := must(tlog.ParseReceipt(entry.Receipt)).Checkpoint()
+		if lines := 2 + len(r.trust.Policy().Logs()); bytes.Count(note, []byte("\n— ")) != lines || (lines == 3) != postQuantum {
+			t.Errorf("%s, index %d: not signed with each of the log's keys", entry.Kind, entry.Index)
+		}
 	}
 	if err := s.accept(opened.Receipt); err != nil {
 		t.Errorf("the receipt as it travelled: %v", err)
@@ -359,7 +371,7 @@ func TestRunningVault(t *testing.T) {
 			t.Errorf("a final receipt: %v", err)
 		}
 	}
-	stranger := must(newStock(start(t).trust.TrustedRoot(), keys...))
+	stranger := must(newStock(start(t, false).trust.TrustedRoot(), keys...))
 	if err := stranger.accept(opened.Receipt); err == nil {
 		t.Error("accepted under the trusted root of another vault")
 	}

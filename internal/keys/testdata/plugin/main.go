@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -19,13 +20,15 @@ import (
 
 type pemKey struct {
 	signature.SignerVerifier
-	mode string
+	path, mode string
 }
 
 func (k pemKey) SignMessage(message io.Reader, opts ...signature.SignOption) ([]byte, error) {
 	switch k.mode {
 	case "refuse":
 		return nil, errors.New("the KMS is sealed")
+	case "tell":
+		return nil, errors.New("permission denied (403) for hvs.CAESIJ1234567890abcdef at https://user:secret@kms.example:8200/v1/transit\n" + strings.Repeat("blah ", 10000))
 	case "die":
 		os.Exit(3)
 	case "hang":
@@ -33,7 +36,9 @@ func (k pemKey) SignMessage(message io.Reader, opts ...signature.SignOption) ([]
 	case "leave": // a child that keeps the answer's pipe open when this program is killed
 		c := exec.Command("sleep", "60")
 		c.Stdout = os.Stdout
-		c.Start()
+		if c.Start() == nil {
+			os.WriteFile(k.path+fmt.Sprintf(".left-%d", c.Process.Pid), nil, 0o600)
+		}
 		time.Sleep(time.Hour)
 	case "noise":
 		os.Stdout.WriteString("Segmentation fault")
@@ -88,5 +93,5 @@ func answer(path string, with func(pemKey) error) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	return with(pemKey{signer, strings.TrimSpace(string(mode))})
+	return with(pemKey{signer, path, strings.TrimSpace(string(mode))})
 }

@@ -21,6 +21,11 @@ var rowOf = map[string]string{
 	"items":            "its entry in the case's list of items",
 	"exhibits":         "the entry of its exhibit number",
 	"grants":           "an entry in the list of shares",
+	"moments":          "the entry of what is to be done at a time",
+	"forms":            "the entry of a consent form",
+	"keepers":          "the entry of who has it in hand",
+	"sides":            "the entry of what its case is for",
+	"speakers":         "the entry of who speaks for the subject",
 }
 
 // projections compares every state, list and directory with what the events make of them, and the schema with this program's.

@@ -159,7 +159,7 @@ func Bodies(ctx context.Context, path string, f func(digest evidence.Hash, body 
 	if err != nil || !info.Mode().IsRegular() {
 		return evidence.Refuse(evidence.NotFound, "records_missing")
 	}
-	db, err := sql.Open(sqlite.driver, fileURL(path)+"?mode=ro&_query_only=1")
+	db, err := sql.Open(sqliteDriver, fileURL(path)+"?mode=ro&_query_only=1")
 	if err != nil {
 		return fail(sqlite, err)
 	}
@@ -201,7 +201,7 @@ func inTx(ctx context.Context, conn *sql.Conn, f func(*sql.Tx) error) error {
 
 // attached opens a database by a connection to which others can be attached.
 func attached(ctx context.Context, path string) (*sql.DB, *sql.Conn, error) {
-	db, err := sql.Open(sqlite.driver, fileURL(path)+"?"+sqliteBoth)
+	db, err := sql.Open(sqliteDriver, fileURL(path)+"?"+sqliteBoth)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -112,56 +112,70 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	return openSQLite(ctx, path)
 }
 
+// sqliteDriver is the name of SQLite's driver.
+const sqliteDriver = "sqlite"
+
 func openSQLite(ctx context.Context, path string) (*DB, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fail(sqlite, pathless(err))
 	}
 	file := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path)}
-	write, err := openHandle(ctx, sqlite, file.String()+"?"+sqliteWrite, 1)
+	open := func(how string, conns int) (handle, error) {
+		db, err := sql.Open(sqliteDriver, file.String()+"?"+how)
+		if err != nil {
+			return handle{}, fail(sqlite, err)
+		}
+		return pooled(ctx, sqlite, db, conns)
+	}
+	write, err := open(sqliteWrite, 1)
 	if err != nil {
 		return nil, err
 	}
-	read, err := openHandle(ctx, sqlite, file.String()+"?"+sqliteRead, max(4, runtime.NumCPU()))
+	read, err := open(sqliteRead, max(4, runtime.NumCPU()))
 	if err != nil {
 		write.db.Close()
 		return nil, err
 	}
-	return start(ctx, write, read)
-}
-
-// start brings the schema up to date and starts the writer. It owns the handles from here.
-func start(ctx context.Context, write, read handle) (*DB, error) {
 	if err := migrate(ctx, write); err != nil {
 		write.db.Close()
 		read.db.Close()
 		return nil, err
 	}
+	return serve(write, read), nil
+}
+
+// serve starts the writer. The schema is that of this version.
+func serve(write, read handle) *DB {
 	known := new(decoded)
-	return &DB{dialect: write.dialect, write: write, read: read, writer: startWriter(write, known), decoded: known}, nil
+	return &DB{dialect: write.dialect, write: write, read: read, writer: startWriter(write, known), decoded: known}
+}
+
+// provider knows the migrations, and which of them the database has seen.
+func provider(h handle, options ...goose.ProviderOption) (*goose.Provider, error) {
+	folder, err := fs.Sub(migrations, "migrations/"+h.dialect.name)
+	if err != nil {
+		return nil, h.fail(err)
+	}
+	p, err := goose.NewProvider(h.dialect.goose, h.db, folder, append(options, goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))...)
+	return p, h.fail(err)
 }
 
 // migrate runs the migrations that the database has not seen.
-func migrate(ctx context.Context, h handle) error {
-	folder, err := fs.Sub(migrations, "migrations/"+h.dialect.name)
+func migrate(ctx context.Context, h handle, options ...goose.ProviderOption) error {
+	p, err := provider(h, options...)
 	if err != nil {
-		return fail(h.dialect, err)
-	}
-	p, err := goose.NewProvider(h.dialect.goose, h.db, folder, goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return fail(h.dialect, err)
+		return err
 	}
 	present, newest, err := p.GetVersions(ctx)
 	if err != nil {
-		return fail(h.dialect, err)
+		return h.fail(err)
 	}
 	if present > newest {
 		return evidence.Refuse(evidence.Invalid, "records_newer")
 	}
-	if _, err := p.Up(ctx); err != nil {
-		return fail(h.dialect, err)
-	}
-	return nil
+	_, err = p.Up(ctx)
+	return h.fail(err)
 }
 
 // Close lets the transaction that runs finish, refuses what waits with Internal "records_closed", and closes the database.
@@ -171,12 +185,8 @@ func (d *DB) Close() error {
 	return fail(d.dialect, errors.Join(d.read.db.Close(), d.write.db.Close()))
 }
 
-// openHandle opens a pool of at most conns connections and tries the first.
-func openHandle(ctx context.Context, d dialect, dsn string, conns int) (handle, error) {
-	db, err := sql.Open(d.driver, dsn)
-	if err != nil {
-		return handle{}, fail(d, err)
-	}
+// pooled lets db have at most conns connections and tries the first. It owns db from here.
+func pooled(ctx context.Context, d dialect, db *sql.DB, conns int) (handle, error) {
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	if err := db.PingContext(ctx); err != nil {

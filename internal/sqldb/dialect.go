@@ -17,9 +17,10 @@ import (
 
 // dialect is what one engine does differently from another. Everything else is common SQL.
 type dialect struct {
-	name   string // of its folder of migrations
-	driver string // for database/sql
-	goose  goose.Dialect
+	name  string // of its folder of migrations
+	goose goose.Dialect
+	// writing is the isolation of a transaction that writes.
+	writing sql.IsolationLevel
 	// lockForAppend is run first in every writing transaction, where beginning one does not by itself keep other writers out.
 	lockForAppend string
 	// snapshot is the isolation in which every answer of a reading transaction is of one moment.
@@ -39,6 +40,7 @@ const (
 	retryable            // another transaction was in the way: begin again
 	full                 // no space is left
 	damaged              // the database contradicts itself
+	unreachable          // the connection broke, or there is none: a transaction that was not told to commit is gone
 )
 
 // sqlite is one file, written by one connection. A transaction begins by taking the write lock (_txlock=immediate), so nothing that it
@@ -47,7 +49,6 @@ const (
 // destroyed.
 var sqlite = dialect{
 	name:    "sqlite",
-	driver:  "sqlite",
 	goose:   goose.DialectSQLite3,
 	erase:   `pragma wal_checkpoint(truncate)`,
 	failure: sqliteFailure,
@@ -114,6 +115,8 @@ func fail(d dialect, err error) error {
 		return evidence.Fail(evidence.Internal, "records_full", err)
 	case damaged:
 		return evidence.Fail(evidence.Internal, "records_damaged", err)
+	case unreachable:
+		return evidence.Fail(evidence.Internal, "records_unreachable", err)
 	}
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -4,39 +4,43 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"iter"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/heads"
 )
 
-// projection says how the rows of a table that follows from events are compared: all columns, but json, whose meaning counts.
+// projection says how the rows of a table that follows from events are compared: by key, all columns, but json, whose meaning counts.
 type projection struct {
-	table   string
-	columns string
-	key     string // SQL: what tells a row from others of its stream
-	stream  string // SQL: type and id of the stream it follows from
-	json    string
+	table  string
+	key    string // columns of the primary key
+	rest   string // the other columns, but json
+	stream string // type and id of the stream from which a row follows
+	label  string // the column that tells a row from others of its stream, or ''
+	json   string // the column with JSON, or ''
 }
 
 var projections = []projection{
-	{"states", "stream_type, stream_id, seq", "''", "stream_type, stream_id", "state"},
-	{"actor_keys", "key_id, actor, spki", "hex(key_id)", "'actor', actor", ""},
-	{"actor_recipients", "recipient, actor", "hex(recipient)", "'actor', actor", ""},
-	{"members", "actor, case_id", "actor", "'case', case_id", ""},
-	{"consents", "case_id, id", "case_id", "'consent', id", ""},
-	{"items", "case_id, id, recipient", "case_id", "'item', id", ""},
-	{"exhibits", "case_id, number, item", "cast(number as text)", "'item', item", ""},
-	{"moments", "stream_type, stream_id, at", "at", "stream_type, stream_id", ""},
-	{"forms", "item, consent", "item", "'consent', consent", ""},
-	{"keepers", "actor, case_id, item", "actor", "'item', item", ""},
-	{"sides", "case_id, identity, item", "cast(identity as text)", "'item', item", ""},
-	{"speakers", "actor, consent, case_id", "actor", "'consent', consent", ""},
-	{"grants", "id, item, case_id, recipient, status, activated, expires", "id", "'item', item", "state"},
+	{"states", "stream_type, stream_id", "seq", "stream_type, stream_id", "''", "state"},
+	{"actor_keys", "key_id", "actor, spki", "'actor', actor", "key_id", "''"},
+	{"actor_recipients", "recipient", "actor", "'actor', actor", "recipient", "''"},
+	{"members", "actor, case_id", "0", "'case', case_id", "actor", "''"},
+	{"consents", "case_id, id", "0", "'consent', id", "case_id", "''"},
+	{"items", "case_id, id", "recipient", "'item', id", "case_id", "''"},
+	{"exhibits", "case_id, number", "item", "'item', item", "number", "''"},
+	{"moments", "stream_type, stream_id, at", "0", "stream_type, stream_id", "at", "''"},
+	{"forms", "item, consent", "0", "'consent', consent", "item", "''"},
+	{"keepers", "actor, case_id, item", "0", "'item', item", "actor", "''"},
+	{"sides", "case_id, identity, item", "0", "'item', item", "identity", "''"},
+	{"speakers", "actor, consent", "case_id", "'consent', consent", "actor", "''"},
+	{"grants", "id, item", "case_id, recipient, status, activated, expires", "'item', item", "id", "state"},
 }
 
 // Difference is a row of a projection that is not what events make of it.
@@ -48,85 +52,134 @@ type Difference struct {
 	Want   bool // such a row must be there; with Have, it must be another
 }
 
-// Differences compares the projections with those of another database, in which they were made anew.
-func (d *DB) Differences(ctx context.Context, anew *DB) ([]Difference, error) {
-	path, err := d.file(ctx)
-	if err != nil {
-		return nil, err
-	}
-	other, err := anew.file(ctx)
-	if err != nil {
-		return nil, err
-	}
-	db, conn, err := attached(ctx, path)
-	if err != nil {
-		return nil, fail(sqlite, err)
-	}
-	defer db.Close()
-	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, `attach $1 as anew`, fileURL(other)); err != nil {
-		return nil, fail(sqlite, err)
-	}
-	var all []Difference
-	for _, p := range projections {
-		found := make(map[Difference]*Difference)
-		note := func(d Difference, have, want bool) {
-			if found[d] == nil {
-				found[d] = &Difference{d.Table, d.Stream, d.Key, false, false}
+// Differences compares the projections with those of another database, of any engine, in which they were made anew.
+func (d *DB) Differences(ctx context.Context, anew *DB) (all []Difference, err error) {
+	err = d.read.view(ctx, func(have snapshot) error {
+		return anew.read.view(ctx, func(want snapshot) error {
+			for _, p := range projections {
+				found, err := p.compare(ctx, have, want)
+				if err != nil {
+					return err
+				}
+				all = append(all, found...)
 			}
-			found[d].Have, found[d].Want = found[d].Have || have, found[d].Want || want
-		}
-		if err := p.compare(ctx, conn, note); err != nil {
-			return nil, fail(sqlite, err)
-		}
-		list := slices.SortedFunc(maps.Values(found), func(a, b *Difference) int {
-			return cmp.Or(a.Stream.Compare(b.Stream), cmp.Compare(a.Key, b.Key))
+			return nil
 		})
-		for _, d := range list {
-			all = append(all, *d)
-		}
-	}
-	return all, nil
-}
-
-func (p projection) compare(ctx context.Context, conn *sql.Conn, note func(d Difference, have, want bool)) error {
-	scan := func(rows scanner, more ...any) (Difference, error) {
-		d := Difference{Table: p.table}
-		return d, rows.Scan(append([]any{&d.Stream.Type, &d.Stream.ID, &d.Key}, more...)...)
-	}
-	one := func(from, against string, have, want bool) error {
-		query := fmt.Sprintf(`select %s, %s from (select %s from %s.%s except select %s from %s.%s)`, //#nosec G201 -- names of our own tables
-			p.stream, p.key, p.columns, from, p.table, p.columns, against, p.table)
-		rows, err := conn.QueryContext(ctx, query)
-		return scanAll(rows, err, func(row scanner) error {
-			d, err := scan(row)
-			if err == nil {
-				note(d, have, want)
-			}
-			return err
-		})
-	}
-	if err := one("main", "anew", true, false); err != nil {
-		return err
-	}
-	if err := one("anew", "main", false, true); err != nil || p.json == "" {
-		return err
-	}
-	query := fmt.Sprintf(`select %s, %s, m.%s, a.%s from (select %s, %s from main.%s) m join (select %s, %s from anew.%s) a using (%s) where m.%s <> a.%s`, //#nosec G201 -- names of our own tables
-		p.stream, p.key, p.json, p.json, p.columns, p.json, p.table, p.columns, p.json, p.table, p.columns, p.json, p.json)
-	rows, err := conn.QueryContext(ctx, query)
-	return scanAll(rows, err, func(row scanner) error {
-		var have, want []byte
-		d, err := scan(row, &have, &want)
-		if err == nil && !p.sameJSON(d, have, want) {
-			note(d, true, true)
-		}
-		return err
 	})
+	return all, err
 }
 
-// sameJSON reports whether two texts say the same: a program of another version may have written one with fewer empty fields.
-func (p projection) sameJSON(d Difference, have, want []byte) bool {
+// projected is a row of a projection: key and rest hold what engines give alike, int64, string, []byte or nil.
+type projected struct {
+	id        Difference
+	key, rest []any
+	json      []byte
+}
+
+// rows reads the projection in the order of its key, which is the same on every engine. After an error it ends, and err has it.
+func (p projection) rows(ctx context.Context, q querier, err *error) iter.Seq[projected] {
+	keys, rest := strings.Split(p.key, ", "), strings.Split(p.rest, ", ")
+	query := fmt.Sprintf(`select %s, %s, %s, %s, %s from %s order by %s`, p.stream, p.label, p.key, p.rest, p.json, p.table, p.key) //#nosec G201 -- names of our own tables
+	return func(yield func(projected) bool) {
+		failed := q.each(ctx, func(row scanner) error {
+			r := projected{id: Difference{Table: p.table}, key: make([]any, len(keys)), rest: make([]any, len(rest))}
+			var label any
+			to := []any{&r.id.Stream.Type, &r.id.Stream.ID, &label}
+			for _, columns := range [][]any{r.key, r.rest} {
+				for i := range columns {
+					to = append(to, &columns[i])
+				}
+			}
+			if err := row.Scan(append(to, &r.json)...); err != nil {
+				return err
+			}
+			r.id.Key = fmt.Sprint(label)
+			if b, ok := label.([]byte); ok {
+				r.id.Key = fmt.Sprintf("%X", b)
+			}
+			if !yield(r) {
+				return errEnough
+			}
+			return nil
+		}, query)
+		if !errors.Is(failed, errEnough) {
+			*err = failed
+		}
+	}
+}
+
+var errEnough = errors.New("no more is asked for")
+
+// compare walks through both tables side by side.
+func (p projection) compare(ctx context.Context, have, want querier) ([]Difference, error) {
+	found := make(map[Difference]*Difference)
+	note := func(id Difference, have, want bool) {
+		if found[id] == nil {
+			found[id] = &Difference{Table: id.Table, Stream: id.Stream, Key: id.Key}
+		}
+		found[id].Have, found[id].Want = found[id].Have || have, found[id].Want || want
+	}
+	var failed [2]error
+	nextHave, stopHave := iter.Pull(p.rows(ctx, have, &failed[0]))
+	defer stopHave()
+	nextWant, stopWant := iter.Pull(p.rows(ctx, want, &failed[1]))
+	defer stopWant()
+	h, isH := nextHave()
+	w, isW := nextWant()
+	for isH || isW {
+		order := 0
+		switch {
+		case !isW:
+			order = -1
+		case !isH:
+			order = 1
+		default:
+			order = slices.CompareFunc(h.key, w.key, compareColumns)
+		}
+		if order < 0 || order == 0 && !p.same(h, w) {
+			note(h.id, true, false)
+		}
+		if order > 0 || order == 0 && !p.same(h, w) {
+			note(w.id, false, true)
+		}
+		if order <= 0 {
+			h, isH = nextHave()
+		}
+		if order >= 0 {
+			w, isW = nextWant()
+		}
+	}
+	list := slices.SortedFunc(maps.Values(found), func(a, b *Difference) int {
+		return cmp.Or(a.Stream.Compare(b.Stream), cmp.Compare(a.Key, b.Key))
+	})
+	all := make([]Difference, len(list))
+	for i, d := range list {
+		all[i] = *d
+	}
+	return all, errors.Join(failed[:]...)
+}
+
+// compareColumns orders values of one column as engines do.
+func compareColumns(a, b any) int {
+	switch a := a.(type) {
+	case int64:
+		b, _ := b.(int64)
+		return cmp.Compare(a, b)
+	case []byte:
+		b, _ := b.([]byte)
+		return bytes.Compare(a, b)
+	}
+	return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b))
+}
+
+// same reports whether two rows say the same: a program of another version may have written JSON with fewer empty fields.
+func (p projection) same(have, want projected) bool {
+	if !reflect.DeepEqual(have.rest, want.rest) {
+		return false
+	}
+	if bytes.Equal(have.json, want.json) {
+		return true
+	}
 	read := func(text []byte) ([]byte, error) {
 		if p.table == "grants" {
 			g := new(evidence.GrantState)
@@ -135,65 +188,15 @@ func (p projection) sameJSON(d Difference, have, want []byte) bool {
 			}
 			return json.Marshal(g)
 		}
-		state, err := decodeState(d.Stream.Type, text)
+		state, err := decodeState(have.id.Stream.Type, text)
 		if err != nil {
 			return nil, err
 		}
 		return json.Marshal(state)
 	}
-	a, errA := read(have)
-	b, errB := read(want)
+	a, errA := read(have.json)
+	b, errB := read(want.json)
 	return errA == nil && errB == nil && bytes.Equal(a, b)
-}
-
-// Schema compares tables, indexes and triggers with those of another database, and asks the engine whether the file is sound. Each
-// answer is a sentence.
-func (d *DB) Schema(ctx context.Context, anew *DB) ([]string, error) {
-	type object struct{ kind, name, text string }
-	objects := func(of *DB) (map[object]bool, error) {
-		all := make(map[object]bool)
-		err := of.read.each(ctx, func(row scanner) error {
-			var o object
-			err := row.Scan(&o.kind, &o.name, &o.text)
-			all[o] = true
-			return err
-		}, `select type, name, sql from sqlite_master where sql is not null and name not like 'goose%' and name not like 'sqlite%'`)
-		return all, err
-	}
-	have, err := objects(d)
-	if err != nil {
-		return nil, err
-	}
-	want, err := objects(anew)
-	if err != nil {
-		return nil, err
-	}
-	var wrong []string
-	for o := range want {
-		if !have[o] {
-			wrong = append(wrong, fmt.Sprintf("the %s %s is missing or was changed", o.kind, o.name))
-		}
-	}
-	for o := range have {
-		if !want[o] {
-			wrong = append(wrong, fmt.Sprintf("the %s %s is not of this program", o.kind, o.name))
-		}
-	}
-	slices.Sort(wrong)
-	lost, err := list(ctx, d.read, scanTo[string], `select distinct "table" from pragma_foreign_key_check`)
-	if err != nil {
-		return nil, err
-	}
-	for _, table := range lost {
-		wrong = append(wrong, "rows of the table "+table+" belong to events that are not there")
-	}
-	sound, err := list(ctx, d.read, scanTo[string], `pragma integrity_check(20)`)
-	for _, line := range sound {
-		if line != "ok" {
-			wrong = append(wrong, "the file's pages contradict each other: "+line)
-		}
-	}
-	return wrong, err
 }
 
 // HeadsEntries returns the stored entries of the heads map in order of key, from the one after the key given.

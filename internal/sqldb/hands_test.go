@@ -252,7 +252,7 @@ func TestMigration(t *testing.T) {
 		for _, p := range projections {
 			if slices.Contains(anew, p.table) {
 				all = append(all, must[[]string](t)(list(ctx, db.read, scanTo[string],
-					`select json_array(`+p.columns+`) from `+p.table+` order by 1`)))
+					`select json_array(`+p.key+`, `+p.rest+`) from `+p.table+` order by 1`)))
 			}
 		}
 		return all

@@ -29,7 +29,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv("SQLDB_CRASH_CHILD"); path != "" {
 		crashChild(path)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	removeCluster()
+	os.Exit(code)
 }
 
 func TestCreateOpen(t *testing.T) {

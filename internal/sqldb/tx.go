@@ -48,7 +48,7 @@ func (s *session) begin(ctx context.Context) (*sql.Tx, error) {
 		}
 		s.conn, s.prepared = conn, map[string]*sql.Stmt{}
 	}
-	t, err := s.conn.BeginTx(ctx, nil)
+	t, err := s.conn.BeginTx(ctx, &sql.TxOptions{Isolation: s.handle.dialect.writing})
 	if err != nil {
 		return nil, err
 	}

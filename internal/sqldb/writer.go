@@ -161,10 +161,10 @@ func (w *writer) commit(jobs []*job) ([]error, error) {
 		}
 		w.session.reset()
 		h := w.session.handle
-		switch failure := h.dialect.failure(err); {
-		case failure == retryable && try < maxRetries:
+		switch failure, ended := h.dialect.failure(err), errors.Is(err, errInCommit); {
+		case (failure == retryable || failure == unreachable && !ended) && try < maxRetries:
 			time.Sleep(time.Millisecond << try)
-		case failure == otherFailure && errors.Is(err, errInCommit):
+		case (failure == otherFailure || failure == unreachable) && ended:
 			return nil, evidence.Fail(evidence.Internal, "outcome_unknown", err)
 		default:
 			return nil, h.fail(err)

@@ -69,10 +69,13 @@ var mayImport = []struct {
 	{"keys", []string{"custody", "tlog"}, "signers only"},
 	{"square", nil, "a picture of a text"},
 	{"installed", nil, "programs of others, for tests and the demonstration"},
+	{"postgresql", []string{"installed"}, "a server for tests and the demonstration, whoever uses it"},
+	{"logserver", []string{"installed"}, "servers for tests and the demonstration, whoever uses them"},
 	{"ceremony", []string{"evidence", "sealing", "square", "tlog"}, "splits a key offline: no client, no network"},
 	{"timestamping", []string{"tlog"}, "asks authorities about bytes, whatever they mean"},
 	{"ledger", []string{"evidence", "custody", "tlog", "heads"}, "the only path to the log knows no storage"},
 	{"objects", nil, "the stores' vocabulary"},
+	{"objects/versitygw", []string{"installed"}, "a store knows nothing of the vault that uses it"},
 	{"objects/fs", []string{"objects"}, "adapters know their port only"},
 	{"objects/s3", []string{"objects"}, "adapters know their port only"},
 	{"omniwitness", []string{"installed"}, "a witness knows nothing of the vault that it watches"},
@@ -80,6 +83,7 @@ var mayImport = []struct {
 	{"program", []string{"evidence"}, "a name, a version, a digest"},
 	{"translog", []string{"tlog"}, "adapters know their port only"},
 	{"translog/embedded", []string{"tlog", "translog"}, "adapters know their port only"},
+	{"translog/remote", []string{"tlog", "translog"}, "adapters know their port only"},
 	{"vault", []string{"evidence", "custody", "tlog", "ledger", "heads", "ageheader", "objects"}, "the server is blind: no sealing, no client"},
 	{"auth", []string{"evidence", "custody"}, "who is signed in"},
 	{"sqldb", []string{"evidence", "custody", "tlog", "heads", "ledger", "vault", "auth"}, "records satisfy the ports of those three"},
@@ -115,7 +119,7 @@ var neverReaches = []struct {
 	forbidden []string
 	why       string
 }{
-	{[]string{"cmd/strongroomd", "internal/daemon", "internal/httpapi", "internal/vault", "internal/ledger", "internal/sqldb", "internal/objects/fs", "internal/objects/s3", "internal/translog/embedded"},
+	{[]string{"cmd/strongroomd", "internal/daemon", "internal/httpapi", "internal/vault", "internal/ledger", "internal/sqldb", "internal/objects/fs", "internal/objects/s3", "internal/translog/embedded", "internal/translog/remote"},
 		[]string{"filippo.io/age", module + "internal/sealing", module + "internal/client", module + "internal/dossier"},
 		"the server can open nothing, because it holds nothing that opens"},
 	{[]string{"cmd/strongroom-verify", "internal/dossier"},
@@ -125,6 +129,10 @@ var neverReaches = []struct {
 	{[]string{"internal/client"}, []string{"github.com/sigstore/sigstore", "github.com/gin-gonic/gin", "modernc.org", "github.com/google/trillian", "github.com/spf13/cobra"},
 		"the browser runs it too"},
 	{[]string{"internal/wire"}, []string{"github.com/gin-gonic/gin"}, "clients do not carry the server's framework"},
+	{[]string{"cmd/strongroomd", "internal/translog/embedded", "internal/translog/remote"},
+		[]string{"github.com/google/trillian/cmd", "github.com/google/trillian/quota/etcd", "github.com/google/trillian/storage/postgresql", "go.etcd.io/etcd",
+			module + "internal/logserver", module + "internal/postgresql", module + "internal/omniwitness"},
+		"Trillian's programs and engines run elsewhere, and who starts them here does so for tests and the demonstration"},
 }
 
 func TestNeverReaches(t *testing.T) {
@@ -153,6 +161,7 @@ var onlyIn = map[string][]string{
 	"modernc.org/sqlite":           {"internal/sqldb"},
 	"github.com/sigstore/sigstore": {"internal/keys"},
 	"filippo.io/age":               {"internal/sealing"},
+	"filippo.io/mldsa":             {"internal/keys"},
 	// Its checks, and the parsers below them, without its server: what a court's verifier and the browser need of RFC 3161.
 	"github.com/sigstore/timestamp-authority": {"internal/tlog"},
 	"github.com/digitorus":                    {"internal/timestamping"},

@@ -1,5 +1,5 @@
-// Package installed finds the programs of others that scripts of this repository install, for tests and for the demonstration. It installs
-// nothing itself.
+// Package installed finds the programs of others that scripts of this repository install, for tests and for the demonstration, and gives them an
+// address and a certificate on loopback. It installs nothing itself.
 package installed
 
 import (

@@ -9,12 +9,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 
 	formats "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
@@ -50,12 +48,11 @@ type Witness struct {
 // New makes a witness's key in dir, a folder of its own, and takes an address for it. It does not run yet: a policy names a witness before the
 // vault has a log that it could watch.
 func New(program, dir, name string, a Algorithm) (*Witness, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := installed.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	address := l.Addr().String()
-	if err := errors.Join(l.Close(), os.MkdirAll(dir, 0o700)); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	w := &Witness{Name: name, URL: "http://" + address, program: program, dir: dir, address: address}
@@ -96,28 +93,12 @@ func (w *Witness) Run(ctx context.Context, origin, key string) (err error) {
 	if err := w.process.Start(); err != nil {
 		return errors.Join(err, w.log.Close())
 	}
-	if err := w.ready(ctx); err != nil {
+	if err := installed.Listening(ctx, w.address, nil); err != nil {
 		w.Kill()
 		out, _ := os.ReadFile(w.path("log"))
 		return fmt.Errorf("omniwitness does not listen: %w\n%s", err, strings.TrimSpace(string(out)))
 	}
 	return nil
-}
-
-func (w *Witness) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	for {
-		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", w.address)
-		if err == nil {
-			return c.Close()
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return err
-		}
-	}
 }
 
 // Kill ends the program at once.

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"strongroom.example/strongroom/internal/installed"
 )
 
 // ErrMissing means that PostgreSQL's programs are not there.
@@ -71,14 +73,14 @@ func Start(ctx context.Context, programs string, settings ...string) (_ *Server,
 			s.Remove()
 		}
 	}()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := installed.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	if _, s.port, err = net.SplitHostPort(l.Addr().String()); err != nil {
+	if _, s.port, err = net.SplitHostPort(address); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(l.Close(), writeCertificate(s.path("server.crt"), s.path("server.key")), os.WriteFile(s.path("password"), []byte(s.password), 0o600)); err != nil {
+	if err := errors.Join(installed.WriteCertificate(s.path("server.crt"), s.path("server.key")), os.WriteFile(s.path("password"), []byte(s.password), 0o600)); err != nil {
 		return nil, err
 	}
 	if s.owner != nil {

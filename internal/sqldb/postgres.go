@@ -91,7 +91,7 @@ func MigratePostgres(ctx context.Context, url, server string) error {
 	}
 	role := pgx.Identifier{server}.Sanitize()
 	for _, table := range tables {
-		statement := fmt.Sprintf(`revoke all on %[1]s from %[2]s; grant %[3]s on %[1]s to %[2]s`, table.name, role, table.rights)
+		statement := fmt.Sprintf(`revoke all on %[1]s from %[2]s; grant %[3]s on %[1]s to %[2]s`, table.name, role, table.rights) //#nosec G201 -- names of our own tables, and a quoted role
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return h.fail(err)
 		}

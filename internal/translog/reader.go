@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/trillian"
 	"github.com/google/trillian/types"
@@ -32,18 +33,21 @@ func (r *Reader) Root(ctx context.Context) (tlog.Root, error) {
 	if err != nil {
 		return tlog.Root{}, fmt.Errorf("translog: root: %w", err)
 	}
-	return parseRoot(resp.GetSignedLogRoot())
+	root, _, err := ParseRoot(resp.GetSignedLogRoot())
+	return root, err
 }
 
-func parseRoot(signed *trillian.SignedLogRoot) (tlog.Root, error) {
+// ParseRoot reads a root as Trillian writes it, and when it was made. What is
+// none is ErrCorrupt.
+func ParseRoot(signed *trillian.SignedLogRoot) (tlog.Root, time.Time, error) {
 	var root types.LogRootV1
 	if err := root.UnmarshalBinary(signed.GetLogRoot()); err != nil {
-		return tlog.Root{}, fmt.Errorf("%w: root: %w", ErrCorrupt, err)
+		return tlog.Root{}, time.Time{}, fmt.Errorf("%w: root: %w", ErrCorrupt, err)
 	}
-	if len(root.RootHash) != rfc6962.DefaultHasher.Size() || root.TreeSize > 1<<62 {
-		return tlog.Root{}, fmt.Errorf("%w: root", ErrCorrupt)
+	if len(root.RootHash) != rfc6962.DefaultHasher.Size() || root.TreeSize > 1<<62 || root.TimestampNanos > 1<<62 {
+		return tlog.Root{}, time.Time{}, fmt.Errorf("%w: root", ErrCorrupt)
 	}
-	return tlog.Root{Size: int64(root.TreeSize), Hash: tlog.Hash(root.RootHash)}, nil
+	return tlog.Root{Size: int64(root.TreeSize), Hash: tlog.Hash(root.RootHash)}, time.Unix(0, int64(root.TimestampNanos)), nil
 }
 
 // Inclusion returns the sibling hashes (RFC 6962 §2.1.1) that lead from the
@@ -57,7 +61,7 @@ func (r *Reader) Inclusion(ctx context.Context, index, size int64) ([][]byte, er
 	if err != nil {
 		return nil, fmt.Errorf("translog: inclusion proof: %w", err)
 	}
-	return hashes(resp.GetProof())
+	return hashes(resp.GetProof(), resp.GetSignedLogRoot(), size)
 }
 
 // Consistency returns the proof (RFC 6962 §2.1.2) that the tree of size to
@@ -78,12 +82,20 @@ func (r *Reader) Consistency(ctx context.Context, from, to int64) ([][]byte, err
 	if err != nil {
 		return nil, fmt.Errorf("translog: consistency proof: %w", err)
 	}
-	return hashes(resp.GetProof())
+	return hashes(resp.GetProof(), resp.GetSignedLogRoot(), to)
 }
 
-// hashes unwraps a proof. Beyond the newest root Trillian answers OK without one.
-func hashes(proof *trillian.Proof) ([][]byte, error) {
+// hashes unwraps a proof in the tree of the given size. Beyond the newest root
+// Trillian answers OK without one. So it does when its database fails while it
+// reads that root, which is empty then.
+func hashes(proof *trillian.Proof, newest *trillian.SignedLogRoot, size int64) ([][]byte, error) {
 	if proof == nil {
+		switch root, _, err := ParseRoot(newest); {
+		case err != nil:
+			return nil, fmt.Errorf("%w: neither proof nor root", ErrUnavailable)
+		case root.Size >= size:
+			return nil, fmt.Errorf("%w: no proof", ErrCorrupt)
+		}
 		return nil, ErrBeyondRoot
 	}
 	for _, h := range proof.Hashes {
@@ -95,7 +107,9 @@ func hashes(proof *trillian.Proof) ([][]byte, error) {
 }
 
 // Leaves returns the leaves [start, start+count), fewer where the tree ends
-// before. Each value is checked against the Merkle leaf hash stored with it.
+// before: a log whose leaves come with their indexes stores, and hands out,
+// more than is integrated. Each value is checked against the Merkle leaf hash
+// stored with it.
 func (r *Reader) Leaves(ctx context.Context, start, count int64) ([]tlog.TreeLeaf, error) {
 	if start < 0 || count < 0 {
 		return nil, fmt.Errorf("%w: negative range", ErrInvalid)
@@ -106,11 +120,16 @@ func (r *Reader) Leaves(ctx context.Context, start, count int64) ([]tlog.TreeLea
 		if err != nil {
 			return nil, fmt.Errorf("translog: leaves: %w", err)
 		}
-		if len(resp.Leaves) == 0 {
-			break
+		root, _, err := ParseRoot(resp.SignedLogRoot)
+		if err != nil {
+			return nil, err
 		}
-		for _, leaf := range resp.Leaves {
-			if count == 0 || leaf.LeafIndex != start || !bytes.Equal(leaf.MerkleLeafHash, rfc6962.DefaultHasher.HashLeaf(leaf.LeafValue)) {
+		count = min(count, root.Size-start)
+		if count > 0 && len(resp.Leaves) == 0 {
+			return nil, fmt.Errorf("%w: leaf is missing", ErrCorrupt)
+		}
+		for _, leaf := range resp.Leaves[:min(int64(len(resp.Leaves)), max(count, 0))] {
+			if leaf.LeafIndex != start || !bytes.Equal(leaf.MerkleLeafHash, rfc6962.DefaultHasher.HashLeaf(leaf.LeafValue)) {
 				return nil, fmt.Errorf("%w: leaf", ErrCorrupt)
 			}
 			leaves = append(leaves, tlog.TreeLeaf{Value: leaf.LeafValue, Extra: leaf.ExtraData})

@@ -4,7 +4,8 @@
 // proofs) and Trillian's log API, and nothing else: Reader asks any
 // trillian.TrillianLogClient, in this process or across gRPC. Appending is each
 // engine's own: package embedded commits and integrates a batch in one
-// transaction, a remote log queues leaves and waits for its signer.
+// transaction, package remote places it in a log server's database and waits
+// for the signer.
 //
 // It may assume that one Trillian tree is Strongroom's alone. It never signs,
 // never interprets a leaf, and proves nothing by itself: a proof handed out
@@ -37,6 +38,21 @@ var (
 	ErrCorrupt = errors.New("translog: log is damaged")
 	// ErrClosed means that the log was closed.
 	ErrClosed = errors.New("translog: log is closed")
+	// ErrUnavailable means that the log server, or its database, did not
+	// answer. Repeating the call is safe.
+	ErrUnavailable = errors.New("translog: log server does not answer")
+	// ErrPending means that Append ended before its leaves were integrated:
+	// they may be in the log already, or come into it later. Repeating the
+	// call is safe, and the way to learn their indexes.
+	ErrPending = errors.New("translog: it is not known yet whether the leaves are in the log")
+	// ErrNoTree means that the log server has no tree of that id, or that the
+	// tree was deleted or never initialised.
+	ErrNoTree = errors.New("translog: no such tree")
+	// ErrTreeType means that the tree is of a type that does not take leaves
+	// at given indexes.
+	ErrTreeType = errors.New("translog: tree is of another type")
+	// ErrFrozen means that the tree takes no more leaves.
+	ErrFrozen = errors.New("translog: tree is frozen")
 )
 
 // NewLeaf returns the leaf in Trillian's form, with the identity of FORMATS §4:

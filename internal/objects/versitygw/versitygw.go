@@ -6,22 +6,13 @@ package versitygw
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 
 	"strongroom.example/strongroom/internal/installed"
 )
@@ -54,12 +45,8 @@ func Start(ctx context.Context, program, dir string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := installed.FreeAddress()
 	if err != nil {
-		return nil, err
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
 		return nil, err
 	}
 	var random [24]byte
@@ -77,7 +64,7 @@ func Start(ctx context.Context, program, dir string) (*Server, error) {
 			return nil, err
 		}
 	}
-	if err := certificate(s.CAFile, s.path("key.pem")); err != nil {
+	if err := installed.WriteCertificate(s.CAFile, s.path("key.pem")); err != nil {
 		return nil, err
 	}
 	text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", s.access, s.secret)
@@ -101,35 +88,12 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if err := s.process.Start(); err != nil {
 		return errors.Join(err, s.log.Close())
 	}
-	if err := s.ready(ctx); err != nil {
+	if err := installed.Listening(ctx, s.address, nil); err != nil {
 		s.Kill()
 		out, _ := os.ReadFile(s.path("log"))
 		return fmt.Errorf("versitygw does not listen: %w\n%s", err, out)
 	}
 	return nil
-}
-
-func (s *Server) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	ca, err := os.ReadFile(s.CAFile)
-	if err != nil {
-		return err
-	}
-	trust := x509.NewCertPool()
-	trust.AppendCertsFromPEM(ca)
-	dialer := tls.Dialer{Config: &tls.Config{RootCAs: trust, MinVersion: tls.VersionTLS12}}
-	for {
-		c, err := dialer.DialContext(ctx, "tcp", s.address)
-		if err == nil {
-			return c.Close()
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return err
-		}
-	}
 }
 
 // Kill ends the program at once.
@@ -141,30 +105,3 @@ func (s *Server) Kill() {
 
 // Process is the running program's.
 func (s *Server) Process() *os.Process { return s.process.Process }
-
-// certificate makes a key and a certificate for loopback that vouches for itself.
-func certificate(certFile, keyFile string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	now := time.Now()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "loopback"},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(0, 0, 30),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	return errors.Join(
-		os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o600),
-		os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600),
-	)
-}

@@ -2826,6 +2826,8 @@ class Law:
             self.unordered.add((self.e.stream, self.e.seq))
         if not said[1]:
             need(not lasting, "size")
+            holds = own.recovery == said[0] and self.t < own.recovered_until
+            need(holds or self.t < own.stated_until, "no_recovery")
             return dataclasses.replace(nobody, recovered=(), recovery="", recovered_until="")
         if said != own.stated or not (lasting or self.t < own.stated_until):
             me = self.me, self.p["actor"].get("organization", ""), self.actor(self.me).fingerprint

@@ -22,9 +22,9 @@ const exitAlarm = 4
 
 // following is what the person asked for.
 type following struct {
-	once, cosign, statements bool
-	every                    time.Duration
-	state                    string
+	once, cosign bool
+	every        time.Duration
+	state        string
 }
 
 func auditFollowCommand(a *app) *cobra.Command {
@@ -40,23 +40,23 @@ them.
 Each time it checks that the newest state is signed by a key of your trust file,
 that it is the state checked before, grown, and that all entries, one by one,
 lead to it. An auditor also follows every list of last steps that the vault
-signs: nothing is left out of it, entered twice, changed or taken back.
+signs: nothing is left out of it, entered twice, changed or taken back. And an
+auditor reads what was signed at each entry: it stands in the list under its own
+name.
 
 Without an account the entries are checked, not the lists. Such a folder is made
 with strongroom connect --server URL --trust FILE.
 
---statements also reads every history, as strongroom audit does, and checks that
-each event stands under its own name in the lists. Without it that is not
-checked, and the answer says so.
-
 --cosign signs the states that the vault has published, each right after a list
-of last steps that was checked, and hands the signatures in. A package for a
-court rests on one of them, and is made within a minute: look as often as that.
-The key is made by strongroom audit key. Nothing is signed while an alarm
-stands.
+of last steps of which every entry was read, and hands the signatures in. A
+package for a court rests on one of them, and is made within a minute: look as
+often as that. The key is made by strongroom audit key. Nothing is signed while
+an alarm stands.
 
 It can be stopped at any moment and goes on where it was. Reading begins at the
-first entry, so the first time takes longer: minutes for a million entries.
+first entry, so the first time takes longer: minutes for a million entries. So
+it does once in a folder of an earlier version, which had not read what was
+signed.
 
 ALARM      means two record books, or a list that is not that of the entries. It
            is no fault that goes away. What was checked before stays as it is.
@@ -77,7 +77,6 @@ Exit code: 0 all is right, 1 refused, 2 could not, 4 ALARM.`,
 	f.DurationVar(&o.every, "every", time.Minute, "`TIME` between two looks")
 	f.StringVar(&o.state, "state", "", "`FOLDER` of what was checked (default: audit, in your folder)")
 	f.BoolVar(&o.cosign, "cosign", false, "sign what was checked, and hand that in")
-	f.BoolVar(&o.statements, "statements", false, "also read every history and check its places")
 	c.MarkFlagsMutuallyExclusive("once", "every")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if o.every < time.Second {
@@ -137,6 +136,9 @@ func (a *app) follow(ctx context.Context, o following) error {
 		if err == nil && len(result.NewVoid) > 0 {
 			return endsWith(exitAlarm) // the answer has said why
 		}
+		if err == nil && result.More {
+			continue
+		}
 		if err != nil || o.once {
 			return err
 		}
@@ -167,14 +169,7 @@ func (a *app) followOnce(ctx context.Context, f *client.Following, o following, 
 	cp, _ := f.State.Head()
 	r = followed{
 		Vault: cp.Origin, From: step.From, Size: step.Size, Root: cp.Root.String(), Lists: !f.HashesOnly, Publications: step.Publications,
-		Covers: f.State.Covers(), Void: f.State.Void(), NewVoid: step.Void,
-	}
-	if o.statements && !f.HashesOnly {
-		checked, err := f.CheckKeys(ctx)
-		if err != nil {
-			return r, a.auditProblem(err, f)
-		}
-		r.Statements = &checked
+		Covers: f.State.Covers(), Statements: f.State.Read(), Void: f.State.Void(), NewVoid: step.Void, More: step.More,
 	}
 	if r.Alarms, err = f.State.Alarms(); err != nil {
 		return r, err
@@ -194,18 +189,19 @@ func (a *app) followOnce(ctx context.Context, f *client.Following, o following, 
 
 // followed is what a look came to.
 type followed struct {
-	Vault        string              `json:"vault"`
-	From         int64               `json:"from"`
-	Size         int64               `json:"size"`
-	Root         string              `json:"root"`
-	Lists        bool                `json:"map"`
-	Publications int64               `json:"publications"`
-	Covers       int64               `json:"covers"`
-	Void         []int64             `json:"void,omitempty"`
-	NewVoid      []int64             `json:"new_void,omitempty"`
-	Statements   *client.KeysChecked `json:"statements,omitempty"`
-	Cosigned     int64               `json:"cosigned,omitempty"`
-	Alarms       []string            `json:"alarms,omitempty"`
+	Vault        string   `json:"vault"`
+	From         int64    `json:"from"`
+	Size         int64    `json:"size"`
+	Root         string   `json:"root"`
+	Lists        bool     `json:"map"`
+	Publications int64    `json:"publications"`
+	Covers       int64    `json:"covers"`
+	Statements   int64    `json:"statements"` // read, of the entries that the lists cover
+	Void         []int64  `json:"void,omitempty"`
+	NewVoid      []int64  `json:"new_void,omitempty"`
+	More         bool     `json:"more,omitempty"` // lists, for the next look, which is at once
+	Cosigned     int64    `json:"cosigned,omitempty"`
+	Alarms       []string `json:"alarms,omitempty"`
 }
 
 func (r followed) changed() bool { return r.Size > r.From || r.Publications > 0 || len(r.NewVoid) > 0 }
@@ -215,18 +211,12 @@ func (r followed) rows() []row {
 		{"Followed", fmt.Sprintf("%s of %s, %d new", plural(int(r.Size), "entry", "entries"), r.Vault, r.Size-r.From)},
 		{"Checked", "The newest state is signed by a key of your trust file. It is the state checked before, grown. All its entries lead to it."},
 	}
-	switch {
-	case !r.Lists:
+	if r.Lists {
+		rows = append(rows,
+			row{"Lists", fmt.Sprintf("%d new, up to entry %d: nothing left out, entered twice, changed or taken back.", r.Publications, r.Covers)},
+			row{"Read", fmt.Sprintf("what was signed at %s: each stands under its own name.", plural(int(r.Statements), "entry", "entries"))})
+	} else {
 		rows = append(rows, row{"Not", "The lists of last steps were not checked: only an auditor of the vault may read them. What was left out of a history is not seen here."})
-	default:
-		rows = append(rows, row{"Lists", fmt.Sprintf("%d new, up to entry %d: nothing left out, entered twice, changed or taken back.", r.Publications, r.Covers)})
-	}
-	switch {
-	case r.Statements != nil:
-		rows = append(rows, row{"Names", fmt.Sprintf("%s read, each under its own name; of %d nothing was read that shows it.",
-			plural(int(r.Statements.Right), "entry", "entries"), r.Statements.Unread)})
-	case r.Lists:
-		rows = append(rows, row{"Not", "Whether each entry stands under its own name was not checked: add --statements."})
 	}
 	if len(r.NewVoid) > 0 {
 		rows = append(rows, row{"ALARM", fmt.Sprintf("The vault says of entries %s that nobody signed them: they are in the record book, and no event belongs to them. Nothing was signed with --cosign. Ask the vault's custodian where they come from.", numbers(r.NewVoid))})
@@ -347,7 +337,8 @@ var auditLies = map[audit.Reason]string{
 	audit.VoidInsert:     "an entry that is in the list of last steps and said to be of nobody",
 	audit.RepeatedInsert: "two entries in one place of the list of last steps",
 	audit.OtherMap:       "a signed list of last steps that is not that of the entries",
-	audit.FalseKey:       "an entry that stands under another name in the list of last steps",
+	audit.FalseKey:       "an entry that stands under another name in the list of last steps than the one that was signed",
+	audit.FalseStatement: "an entry without what was signed there, or with something else; what is not read is not signed",
 }
 
 // meter shows how far a long reading is, on standard error, if a person sits there and it takes a while.

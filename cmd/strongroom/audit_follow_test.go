@@ -18,7 +18,7 @@ import (
 func TestAuditAlarms(t *testing.T) {
 	for _, r := range []audit.Reason{
 		audit.UnsignedHead, audit.TwoRoots, audit.Forked, audit.FalseProof, audit.RolledBack, audit.FalseLeaves, audit.FalsePage, audit.Elsewhere, audit.ForeignHeads,
-		audit.BrokenHeads, audit.FalseCount, audit.OmittedInsert, audit.VoidInsert, audit.RepeatedInsert, audit.OtherMap, audit.FalseKey,
+		audit.BrokenHeads, audit.FalseCount, audit.OmittedInsert, audit.VoidInsert, audit.RepeatedInsert, audit.OtherMap, audit.FalseKey, audit.FalseStatement,
 	} {
 		if auditLies[r] == "" {
 			t.Errorf("%s: no words", r)
@@ -52,12 +52,11 @@ func TestAuditFollow(t *testing.T) {
 		t.Errorf("key %q", key)
 	}
 	auditor.types("", "audit", "key", "--name", "other.example").refused(exitCannot, "usage")
-	o := auditor.types("", "audit", "follow", "--once", "--cosign", "--statements").object()
-	statements, ok := o["statements"].(map[string]any)
-	if o["map"] != true || o["publications"].(float64) < 1 || !ok || statements["right"].(float64) < 5 {
+	o := auditor.types("", "audit", "follow", "--once", "--cosign").object()
+	if o["map"] != true || o["publications"].(float64) < 1 || o["statements"].(float64) < 5 || o["statements"] != o["covers"] {
 		t.Errorf("an auditor: %v", o)
 	}
-	auditor.as().types("", "audit", "follow", "--once").ends(0).has("Lists 0 new", "add --statements")
+	auditor.as().types("", "audit", "follow", "--once").ends(0).has("Lists 0 new", "Read what was signed at")
 
 	// One state compared with itself and with a later one; nothing at hand says how it came from it, until it was followed.
 	state := func(name string) string {

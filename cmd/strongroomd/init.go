@@ -92,6 +92,11 @@ enough of the witnesses in the file have cosigned it, and courts are given
 nothing before that. Without it the vault's operator alone vouches that there is
 no other history.
 
+Records, log and objects are in the folder unless the configuration (--config) says
+otherwise: records in a PostgreSQL database that strongroomd migrate made ready, the
+log in a Trillian log server, objects in a bucket. A vault keeps what it was made
+with; its folder stays small, and is needed all the same.
+
 Time-stamp authorities (RFC 3161) stand in the configuration. --timestamp-root
 names the certificates that theirs must come from: they go into trust.json, and
 each authority is asked once, so it must answer. --development-timestamps makes an

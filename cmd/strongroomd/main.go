@@ -48,6 +48,7 @@ Then: strongroomd serve --data ./vault`,
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	c.AddCommand(initCommand(), serveCommand(), backupCommand(), restoreCommand(), fsckCommand(), scrubCommand(), rebuildCommand(), organizationCommand(), rotateCommand())
+	c.AddCommand(initCommand(), serveCommand(), backupCommand(), restoreCommand(), fsckCommand(), scrubCommand(), rebuildCommand(), organizationCommand(), rotateCommand(),
+		migrateCommand(), logCommand())
 	return c
 }

@@ -16,6 +16,8 @@ type Alarm struct {
 	Proof [][]byte
 	// Receipts are the publications concerned: the last one that was verified and the one that contradicts it.
 	Receipts [][]byte
+	// Statement is what the vault gave as the signed form of the entry, if it is about that.
+	Statement []byte
 	// Entry is the log index concerned, or -1.
 	Entry int64
 	Err   error
@@ -45,6 +47,7 @@ const (
 	RepeatedInsert Reason = "repeated_insert"     // one key for two entries
 	OtherMap       Reason = "other_map"           // the published root is not that of the map
 	FalseKey       Reason = "false_key"           // the key of an entry is not that of its stream and sequence number
+	FalseStatement Reason = "false_statement"     // the statement given for an entry is not that of its leaf, or there is none
 )
 
 func (a *Alarm) Error() string {

@@ -73,12 +73,12 @@ var (
 	ErrAlarms = errors.New("audit: an alarm stands")
 	// ErrVoid means that entries stand in no list of last steps: packages that rest on one say so, and no auditor says that it is whole.
 	ErrVoid = errors.New("audit: entries are void")
-	// ErrBehind means that the checkpoint is larger than what was verified, smaller than what was cosigned before, or not the one right after
-	// a publication that was verified.
+	// ErrBehind means that the checkpoint is larger than what was verified, smaller than what was cosigned before, not the one right after
+	// a publication that was verified, or that statements which it covers were not read.
 	ErrBehind = errors.New("audit: not a checkpoint to be cosigned")
 )
 
-// Cosign returns the cosignature line for a signed checkpoint whose log and map were verified by the steps so far. It is one of
+// Cosign returns the cosignature line for a signed checkpoint whose log, map and statements were verified by the steps so far. It is one of
 // State.Cosignable: the publication that it ends with was shown here, so a package that rests on one that was not has no auditor's word. It
 // never cosigns one that does not extend what it cosigned before: that it does is durable before the signature exists. Errors: ErrAlarms,
 // ErrVoid, ErrBehind, an Alarm.

@@ -17,6 +17,8 @@ const (
 	splitFile = "split.json"
 	alarmFile = "alarm.json"
 
+	statementFile = "statement.json"
+
 	unfinished = ".new"
 )
 
@@ -48,6 +50,9 @@ func (s *State) Keep(a *Alarm) (dir string, err error) {
 		if files[splitFile], err = json.Marshal(a.Split); err != nil {
 			return "", err
 		}
+	}
+	if len(a.Statement) > 0 {
+		files[statementFile] = a.Statement
 	}
 	for i, r := range a.Receipts {
 		files[[]string{"older-heads.sigstore.json", "newer-heads.sigstore.json"}[i+2-len(a.Receipts)]] = r

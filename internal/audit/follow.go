@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/heads"
 	"strongroom.example/strongroom/internal/tlog"
 )
@@ -18,7 +19,7 @@ const page = 8192
 type Follower struct {
 	State *State
 	Vault Vault
-	// HashesOnly leaves out the heads map: for who may not read it.
+	// HashesOnly leaves out the heads map and the statements: for who may not read them. It never cosigns.
 	HashesOnly bool
 	// Progress is told how much of a step is read, or is nil.
 	Progress func(done, total int64)
@@ -26,6 +27,7 @@ type Follower struct {
 	Pause func(context.Context, time.Duration) error
 
 	authors     []Author
+	signers     custody.Keys
 	done, total int64
 	spoiled     bool // the map in memory is not the verified one
 }
@@ -34,12 +36,14 @@ type Follower struct {
 type Step struct {
 	From, Size   int64   // entries verified before, and now
 	Publications int64   // of the heads map, verified in this step
+	Statements   int64   // read and compared in this step
+	More         bool    // it ended before the last publication: who cosigns does so before the next step, which forgets older states
 	Void         []int64 // void entries of which nobody was told (Tell), also by steps that did not end
 }
 
-// Step asks for the newest head and verifies everything up to it: the log's signature, that it extends the one before, every leaf, and
-// each publication of the heads map in between. What is verified is durable when it returns, and at times before. An error that is an Alarm
-// has changed nothing.
+// Step asks for the newest head and verifies everything up to it: the log's signature, that it extends the one before, every leaf, each
+// publication of the heads map in between, of which a step takes as many as the state remembers, and the statement of every entry that is
+// covered. What is verified is durable when it returns, and at times before. What an Alarm is about was not taken over.
 func (f *Follower) Step(ctx context.Context) (Step, error) {
 	s := f.State
 	step := Step{From: s.cp.Size, Size: s.cp.Size}
@@ -48,7 +52,7 @@ func (f *Follower) Step(ctx context.Context) (Step, error) {
 		return step, err
 	}
 	if f.done, f.total = 0, cp.Size-s.cp.Size; !f.HashesOnly {
-		f.total += cp.Size - s.kept.Heads.Covers
+		f.total += 2*cp.Size - s.kept.Heads.Covers - s.kept.Read
 	}
 	if err := f.extend(ctx, note, cp); err != nil {
 		return step, err
@@ -63,12 +67,16 @@ func (f *Follower) Step(ctx context.Context) (Step, error) {
 		}
 		f.spoiled = false
 	}
-	before := s.kept.Heads.Next
-	if err := f.publications(ctx); err != nil {
+	before, read := s.kept.Heads.Next, s.kept.Read
+	if step.More, err = f.publications(ctx); err != nil {
 		f.spoiled = true
 		return step, err
 	}
-	step.Publications, step.Void = s.kept.Heads.Next-before, slices.Clone(s.kept.Heads.Void[min(s.kept.Told, len(s.kept.Heads.Void)):])
+	if err := f.statements(ctx); err != nil {
+		return step, err
+	}
+	step.Publications, step.Statements = s.kept.Heads.Next-before, s.kept.Read-read
+	step.Void = slices.Clone(s.kept.Heads.Void[min(s.kept.Told, len(s.kept.Heads.Void)):])
 	return step, nil
 }
 
@@ -226,31 +234,34 @@ func (f *Follower) split(ctx context.Context, cp tlog.Checkpoint) *Split {
 	return s
 }
 
-// publications verifies each publication up to the verified head.
-func (f *Follower) publications(ctx context.Context) error {
+// publications verifies each publication up to the verified head, or the next maxRecent of them.
+func (f *Follower) publications(ctx context.Context) (more bool, err error) {
 	s := f.State
-	for {
+	for last := s.kept.Heads.Next + maxRecent; ; {
 		list, err := f.Vault.Publications(ctx, s.kept.Heads.Next)
 		if err != nil || len(list) == 0 {
-			return err
+			return false, err
 		}
 		for _, receipt := range list {
 			p, err := f.read(ctx, receipt)
 			if err != nil {
-				return err
+				return false, err
 			}
 			if p.Entry >= s.cp.Size { // for the next step
-				return s.commit()
+				return false, s.commit()
+			}
+			if s.kept.Heads.Next == last {
+				return true, s.commit()
 			}
 			if err := f.follows(p); err != nil {
-				return err
+				return false, err
 			}
 			if err := f.apply(ctx, p); err != nil {
-				return err
+				return false, err
 			}
 		}
 		if err := s.commit(); err != nil {
-			return err
+			return false, err
 		}
 	}
 }
@@ -346,7 +357,7 @@ func (f *Follower) keys(ctx context.Context, start, count int64) ([]byte, error)
 	return bytes, s.places.append(bytes)
 }
 
-// judge says what is wrong with the key of an entry, as far as that can be told without statements.
+// judge says what is wrong with the key of an entry, as far as that can be told without its statement.
 func (f *Follower) judge(p published, i int64, key [32]byte) Reason {
 	_, void := slices.BinarySearch(p.Void, i)
 	switch none := key == [hashSize]byte{}; {

@@ -29,6 +29,9 @@ func (b *book) agrees(t *testing.T, s *State) {
 			t.Fatalf("key %d", i)
 		}
 	}
+	if s.Read() != b.covers {
+		t.Fatalf("%d statements were read of %d", s.Read(), b.covers)
+	}
 	if b.covers > 0 && evidence.Hash(s.heads.Root()) != s.kept.Heads.Root {
 		t.Fatal("the map is not the published one")
 	}
@@ -98,6 +101,9 @@ func TestHashesOnly(t *testing.T) {
 type onlyHashes struct{ Vault }
 
 func (onlyHashes) Keys(context.Context, int64, int64) ([][32]byte, error) { panic("asked for keys") }
+func (onlyHashes) Statements(context.Context, int64, int64) ([]tlog.TreeLeaf, error) {
+	panic("asked for statements")
+}
 func (onlyHashes) Publications(context.Context, int64) ([][]byte, error) {
 	panic("asked for publications")
 }
@@ -225,6 +231,7 @@ type told struct {
 	leaves       func(start int64, list []tlog.Hash) []tlog.Hash
 	keys         func(start int64, list [][32]byte) [][32]byte
 	publications func(list [][]byte) [][]byte
+	statements   func(start int64, list []tlog.TreeLeaf) []tlog.TreeLeaf
 	proof        func([][]byte) [][]byte
 }
 
@@ -262,6 +269,14 @@ func (l told) Keys(ctx context.Context, start, count int64) ([][32]byte, error) 
 	v, err := l.Vault.Keys(ctx, start, count)
 	if l.keys != nil {
 		v = l.keys(start, v)
+	}
+	return v, err
+}
+
+func (l told) Statements(ctx context.Context, start, count int64) ([]tlog.TreeLeaf, error) {
+	v, err := l.Vault.Statements(ctx, start, count)
+	if l.statements != nil {
+		v = l.statements(start, v)
 	}
 	return v, err
 }

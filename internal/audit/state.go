@@ -46,6 +46,7 @@ type kept struct {
 	Told       int        `json:"told,omitempty"`      // how many of the void entries a person was told of
 	Uncovered  []position `json:"uncovered,omitempty"` // publications that none covers yet
 	Recent     []int64    `json:"recent,omitempty"`    // entries of the last publications that were verified, ascending
+	Read       int64      `json:"read,omitempty"`      // entries from the first on whose statements were read; earlier versions read none
 	Version    int        `json:"version"`
 }
 
@@ -134,7 +135,7 @@ func (s *State) Close() error {
 // check computes tree and map from the columns and compares them with what was verified.
 func (s *State) check(ctx context.Context) error {
 	h := s.kept.Heads
-	if s.leaves.len < s.cp.Size || s.places.len < h.Covers || h.Covers > s.cp.Size || h.Next < 0 || h.Covers < 0 {
+	if s.leaves.len < s.cp.Size || s.places.len < h.Covers || h.Covers > s.cp.Size || h.Next < 0 || h.Covers < 0 || s.kept.Read < 0 || s.kept.Read > h.Covers {
 		return ErrDamaged
 	}
 	var err error
@@ -236,8 +237,11 @@ func (s *State) Tell() error {
 }
 
 // Cosignable are the sizes that the log had right after a publication that was verified, ascending, the last of them: without those that are
-// smaller than what was cosigned. No others are cosigned.
+// smaller than what was cosigned. No others are cosigned, and none while a statement that the last publication covers was not read.
 func (s *State) Cosignable() (sizes []int64) {
+	if s.kept.Read < s.kept.Heads.Covers {
+		return nil
+	}
 	for _, entry := range s.kept.Recent {
 		if size := entry + 1; s.kept.Cosigned == nil || size >= s.kept.Cosigned.Size {
 			sizes = append(sizes, size)
@@ -249,10 +253,8 @@ func (s *State) Cosignable() (sizes []int64) {
 // Publications is how many publications were verified.
 func (s *State) Publications() int64 { return s.kept.Heads.Next }
 
-// CoveredPublications is how many publications were verified that a later one covers, each under the key of its place.
-func (s *State) CoveredPublications() int64 {
-	return s.kept.Heads.Next - int64(len(s.kept.Uncovered))
-}
+// Read is for how many entries, from the first on, the statement was read and the key is that of its place.
+func (s *State) Read() int64 { return s.kept.Read }
 
 // Leaf returns the leaf hash of a verified entry, 0 ≤ i < Head().Size.
 func (s *State) Leaf(i int64) (tlog.Hash, error) {

@@ -16,6 +16,8 @@ type Vault interface {
 	Leaves(ctx context.Context, start, count int64) ([]tlog.Hash, error)
 	// Keys returns keys of the heads map of entries from start on, all zero where there is none.
 	Keys(ctx context.Context, start, count int64) ([][32]byte, error)
+	// Statements returns entries from start on with their leaves and the signed forms of their statements, nothing where there is none.
+	Statements(ctx context.Context, start, count int64) ([]tlog.TreeLeaf, error)
 	// Publications returns receipts of the vault.heads events that are in the log, from seq on; none if there are no more.
 	Publications(ctx context.Context, seq int64) ([][]byte, error)
 	// Authors returns the keys that the vault has had to sign publications, which led back to the trust file.

@@ -3,8 +3,7 @@ package audit
 import (
 	"context"
 	"crypto/ecdsa"
-	"crypto/sha256"
-	"encoding/binary"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -20,7 +19,8 @@ import (
 
 const origin = "vault.example"
 
-// book is a vault's log with its publications, honest as long as a test leaves it alone. Its keys are real, its events are not.
+// book is a vault's log with its publications, honest as long as a test leaves it alone. Its keys and signatures are real, its events mean
+// nothing.
 type book struct {
 	t        testing.TB
 	logKey   *custody.Key
@@ -30,6 +30,7 @@ type book struct {
 	keys     tlog.LogKeys
 
 	leaves   []tlog.Hash
+	signed   []tlog.TreeLeaf // leaves with their statements
 	places   [][32]byte
 	void     []int64
 	tree     *compact.Range
@@ -72,7 +73,7 @@ func newBook(t testing.TB) *book {
 func (b *book) copy() *book {
 	c := *b
 	c.leaves, c.places, c.receipts, c.entries = slices.Clone(b.leaves), slices.Clone(b.places), slices.Clone(b.receipts), slices.Clone(b.entries)
-	c.void = slices.Clone(b.void)
+	c.void, c.signed = slices.Clone(b.void), slices.Clone(b.signed)
 	c.tree = must(ranges.NewRange(0, b.tree.End(), slices.Clone(b.tree.Hashes())))
 	c.store = &index{path: b.t.TempDir() + "/index", tail: make(map[uint16][]heads.Entry)}
 	c.m = must(heads.Open(b.t.Context(), c.store))
@@ -88,23 +89,40 @@ func (b *book) insert(entries []heads.Entry) {
 
 func (b *book) size() int64 { return int64(len(b.leaves)) }
 
-func (b *book) entry(leaf tlog.Hash, key [32]byte) {
-	b.leaves, b.places = append(b.leaves, leaf), append(b.places, key)
+func (b *book) entry(entry tlog.TreeLeaf, key [32]byte) {
+	leaf := tlog.LeafHash(entry.Value)
+	b.leaves, b.signed, b.places = append(b.leaves, leaf), append(b.signed, entry), append(b.places, key)
 	check(b.t, b.tree.Append(leaf[:], nil))
 }
 
 // grow adds n entries of streams that nobody knows.
 func (b *book) grow(n int) {
 	for range n {
-		at := binary.BigEndian.AppendUint64([]byte("entry"), uint64(b.size()))
-		b.entry(sha256.Sum256(at), heads.Key(sha256.Sum256(at), 0))
+		s := b.statement(fmt.Sprintf("%010d", b.size()))
+		b.entry(tlog.TreeLeaf{Value: s.Leaf(), Extra: s.DSSE()}, placeOf(s))
 	}
+}
+
+// statement is the first one of a stream.
+func (b *book) statement(id string) *custody.Signed {
+	e := &evidence.Event{
+		Vault: origin, Kind: evidence.ActorSuspended, Tool: evidence.Tool{Name: "strongroom", Version: "test"}, Details: &evidence.ActorSuspendedDetails{Until: evidence.At(now)},
+		Time: evidence.At(now), Actor: evidence.Signer{ID: b.actor, Role: evidence.Administrator},
+		Stream: evidence.Position{Type: evidence.ActorStream, ID: id}, Subject: []evidence.Subject{},
+	}
+	return must(custody.Sign(e, b.vaultKey.SPKI(), b.vaultKey))
+}
+
+// placeOf is the key under which a statement belongs.
+func placeOf(s *custody.Signed) [32]byte {
+	at := s.Event().Stream
+	return heads.Key(at.Stream().Tag(origin), uint64(at.Seq))
 }
 
 // growVoid adds a leaf without a statement.
 func (b *book) growVoid() {
 	b.void = append(b.void, b.size())
-	b.entry(tlog.Hash{1, byte(b.size())}, [32]byte{})
+	b.entry(tlog.TreeLeaf{Value: fmt.Appendf(nil, "void %d", b.size())}, [32]byte{})
 }
 
 func (b *book) head() []byte { return b.headAt(b.size()) }
@@ -156,10 +174,10 @@ func (b *book) publishAt(index int64, entries []heads.Entry, change ...func(*evi
 }
 
 func (b *book) enter(index int64, signed *custody.Signed) {
-	tag := evidence.VaultOf(origin).Tag(origin)
 	proof := slices.Clone(b.tree.Hashes())
 	slices.Reverse(proof)
-	b.entry(tlog.Hash(signed.LeafHash()), heads.Key(tag, uint64(len(b.receipts))))
+	key := heads.Key(evidence.VaultOf(origin).Tag(origin), uint64(len(b.receipts)))
+	b.entry(tlog.TreeLeaf{Value: signed.Leaf(), Extra: signed.DSSE()}, key)
 	r := must(tlog.NewReceipt(tlog.ReceiptParts{
 		LogID: tlog.Hash(custody.KeyID(b.logKey.SPKI())), Leaf: signed.Leaf(), Index: index, Proof: proof, Checkpoint: b.sign(index+1, rootOf(b.tree)),
 		PayloadType: custody.PayloadType, Payload: signed.Payload(), Signature: signed.Signature(), KeyID: tlog.Hash(signed.KeyID()),
@@ -186,6 +204,10 @@ func (b *book) Leaves(_ context.Context, start, count int64) ([]tlog.Hash, error
 
 func (b *book) Keys(_ context.Context, start, count int64) ([][32]byte, error) {
 	return cut(b, b.places[:b.covers], start, count), nil
+}
+
+func (b *book) Statements(_ context.Context, start, count int64) ([]tlog.TreeLeaf, error) {
+	return cut(b, b.signed[:b.covers], start, count), nil
 }
 
 func (b *book) Publications(_ context.Context, seq int64) ([][]byte, error) {

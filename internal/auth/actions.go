@@ -69,10 +69,11 @@ var table = map[Action][]evidence.Role{
 	"getLabelKey":       members,
 	"listGrants":        recipients,
 
-	"listOwnConsents": speakers,
-	"listOwnItems":    speakers,
-	"listAllItems":    {evidence.Auditor},
-	"getLogHeads":     {evidence.Auditor},
+	"listOwnConsents":  speakers,
+	"listOwnItems":     speakers,
+	"listAllItems":     {evidence.Auditor},
+	"getLogHeads":      {evidence.Auditor},
+	"getLogStatements": {evidence.Auditor},
 
 	"createUpload": members,
 	"getUpload":    members,

@@ -47,6 +47,7 @@ listOwnConsents     .  .   .   .   .   .   .   .   x   x   .   .   .   .
 listOwnItems        .  .   .   .   .   .   .   .   x   x   .   .   .   .
 listAllItems        .  .   .   .   .   .   .   .   .   .   .   x   .   .
 getLogHeads         .  .   .   .   .   .   .   .   .   .   .   x   .   .
+getLogStatements    .  .   .   .   .   .   .   .   .   .   .   x   .   .
 createUpload        .  x   x   x   .   .   .   .   x   x   .   x   .   .
 getUpload           .  x   x   x   .   .   .   .   x   x   .   x   .   .
 appendUpload        .  x   x   x   .   .   .   .   x   x   .   x   .   .

@@ -104,8 +104,8 @@ func (in *inside) open() error {
 	})
 	handler := must(httpapi.New(httpapi.Config{
 		Vault: v, Auth: must(auth.New(settings.Origin, records, records, in.now))(in), TrustFingerprint: ev.Hash(in.trust.Fingerprint()),
-		TrustFile: func(context.Context, string) (string, error) { return string(in.trust.Marshal()), nil },
-		Ready:     func(context.Context) error { return nil }, Logger: slog.New(slog.DiscardHandler),
+		TrustFile:     func(context.Context, string) (string, error) { return string(in.trust.Marshal()), nil },
+		Logger:        slog.New(slog.DiscardHandler),
 		Organizations: func() (map[ev.OrgID]string, error) { return nil, nil },
 	}))(in)
 	in.server = &http.Server{Handler: handler}

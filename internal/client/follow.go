@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
-	"slices"
 	"time"
 
 	"strongroom.example/strongroom/internal/audit"
@@ -22,6 +21,7 @@ import (
 type Following struct {
 	*audit.Follower
 	client *Client
+	asked  int64 // of no state up to this size it is asked again whether it was published
 }
 
 // Follow goes on from the state in dir. Who is not signed in as an auditor follows the log's hashes alone: see HashesOnly. progress may be
@@ -43,51 +43,76 @@ func (c *Client) Follow(ctx context.Context, dir string, progress func(done, tot
 	return &Following{&audit.Follower{
 		State: state, Vault: followed{c}, HashesOnly: !auditor, Progress: progress,
 		Pause: func(ctx context.Context, d time.Duration) error { return c.pause(ctx, d) },
-	}, c}, nil
+	}, c, 0}, nil
 }
 
 // Close closes the state.
 func (f *Following) Close() error { return f.State.Close() }
 
-// maxUnpublished is after how many states that the vault did not publish no older one is asked for.
-const maxUnpublished = 64
-
 // Cosign cosigns the states that the vault published, each right after a publication of its list that was verified by steps before, since
 // the last time, and hands the cosignatures in. It returns the largest size cosigned, or 0 if there was none.
+//
+// A vault publishes no state that is smaller than one it has published: each state is asked for until a larger one was there.
 func (f *Following) Cosign(ctx context.Context, by *audit.Cosigner) (size int64, err error) {
-	var notes []string // the newest first
-	misses := 0
-	for _, size := range slices.Backward(f.State.Cosignable()) {
+	sizes := f.State.Cosignable()
+	if len(sizes) == 0 || sizes[len(sizes)-1] <= f.asked {
+		return 0, nil
+	}
+	newest, err := f.newestPublished(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, at := range sizes {
+		if at <= f.asked || at > newest {
+			continue
+		}
 		p, err := lossy(ctx, f.client, func() (wire.Published, error) {
-			req, err := wire.NewGetPublishedRequest(f.client.address, size)
+			req, err := wire.NewGetPublishedRequest(f.client.address, at)
 			return public[wire.Published](ctx, f.client, req, err, http.StatusOK)
 		})
 		switch {
 		case evidence.KindOf(err) == evidence.NotFound:
-			misses++
 		case err != nil:
-			return 0, err
+			return size, err
 		case !by.Signed([]byte(p.Checkpoint)):
-			notes = append(notes, p.Checkpoint)
+			line, cp, err := f.cosignOnce(ctx, []byte(p.Checkpoint), by)
+			if errors.Is(err, audit.ErrBehind) { // of another size than was asked for
+				break
+			}
+			if err != nil {
+				return size, err
+			}
+			if err := f.handIn(ctx, cp.Size, line); err != nil {
+				return size, err
+			}
+			size = cp.Size
 		}
-		if misses == maxUnpublished {
-			break
-		}
-	}
-	for _, note := range slices.Backward(notes) {
-		line, cp, err := f.cosignOnce(ctx, []byte(note), by)
-		if errors.Is(err, audit.ErrBehind) { // of another size than was asked for
-			continue
-		}
-		if err != nil {
-			return size, err
-		}
-		if err := f.handIn(ctx, cp.Size, line); err != nil {
-			return size, err
-		}
-		size = cp.Size
+		f.asked = at
 	}
 	return size, nil
+}
+
+// newestPublished is the size of the newest state that the vault published, whether it is final or not; 0 if it published none.
+func (f *Following) newestPublished(ctx context.Context) (int64, error) {
+	note, err := lossy(ctx, f.client, func() ([]byte, error) {
+		req, err := wire.NewGetCheckpointRequest(f.client.address, &wire.GetCheckpointParams{Published: true})
+		if err != nil {
+			return nil, err
+		}
+		resp, err := f.client.exchange(req.WithContext(ctx), http.StatusOK)
+		if err != nil {
+			return nil, err
+		}
+		return readAll(resp, tlog.MaxCheckpointSize)
+	})
+	if evidence.KindOf(err) == evidence.NotFound {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	cp, err := tlog.OpenCheckpoint(note, f.client.trust.LogKeys())
+	return cp.Size, err
 }
 
 func (f *Following) handIn(ctx context.Context, size int64, line []byte) error {
@@ -199,6 +224,21 @@ func (f followed) Keys(ctx context.Context, start, count int64) ([][32]byte, err
 		}
 		return readAll(resp, count*valueSize)
 	}))
+}
+
+func (f followed) Statements(ctx context.Context, start, count int64) ([]tlog.TreeLeaf, error) {
+	page, err := lossy(ctx, f.c, func() (wire.LogStatements, error) {
+		req, err := wire.NewGetLogStatementsRequest(f.c.address, &wire.GetLogStatementsParams{Start: start, Count: count})
+		return ask[wire.LogStatements](ctx, f.c, req, err, http.StatusOK)
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]tlog.TreeLeaf, len(page.Entries))
+	for i, e := range page.Entries {
+		list[i] = tlog.TreeLeaf{Value: e.Leaf, Extra: e.DSSE}
+	}
+	return list, nil
 }
 
 // valueSize is how long a leaf hash or a key is.

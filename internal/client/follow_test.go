@@ -67,15 +67,14 @@ func TestFollow(t *testing.T) {
 	dir := t.TempDir()
 	f := w.follow(w.client(auditor, nil), dir)
 	settled(t, f)
-	checked := must(f.CheckKeys(ctx))(t)
-	if cp, _ := f.State.Head(); checked.Right+checked.Unread != f.State.Covers() || checked.Right < cp.Size-10 || checked.Unread > 0 {
-		t.Errorf("%+v of %d", checked, cp.Size)
+	if cp, _ := f.State.Head(); f.State.Read() != f.State.Covers() || f.State.Read() < cp.Size-10 {
+		t.Errorf("%d statements were read of %d", f.State.Read(), cp.Size)
 	}
 
 	outsider := w.connect(w.newPerson("outsider"))
 	outsider.Client = must(New(Config{Keystore: outsider.folder, HTTP: http.DefaultClient, Tool: tool, Now: time.Now}))(t)
 	o := w.follow(outsider.Client, t.TempDir())
-	if step := settled(t, o); !o.HashesOnly || step.Size == 0 || o.State.Covers() != 0 {
+	if step := settled(t, o); !o.HashesOnly || step.Size == 0 || o.State.Covers() != 0 || o.State.Read() != 0 {
 		t.Errorf("an outsider: %+v", step)
 	}
 	if !w.follow(w.custodian.Client, t.TempDir()).HashesOnly {
@@ -141,6 +140,9 @@ func TestFollowLies(t *testing.T) {
 		{"insert left out", audit.OmittedInsert, bytesOf("/v1/log/heads", func(b []byte) []byte { clear(b[len(b)-32:]); return b })},
 		{"insert twice", audit.RepeatedInsert, bytesOf("/v1/log/heads", func(b []byte) []byte { copy(b[len(b)-32:], b[len(b)-64:]); return b })},
 		{"another key", audit.OtherMap, bytesOf("/v1/log/heads", func(b []byte) []byte { b[len(b)-1] ^= 1; return b })},
+		{"statement withheld", audit.FalseStatement, about("GET", "/v1/log/statements", func(l *wire.LogStatements) { l.Entries[0].DSSE = nil })},
+		{"statement of another entry", audit.FalseStatement, about("GET", "/v1/log/statements", func(l *wire.LogStatements) { l.Entries = l.Entries[1:] })},
+		{"page of statements empty", audit.FalsePage, about("GET", "/v1/log/statements", func(l *wire.LogStatements) { l.Entries = []wire.LogEntry{} })},
 		{"publication not in the log", audit.ForeignHeads, signedAnew(func(_ *evidence.Event, d *evidence.VaultHeadsDetails) { d.Root[0] ^= 1 })},
 		{"publication left out", audit.BrokenHeads, about("GET", publications, func(l *wire.EventList) { l.Events = l.Events[min(1, len(l.Events)):] })},
 	} {
@@ -291,6 +293,49 @@ func TestCosignature(t *testing.T) {
 	}
 }
 
+// TestEveryPublishedState: an auditor who comes late cosigns each state that the vault published, not the newest alone, and asks for none again.
+func TestEveryPublishedState(t *testing.T) {
+	w, auditor, by := audited(t)
+	ctx := t.Context()
+	f := w.follow(auditor.Client, t.TempDir())
+	published := func(size int64) *wire.Published {
+		resp := must(http.Get(w.server.URL + "/v1/log/checkpoints/" + jsonOf(size)))(t)
+		defer resp.Body.Close()
+		if resp.StatusCode == http.StatusNotFound {
+			return nil
+		}
+		var p wire.Published
+		check(t, json.Unmarshal(must(io.ReadAll(resp.Body))(t), &p))
+		return &p
+	}
+	var states []int64
+	for range 100 {
+		w.openCase()
+		settled(t, f)
+		states = slices.DeleteFunc(f.State.Cosignable(), func(size int64) bool { return published(size) == nil })
+		if len(states) > 3 {
+			break
+		}
+	}
+	last := must(cosigned(t, f, by))(t)
+	if len(states) < 2 || last < states[len(states)-1] {
+		t.Fatalf("cosigned %d, published are %v", last, states)
+	}
+	for _, size := range states {
+		if !by.Signed([]byte(published(size).Checkpoint)) {
+			t.Errorf("the state of %d entries is published and not cosigned", size)
+		}
+	}
+	if f.asked < last {
+		t.Errorf("asked up to %d, cosigned %d", f.asked, last)
+	}
+	before := f.asked
+	must(f.Cosign(ctx, by))(t)
+	if f.asked < before {
+		t.Errorf("it asks again from %d, after %d", f.asked, before)
+	}
+}
+
 // TestOneKeyTwoFolders: one auditor's key never cosigns two histories, whichever of two folders of what was checked is used.
 func TestOneKeyTwoFolders(t *testing.T) {
 	w, auditor, by := audited(t)
@@ -377,7 +422,7 @@ func TestKeepOfAClientAlarm(t *testing.T) {
 	check(t, f.Close())
 
 	f = w.follow(w.client(auditor, instead("POST", "/v1/complete", func(b []byte) []byte { return append(b, "{}"...) })), dir)
-	_, err := f.CheckKeys(ctx)
+	_, err := f.client.Look(ctx, evidence.PolicyOf(w.trust.Vault()))
 	wantLie(t, err, Malformed)
 	at := must(f.Keep(err))(t)
 	if again := must(f.Keep(err))(t); again != at || at == "" {

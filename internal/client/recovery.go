@@ -17,9 +17,6 @@ type Recovery struct {
 // reasonRecoveryDiffers says that another trustee has stated another use, which nobody has confirmed yet.
 const reasonRecoveryDiffers = "recovery_differs"
 
-// reasonNoRecovery says that no trustee has stated anything that holds or waits.
-const reasonNoRecovery = "no_recovery"
-
 // StateRecovery signs vault.recovered: as the first, or as the second of two trustees, who confirms; confirmed tells which. Where another
 // trustee waits for the confirmation of something else it refuses, unless this statement is to take that one's place.
 func (c *Client) StateRecovery(ctx context.Context, r Recovery, instead bool) (receipt *Receipt, confirmed bool, err error) {
@@ -71,7 +68,7 @@ func (c *Client) EndRecovery(ctx context.Context, cause evidence.Cause) (receipt
 			items = append(items, use.Stated.Items...)
 		}
 		if len(items) == 0 {
-			return act{}, evidence.Refuse(evidence.Conflict, reasonNoRecovery)
+			return act{}, evidence.Refuse(evidence.Conflict, evidence.ReasonNoRecovery)
 		}
 		slices.Sort(items)
 		items = slices.Compact(items)

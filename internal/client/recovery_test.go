@@ -80,7 +80,7 @@ func TestRecovered(t *testing.T) {
 		t.Errorf("ended: %v", ended)
 	}
 	_, _, err = one.EndRecovery(ctx, evidence.CauseError)
-	wantReason(t, err, reasonNoRecovery)
+	wantReason(t, err, evidence.ReasonNoRecovery)
 	state(two, Recovery{[]evidence.ItemID{a}, evidence.CauseLoss}, false, false)
 	found := must(auditor.Audit(ctx, 0))(t)
 	n := 0

@@ -19,8 +19,9 @@ const UndecidedTrust Lie = "undecided_trust_file"
 // ends, its witness policies, its time-stamp roots and authorities; and what is new in it must stand in the vault's policy, proposed and
 // confirmed by people who are led back to those founders; what was replaced ends when that says. So neither the operator nor who has the log's keys changes what this device stands on.
 //
-// ErrPinned means another vault, Invalid "trust_older" a file that takes away what the pinned one has, and an Alarm UndecidedTrust one that
-// nobody decided. Nothing is kept of what was looked at unless it is pinned.
+// ErrPinned means another vault, Invalid "trust_older" a file that takes away what the pinned one has, Invalid "clock" one that was decided if
+// the vault's clock is right, but not by this device's, and an Alarm UndecidedTrust one that nobody decided. Nothing is kept of what was
+// looked at unless it is pinned.
 func Repin(ctx context.Context, cfg Config, next tlog.Trust) error {
 	old, err := ReadTrust(cfg.Keystore)
 	if err != nil {
@@ -84,22 +85,35 @@ func (c *Client) decided(ctx context.Context, old, next tlog.Trust) error {
 	if err != nil {
 		return err
 	}
-	list, err := c.changes(v)
+	used, err := c.used(v)
 	if err != nil {
 		return err
 	}
-	list = list.carried(next)
-	if !list.logs(old, next) || !list.policies(old, next) {
-		return alarm(UndecidedTrust, stream, nil)
+	fits := func(now evidence.Time) (bool, error) {
+		list, err := c.changes(v, now)
+		return err == nil && len(list) > 0 && continues(old, next) && explains(old, next, list, used), err
 	}
-	now := list[len(list)-1]
-	for _, root := range next.TimestampRoots() {
-		known := slices.ContainsFunc(old.TimestampRoots(), func(r []byte) bool { return string(r) == string(root) })
-		if !known && !slices.Contains(now.TimestampRoots, evidence.SHA256(root)) {
-			return alarm(UndecidedTrust, stream, nil)
-		}
+	if ok, err := fits(evidence.At(c.cfg.Now())); ok || err != nil {
+		return err
 	}
-	return nil
+	if ok, err := fits(v.Time); err != nil {
+		return err
+	} else if ok { // one of the two clocks is wrong
+		return evidence.Refuse(evidence.Invalid, evidence.ReasonClock)
+	}
+	return alarm(UndecidedTrust, stream, nil)
+}
+
+// continues reports whether the witness policies of a newer trust file, with the one in force, begin with those of an older one.
+func continues(old, next tlog.Trust) bool {
+	before, list := old.EarlierPolicies(), next.EarlierPolicies()
+	if len(list) < len(before) || !slices.EqualFunc(before, list[:len(before)], func(a, b tlog.EarlierPolicy) bool { return a.Policy == b.Policy && a.Until.Equal(b.Until) }) {
+		return false
+	}
+	if len(list) == len(before) {
+		return next.WitnessPolicy() == old.WitnessPolicy()
+	}
+	return list[len(before)].Policy == old.WitnessPolicy()
 }
 
 // trial is a keystore in which nothing is kept: what is written is seen by who wrote it, and by nobody else.

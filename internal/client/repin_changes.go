@@ -9,34 +9,40 @@ import (
 	"strongroom.example/strongroom/internal/tlog"
 )
 
-// change is the vault's founding, or a decision of two people after which it went over to other log keys, witnesses or time-stamp roots.
+// change is the vault's founding, or a decision of two people after which it may go over to other log keys, witnesses or time-stamp roots.
 type change struct {
 	evidence.Decision
 	keys []tlog.Hash // log ids
-	used bool        // an entry is proved under a key that came with it
-	// What it replaced ended from earliest to latest. The vault goes over when it is stopped for that, at the decision's time or later, and
-	// what was signed by then may state a time that is evidence.Clock ahead: the end is that much later.
+	// What it replaces ends from earliest to latest. The vault goes over when it is stopped for that, while the decision is in force, and what
+	// was signed by then may state a time that is evidence.Clock ahead: the end is that much later.
 	earliest, latest time.Time
 }
 
-type changes []change
-
-// changes are what the vault's policy stream, verified, says that its trust file must say. When the vault went over is not entered, but it had
-// done so when the next such decision was proposed, and before the first entry that is proved under the new key; and that time has come.
-func (c *Client) changes(v *View) (list changes, err error) {
-	policy := evidence.PolicyOf(c.trust.Vault())
+// changes are what the vault's policy stream, verified, decides about its trust file until now, by a clock that may be evidence.Clock behind.
+func (c *Client) changes(v *View, now evidence.Time) ([]change, error) {
 	var decisions evidence.Decisions
-	for e, err := range v.Events(policy) {
+	for e, err := range v.Events(evidence.PolicyOf(c.trust.Vault())) {
 		if err != nil {
 			return nil, err
 		}
 		decisions.Add(e.Event, e.Leaf)
 	}
-	for _, d := range decisions.Until(v.Time) {
-		if n := len(list); n > 0 && slices.Equal(d.LogKeys, list[n-1].LogKeys) && d.Witness == list[n-1].Witness && slices.Equal(d.TimestampRoots, list[n-1].TimestampRoots) {
-			continue
+	return changesOf(decisions.Until(min(v.Time, now.Add(evidence.Clock))), now)
+}
+
+func changesOf(decisions []evidence.Decision, now evidence.Time) (list []change, err error) {
+	for _, d := range decisions {
+		if d.From > now.Add(evidence.Clock) { // though later events of the stream state that it counts
+			break
 		}
-		next := change{Decision: d, earliest: d.From.Add(evidence.Clock).Std(), latest: c.cfg.Now().Add(2 * evidence.Clock)} // the vault's clock may be ahead of ours
+		if n := len(list); n > 0 {
+			last := &list[n-1]
+			if slices.Equal(d.LogKeys, last.LogKeys) && d.Witness == last.Witness && slices.Equal(d.TimestampRoots, last.TimestampRoots) {
+				continue
+			}
+			last.latest = earlier(last.latest, d.From.Add(2*evidence.Clock).Std()) // it was in force no longer
+		}
+		next := change{Decision: d, earliest: d.From.Add(evidence.Clock).Std(), latest: now.Add(2 * evidence.Clock).Std()}
 		for _, key := range d.LogKeys {
 			der, err := base64.StdEncoding.DecodeString(key)
 			if err != nil {
@@ -44,9 +50,17 @@ func (c *Client) changes(v *View) (list changes, err error) {
 			}
 			next.keys = append(next.keys, tlog.Hash(evidence.SHA256(der)))
 		}
-		list.before(len(list), d.Proposed)
 		list = append(list, next)
 	}
+	return list, nil
+}
+
+// used says of log keys by when the vault had gone over to them, because an event that states no later time was proved under them when it was
+// entered. Where the records were rebuilt from the log, all receipts were made anew: they say nothing about the key that proves the founding too.
+func (c *Client) used(v *View) (map[tlog.Hash]time.Time, error) {
+	policy := evidence.PolicyOf(c.trust.Vault())
+	used := make(map[tlog.Hash]time.Time)
+	var founding tlog.Hash
 	for _, s := range v.Streams() {
 		for e, err := range v.Events(s) {
 			if err != nil {
@@ -60,123 +74,166 @@ func (c *Client) changes(v *View) (list changes, err error) {
 			if err != nil {
 				return nil, err
 			}
-			if i := list.first(receipt.LogID()); i >= 0 {
-				list[i].used = true
-				list.before(i+1, e.Time)
+			id := receipt.LogID()
+			if s == policy && e.Stream.Seq == 0 {
+				founding = id
+			}
+			by := e.Time.Add(2 * evidence.Clock).Std() // it may be as far behind the vault's clock as what ended is ahead
+			if known, ok := used[id]; ok {
+				by = earlier(by, known)
+			}
+			used[id] = by
+		}
+	}
+	delete(used, founding)
+	return used, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// reading looks for a course of the vault that a trust file follows from: the founding, and those decisions, in their order, to which the vault
+// went over. Which ones it did is not entered. A decision may be passed over, because its plan was lost, say, or because it is not carried out yet;
+// but a log key under which anything is proved must be named in the file, or nothing verifies, and what is named must have been decided.
+type reading struct {
+	changes   []change
+	used      map[tlog.Hash]time.Time
+	old, next tlog.Trust
+	pinned    map[tlog.Hash]tlog.Valid // what the old file says of its log keys, which is believed
+	named     map[tlog.Hash]tlog.Valid // what the next one says
+	tries     int
+}
+
+// maxTries ends a search. The times in a file fit one course but for decisions that follow each other within minutes.
+const maxTries = 1 << 16
+
+// step is a change to which the vault went over.
+type step struct {
+	change   int
+	policies int       // how many witness policies were replaced by then
+	end      time.Time // the latest end that the file states for what was replaced, unless it is believed
+}
+
+// explains reports whether the next trust file says what was decided, and nothing else. Ends in the old file are believed.
+func explains(old, next tlog.Trust, list []change, used map[tlog.Hash]time.Time) bool {
+	r := reading{changes: list, used: used, old: old, next: next, pinned: validity(old), named: validity(next)}
+	withheld := slices.ContainsFunc(list[0].keys, func(id tlog.Hash) bool { _, ok := r.named[id]; return !ok })
+	return !withheld && r.from([]step{{}})
+}
+
+func validity(t tlog.Trust) map[tlog.Hash]tlog.Valid {
+	of := make(map[tlog.Hash]tlog.Valid)
+	for _, log := range t.Logs() {
+		if id, err := tlog.LogID(log.Key); err == nil {
+			of[id] = log.Valid
+		}
+	}
+	return of
+}
+
+// from reports whether the file follows from a course that begins with these steps.
+func (r *reading) from(course []step) bool {
+	if r.tries++; r.tries > maxTries {
+		return false
+	}
+	if r.explained(course) {
+		return true
+	}
+	for i := course[len(course)-1].change + 1; i < len(r.changes); i++ {
+		if s, ok := r.over(course, i); ok && r.from(append(slices.Clip(course), s)) {
+			return true
+		}
+	}
+	return false
+}
+
+// over is the step from the end of a course to change i, if the file can follow from it: it names the keys that came with their beginning, and
+// those that went, as the witness policy, with an end that fits. A key that went does not come back. What the witnesses of a policy cosign
+// after its end counts for nothing, and so do a log key's signatures: nobody may set an end at will.
+func (r *reading) over(course []step, i int) (step, bool) {
+	last := course[len(course)-1]
+	was, now := r.changes[last.change], r.changes[i]
+	if slices.Equal(was.keys, now.keys) && was.Witness == now.Witness {
+		return step{}, false
+	}
+	s := step{change: i, policies: last.policies}
+	fits := func(end time.Time) bool {
+		if end.After(s.end) {
+			s.end = end
+		}
+		return !end.Before(now.earliest) && !end.After(now.latest)
+	}
+	for _, id := range now.keys {
+		if slices.Contains(was.keys, id) {
+			continue
+		}
+		if r.first(course, id) >= 0 {
+			return step{}, false
+		}
+		// The beginning of a key that is not named fits nothing.
+		if _, pinned := r.pinned[id]; !pinned && !fits(r.named[id].Start.Add(evidence.Clock)) {
+			return step{}, false
+		}
+	}
+	for _, id := range was.keys {
+		if !slices.Contains(now.keys, id) && !r.believed(id) && !fits(r.named[id].End) {
+			return step{}, false
+		}
+	}
+	if was.Witness != now.Witness {
+		list := r.next.EarlierPolicies()
+		if s.policies >= len(list) || list[s.policies].Policy != was.Witness {
+			return step{}, false
+		}
+		if pinned := s.policies < len(r.old.EarlierPolicies()); !pinned && !fits(list[s.policies].Until) {
+			return step{}, false
+		}
+		s.policies++
+	}
+	return s, true
+}
+
+// believed reports whether the pinned file says when a key ended.
+func (r *reading) believed(id tlog.Hash) bool { return !r.pinned[id].End.IsZero() } // then the next one says the same
+
+// first is the step of a course that brought a log key, or -1.
+func (r *reading) first(course []step, id tlog.Hash) int {
+	return slices.IndexFunc(course, func(s step) bool { return slices.Contains(r.changes[s.change].keys, id) })
+}
+
+// explained reports whether all of the file follows from a course. No end is later than the use of what came then.
+func (r *reading) explained(course []step) bool {
+	last := course[len(course)-1]
+	now := r.changes[last.change]
+	if last.policies != len(r.next.EarlierPolicies()) || r.next.WitnessPolicy() != now.Witness {
+		return false
+	}
+	for id, valid := range r.named {
+		if r.first(course, id) < 0 && !r.believed(id) || slices.Contains(now.keys, id) && !valid.End.IsZero() {
+			return false
+		}
+	}
+	for id, by := range r.used {
+		for _, s := range course[:r.first(course, id)+1] {
+			if s.end.After(by) {
+				return false
 			}
 		}
 	}
-	return list, nil
+	// Decisions about roots alone may have been carried out since, or not.
+	return slices.ContainsFunc(r.changes[last.change:], func(c change) bool {
+		return slices.Equal(c.keys, now.keys) && c.Witness == now.Witness && r.roots(c)
+	})
 }
 
-// carried leaves out decisions that another took the place of before the vault went over to them, because the plan was lost, say. With a new key
-// that signs entries it did not go over if the next decision's own is not proved under it; of the other keys and of witnesses it is what
-// the trust file says, from which they are missing altogether.
-func (l changes) carried(next tlog.Trust) changes {
-	named := make(map[tlog.Hash]bool)
-	for _, log := range next.Logs() {
-		if id, err := tlog.LogID(log.Key); err == nil {
-			named[id] = true
-		}
-	}
-	kept := l[:1:1]
-	for i, c := range l[1:] {
-		before := kept[len(kept)-1]
-		own := slices.DeleteFunc(slices.Clone(c.keys), func(id tlog.Hash) bool { return slices.Contains(before.keys, id) })
-		listed := slices.ContainsFunc(own, func(id tlog.Hash) bool { return named[id] }) ||
-			len(own) == 0 && (c.Witness == before.Witness || slices.ContainsFunc(next.EarlierPolicies(), func(p tlog.EarlierPolicy) bool { return p.Policy == c.Witness }))
-		if inForce := i+2 == len(l); inForce || c.used || listed {
-			kept = append(kept, c)
-		}
-	}
-	return kept
-}
-
-// before notes that the vault had gone over to the first n changes when it accepted what states the time t.
-func (l changes) before(n int, t evidence.Time) {
-	latest := t.Add(2 * evidence.Clock).Std() // it may be as far behind the vault's clock as ahead
-	for i := range l[:n] {
-		if latest.Before(l[i].latest) {
-			l[i].latest = latest
-		}
-	}
-}
-
-// first and last are the changes that brought a key of the log and that still had it, or -1.
-func (l changes) first(key tlog.Hash) int {
-	return slices.IndexFunc(l, func(c change) bool { return slices.Contains(c.keys, key) })
-}
-
-func (l changes) last(key tlog.Hash) int {
-	for i := range slices.Backward(l) {
-		if slices.Contains(l[i].keys, key) {
-			return i
-		}
-	}
-	return -1
-}
-
-// ended reports whether what change i replaced can have ended at t.
-func (l changes) ended(i int, t time.Time) bool {
-	return i < len(l) && !t.Before(l[i].earliest) && !t.After(l[i].latest)
-}
-
-// logs reports whether a trust file names the log keys that were decided, all of them and no other, each with the time that follows. What the
-// pinned file says of a key is believed.
-func (l changes) logs(old, next tlog.Trust) bool {
-	known := make(map[tlog.Hash]tlog.Valid)
-	for _, was := range old.Logs() {
-		if id, err := tlog.LogID(was.Key); err == nil {
-			known[id] = was.Valid
-		}
-	}
-	named := make(map[tlog.Hash]bool)
-	for _, log := range next.Logs() {
-		id, err := tlog.LogID(log.Key)
-		if err != nil {
-			return false
-		}
-		named[id] = true
-		was, pinned := known[id]
-		first, last := l.first(id), l.last(id)
-		believed := pinned && !was.End.IsZero() && was.End.Equal(log.End)
-		switch {
-		case first < 0 && !believed: // nobody decided it
-			return false
-		case first > 0 && !pinned && !l.ended(first, log.Start.Add(evidence.Clock)):
-			return false
-		case last == len(l)-1 && !log.End.IsZero(): // in use
-			return false
-		case last < len(l)-1 && !believed && !l.ended(last+1, log.End):
-			return false
-		}
-	}
-	for _, c := range l {
-		if slices.ContainsFunc(c.keys, func(id tlog.Hash) bool { return !named[id] }) {
-			return false // withheld: what it signed would verify no more
-		}
-	}
-	return true
-}
-
-// policies reports whether a trust file names the witness policies that were decided, in their order, none left out and none added, each with
-// an end that follows. What the witnesses of one cosign after its end counts for nothing, so nobody may set the end at will. Ends in the
-// pinned file are believed.
-func (l changes) policies(old, next tlog.Trust) bool {
-	before, list := old.EarlierPolicies(), next.EarlierPolicies()
-	now := l[0].Witness
-	n := 0
-	for i, c := range l {
-		if c.Witness == now {
-			continue
-		}
-		if n >= len(list) || list[n].Policy != now {
-			return false
-		}
-		if pinned := n < len(before); pinned && !before[n].Until.Equal(list[n].Until) || !pinned && !l.ended(i, list[n].Until) {
-			return false
-		}
-		now, n = c.Witness, n+1
-	}
-	return n == len(list) && next.WitnessPolicy() == now
+// roots reports whether a decision names each time-stamp root that is new in the file.
+func (r *reading) roots(c change) bool {
+	return !slices.ContainsFunc(r.next.TimestampRoots(), func(root []byte) bool {
+		known := slices.ContainsFunc(r.old.TimestampRoots(), func(old []byte) bool { return string(old) == string(root) })
+		return !known && !slices.Contains(c.TimestampRoots, evidence.SHA256(root))
+	})
 }

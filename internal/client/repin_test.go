@@ -300,11 +300,10 @@ func TestWitnessRotation(t *testing.T) {
 		"for four minutes and more": parts(next, func(p *tlog.TrustParts) {
 			p.EarlierPolicies[0].Until = time.Now().Add(2*evidence.Clock + time.Minute).UTC().Truncate(time.Millisecond)
 		}),
-		"in force, though replaced": parts(next, func(p *tlog.TrustParts) { p.WitnessPolicy, p.EarlierPolicies = old.WitnessPolicy(), nil }),
-		"twice":                     parts(next, func(p *tlog.TrustParts) { p.EarlierPolicies = append(p.EarlierPolicies, p.EarlierPolicies[0]) }),
-		"forgotten":                 parts(next, func(p *tlog.TrustParts) { p.EarlierPolicies = nil }),
-		"for a year":                parts(next, func(p *tlog.TrustParts) { p.EarlierPolicies[0].Until = p.EarlierPolicies[0].Until.AddDate(1, 0, 0) }),
-		"another":                   parts(next, func(p *tlog.TrustParts) { p.EarlierPolicies[0].Policy = never }),
+		"twice":      parts(next, func(p *tlog.TrustParts) { p.EarlierPolicies = append(p.EarlierPolicies, p.EarlierPolicies[0]) }),
+		"forgotten":  parts(next, func(p *tlog.TrustParts) { p.EarlierPolicies = nil }),
+		"for a year": parts(next, func(p *tlog.TrustParts) { p.EarlierPolicies[0].Until = p.EarlierPolicies[0].Until.AddDate(1, 0, 0) }),
+		"another":    parts(next, func(p *tlog.TrustParts) { p.EarlierPolicies[0].Policy = never }),
 		"one that never was": parts(next, func(p *tlog.TrustParts) {
 			p.EarlierPolicies = append(p.EarlierPolicies, tlog.EarlierPolicy{Policy: never, Until: p.EarlierPolicies[0].Until})
 		}),

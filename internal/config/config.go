@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -27,6 +28,10 @@ import (
 type Config struct {
 	// Objects says where ciphertext is kept. Without it: in the vault's folder.
 	Objects Objects `yaml:"objects"`
+	// Records says where events, states and what belongs to them are kept. Without it: in the vault's folder.
+	Records Records `yaml:"records"`
+	// Log says where the transparency log's tree is kept. Without it: in the vault's folder.
+	Log Log `yaml:"log"`
 	// Witnesses says how the witnesses that the trust file names are asked.
 	Witnesses Witnesses `yaml:"witnesses"`
 	// Timestamps says which time-stamp authorities are asked, and for what.
@@ -92,6 +97,33 @@ type S3 struct {
 	CredentialsFile string `yaml:"credentials_file"`
 }
 
+// Records is where records are kept. A vault keeps the records it was made with.
+type Records struct {
+	// PostgreSQL is a database that strongroomd migrate made ready.
+	PostgreSQL *PostgreSQL `yaml:"postgresql"`
+}
+
+// PostgreSQL is a database of one vault.
+type PostgreSQL struct {
+	// URLFile is a file that holds the address, with the password, of the role that may use the records and not change their schema:
+	// postgres://role:password@host:5432/database?sslmode=verify-full&sslrootcert=/path. To another machine it must be verify-full.
+	URLFile string `yaml:"url_file"`
+}
+
+// Log is where the log's tree is kept. A vault keeps the log it was made with, until strongroomd log move.
+type Log struct {
+	// Trillian is a Trillian log server. Which of its trees is the vault's stands in the vault's folder.
+	Trillian *Trillian `yaml:"trillian"`
+}
+
+// Trillian is a trillian_log_server with a signer, spoken to with TLS. It asks nobody who they are: only strongroomd may reach it.
+type Trillian struct {
+	// Address is where the log server answers: host:port.
+	Address string `yaml:"address"`
+	// CAFile holds the certificates (PEM) that the server's must come from, instead of the system's. Optional.
+	CAFile string `yaml:"ca_file"`
+}
+
 // maxSize is the length of the longest file that is read, in bytes.
 const maxSize = 64 << 10
 
@@ -133,6 +165,12 @@ func Read(path string) (Config, error) {
 	}
 	if s := c.Objects.S3; s != nil {
 		files = append(files, &s.CAFile, &s.CredentialsFile)
+	}
+	if p := c.Records.PostgreSQL; p != nil {
+		files = append(files, &p.URLFile)
+	}
+	if t := c.Log.Trillian; t != nil {
+		files = append(files, &t.CAFile)
 	}
 	for _, name := range files {
 		if *name != "" && !filepath.IsAbs(*name) {
@@ -266,10 +304,29 @@ func (c Config) check(fields map[string]int) error {
 	if err := c.Timestamps.check(wrong); err != nil {
 		return err
 	}
-	s := c.Objects.S3
-	if s == nil {
-		return nil
+	if p := c.Records.PostgreSQL; p != nil && p.URLFile == "" {
+		return wrong("records.postgresql.url_file", "is missing")
 	}
+	if t := c.Log.Trillian; t != nil && !hostAndPort(t.Address) {
+		return wrong("log.trillian.address", "must be host:port")
+	}
+	if s := c.Objects.S3; s != nil {
+		return s.check(wrong)
+	}
+	return nil
+}
+
+// hostAndPort reports whether a text is both: a name or an address, and a number.
+func hostAndPort(text string) bool {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || host == "" || net.JoinHostPort(host, port) != text || strings.ContainsAny(host, "/@ ") {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
+
+func (s *S3) check(wrong func(field, what string) error) error {
 	endpoint, err := url.Parse(s.Endpoint)
 	switch {
 	case err != nil || endpoint.Scheme != "https" || endpoint.Host == "" || endpoint.Scheme+"://"+endpoint.Host != s.Endpoint:

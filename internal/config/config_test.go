@@ -19,6 +19,13 @@ objects:
     prefix: strongroom/
     ca_file: ca.pem
     credentials_file: /run/secrets/s3
+records:
+  postgresql:
+    url_file: records.url
+log:
+  trillian:
+    address: log.internal:8090
+    ca_file: log-ca.pem
 witnesses:
   ca_file: witness-ca.pem
 timestamps:
@@ -37,7 +44,7 @@ timestamps:
 func TestParse(t *testing.T) {
 	want := Config{Objects: Objects{S3: &S3{
 		Endpoint: "https://s3.example:9000", Region: "eu-central-1", Bucket: "evidence", Prefix: "strongroom/", CAFile: "ca.pem", CredentialsFile: "/run/secrets/s3",
-	}}, Witnesses: Witnesses{CAFile: "witness-ca.pem"}, Timestamps: Timestamps{Authorities: []Authority{
+	}}, Records: Records{PostgreSQL: &PostgreSQL{URLFile: "records.url"}}, Log: Log{Trillian: &Trillian{Address: "log.internal:8090", CAFile: "log-ca.pem"}}, Witnesses: Witnesses{CAFile: "witness-ca.pem"}, Timestamps: Timestamps{Authorities: []Authority{
 		{Name: "first", URL: "https://time.example/tsr", Policy: "1.2.3.4", Timeout: 5 * time.Second, CRL: "http://time.example/root.crl"},
 		{Name: "second", URL: "http://127.0.0.1:3180/", CAFile: "time-ca.pem"},
 	}, Events: &[]string{"grant", "item"}}}
@@ -72,21 +79,30 @@ func TestWrong(t *testing.T) {
 		{"no region", "    region: eu-central-1\n", "", "line 3: objects.s3.region is missing"},
 		{"no bucket", "evidence", `""`, "line 6: objects.s3.bucket is missing"},
 		{"prefix", "strongroom/", secret, "line 7: objects.s3.prefix must end"},
-		{"unknown of an authority", "      policy:", "      " + secret + ": x\n      policy:", "line 16: timestamps.authorities[0] has a key that is not known"},
-		{"name of an authority", "name: second", "name: " + secret, "line 19: timestamps.authorities[1].name must be"},
-		{"name twice", "name: second", "name: first", "line 19: timestamps.authorities[1].name is the name of another"},
-		{"name of the development authority", "name: second", "name: development", "line 19: timestamps.authorities[1].name is the dev"},
-		{"no name", "    - name: second\n      url", "    - url", "line 19: timestamps.authorities[1].name must be"},
-		{"http to a network", "http://127.0.0.1:3180/", "http://" + secret + "/", "line 20: timestamps.authorities[1].url must be https://host"},
-		{"password in an address", "http://127", "http://a:" + secret + "@127", "line 20: timestamps.authorities[1].url must be"},
-		{"policy", "1.2.3.4", secret, "line 16: timestamps.authorities[0].policy must be"},
-		{"timeout in no unit", "5s", "5", "line 17: timestamps.authorities[0].timeout is not of its form"},
-		{"long timeout", "5s", "11s", "line 17: timestamps.authorities[0].timeout must be"},
-		{"negative timeout", "5s", "-1s", "line 17: timestamps.authorities[0].timeout must be"},
-		{"address of a revocation list", "http://time.example/root", "file:///" + secret, "line 18: timestamps.authorities[0].crl must be"},
-		{"class of events", "[grant, item]", "[grant, " + secret + "]", "line 22: timestamps.events must be a list of"},
-		{"class twice", "[grant, item]", "[item, item]", "line 22: timestamps.events must be a list of"},
-		{"classes that are none", "[grant, item]", "{" + secret + ": x}", "line 22: timestamps.events is not of its form"},
+		{"no address of records", "    url_file: records.url\n", "    url_file:\n", "line 12: records.postgresql.url_file is missing"},
+		{"address of records in the file", "url_file: records.url", "url: postgres://a:" + secret + "@db/v", "line 12: records.postgresql has a key that is not known"},
+		{"no address of the log", "    address: log.internal:8090\n", "", "line 14: log.trillian.address must be host:port"},
+		{"address without port", "log.internal:8090", secret, "line 15: log.trillian.address must be host:port"},
+		{"address of no host", "log.internal:8090", ":8090", "line 15: log.trillian.address must be host:port"},
+		{"port of a name", "log.internal:8090", "log.internal:" + secret, "line 15: log.trillian.address must be host:port"},
+		{"port 0", "log.internal:8090", "log.internal:0", "line 15: log.trillian.address must be host:port"},
+		{"URL for an address", "log.internal:8090", "https://" + secret + ":8090", "line 15: log.trillian.address must be host:port"},
+		{"unknown of the log", "    ca_file: log-ca.pem", "    " + secret + ": 7", "line 16: log.trillian has a key that is not known"},
+		{"unknown of an authority", "      policy:", "      " + secret + ": x\n      policy:", "line 23: timestamps.authorities[0] has a key that is not known"},
+		{"name of an authority", "name: second", "name: " + secret, "line 26: timestamps.authorities[1].name must be"},
+		{"name twice", "name: second", "name: first", "line 26: timestamps.authorities[1].name is the name of another"},
+		{"name of the development authority", "name: second", "name: development", "line 26: timestamps.authorities[1].name is the dev"},
+		{"no name", "    - name: second\n      url", "    - url", "line 26: timestamps.authorities[1].name must be"},
+		{"http to a network", "http://127.0.0.1:3180/", "http://" + secret + "/", "line 27: timestamps.authorities[1].url must be https://host"},
+		{"password in an address", "http://127", "http://a:" + secret + "@127", "line 27: timestamps.authorities[1].url must be"},
+		{"policy", "1.2.3.4", secret, "line 23: timestamps.authorities[0].policy must be"},
+		{"timeout in no unit", "5s", "5", "line 24: timestamps.authorities[0].timeout is not of its form"},
+		{"long timeout", "5s", "11s", "line 24: timestamps.authorities[0].timeout must be"},
+		{"negative timeout", "5s", "-1s", "line 24: timestamps.authorities[0].timeout must be"},
+		{"address of a revocation list", "http://time.example/root", "file:///" + secret, "line 25: timestamps.authorities[0].crl must be"},
+		{"class of events", "[grant, item]", "[grant, " + secret + "]", "line 29: timestamps.events must be a list of"},
+		{"class twice", "[grant, item]", "[item, item]", "line 29: timestamps.events must be a list of"},
+		{"classes that are none", "[grant, item]", "{" + secret + ": x}", "line 29: timestamps.events is not of its form"},
 		{"too long", "# where", "#" + strings.Repeat(" ", maxSize), "is longer than 64 KiB"},
 	} {
 		text := strings.Replace(whole, test.old, test.new, 1)
@@ -111,6 +127,9 @@ func TestRead(t *testing.T) {
 	if a := c.Timestamps.Authorities; len(a) != 2 || a[0].CAFile != "" || a[1].CAFile != filepath.Join(dir, "time-ca.pem") {
 		t.Errorf("Read = %+v", a)
 	}
+	if err == nil && (c.Records.PostgreSQL.URLFile != filepath.Join(dir, "records.url") || c.Log.Trillian.CAFile != filepath.Join(dir, "log-ca.pem")) {
+		t.Errorf("Read = %+v, %+v", c.Records.PostgreSQL, c.Log.Trillian)
+	}
 	if err != nil || c.Objects.S3.CAFile != filepath.Join(dir, "ca.pem") || c.Objects.S3.CredentialsFile != "/run/secrets/s3" {
 		t.Errorf("Read = %+v, %v", c.Objects.S3, err)
 	}
@@ -120,6 +139,7 @@ func TestRead(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(whole))
 	f.Add([]byte("objects: {s3: null}"))
+	f.Add([]byte("records: {postgresql: {url_file: f}}\nlog: {trillian: {address: '[::1]:1'}}\n"))
 	f.Add([]byte("a: &a [*a]\n---\n"))
 	f.Add([]byte("objects: !!binary x\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -132,6 +152,9 @@ func FuzzParse(f *testing.F) {
 			if err == nil && (!authorityName.MatchString(a.Name) || a.URL == "" || a.Timeout > maxTimeout) {
 				t.Errorf("%q: accepted %+v", text, a)
 			}
+		}
+		if err == nil && (c.Records.PostgreSQL != nil && c.Records.PostgreSQL.URLFile == "" || c.Log.Trillian != nil && !hostAndPort(c.Log.Trillian.Address)) {
+			t.Errorf("%q: accepted %+v, %+v", text, c.Records.PostgreSQL, c.Log.Trillian)
 		}
 		if err == nil && c.Objects.S3 != nil && (c.Objects.S3.Endpoint == "" || c.Objects.S3.Bucket == "") {
 			t.Errorf("%q: accepted %+v", text, c.Objects.S3)

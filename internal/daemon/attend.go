@@ -46,7 +46,7 @@ func (o *operator) answer(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	os.Remove(path) // a killed server's: the log's lock says that there is no other
+	os.Remove(path) // a killed server's: the log's lock, or the lease, says that there is no other
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return err
@@ -163,7 +163,11 @@ func (f folder) socket() (path string, done func(), err error) {
 // Backup makes a backup: by the server, where the vault is running, else from the vault's folder itself.
 func Backup(ctx context.Context, dir string, o Options, b BackupOptions) (Backed, error) {
 	f := folder(dir)
-	if _, err := f.readSettings(); err != nil {
+	s, err := f.readSettings()
+	if err == nil && s.outside() {
+		err = ErrEngines
+	}
+	if err != nil {
 		return Backed{}, err
 	}
 	done, err := ask[BackupOptions, Backed](ctx, f, "backup", b)

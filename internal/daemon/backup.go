@@ -47,6 +47,9 @@ type Backed struct {
 func (p *parts) backup(ctx context.Context, o BackupOptions) (Backed, error) {
 	to := backupFolder(o.To)
 	done := Backed{Erased: []string{}, Removed: []string{}, Damage: []Damage{}, InKMS: append([]string{}, p.settings.elsewhere()...)}
+	if p.settings.outside() {
+		return done, ErrEngines
+	}
 	if err := to.claim(p.settings.Origin); err != nil {
 		return done, err
 	}
@@ -117,7 +120,7 @@ func (p *parts) freeze(ctx context.Context, dir folder) error {
 		return err
 	}
 	defer records.Close()
-	log, err := p.tree.Freeze() // no later than a moment after: every leaf's event was accepted before it
+	log, err := p.tree.(*embedded.Log).Freeze() // no later than a moment after: every leaf's event was accepted before it
 	if err != nil {
 		return err
 	}

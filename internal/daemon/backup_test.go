@@ -17,6 +17,7 @@ import (
 	"strongroom.example/strongroom/internal/objects"
 	"strongroom.example/strongroom/internal/objects/fs"
 	"strongroom.example/strongroom/internal/tlog"
+	"strongroom.example/strongroom/internal/translog/embedded"
 	"strongroom.example/strongroom/internal/vault"
 )
 
@@ -220,7 +221,7 @@ func TestTwoMoments(t *testing.T) {
 	if _, _, err := c.openCase(p); err != nil {
 		t.Fatal(err)
 	}
-	log := must(p.tree.Freeze())
+	log := must(p.tree.(*embedded.Log).Freeze())
 	defer log.Close()
 	copied := folder(t.TempDir())
 	must(0, log.Write(copied.log()))

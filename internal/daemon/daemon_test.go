@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"strongroom.example/strongroom/internal/config"
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/tlog"
@@ -126,9 +127,9 @@ func TestCreateSparesAVault(t *testing.T) {
 // A vault whose founding was interrupted is not opened.
 func TestHalfFounded(t *testing.T) {
 	dir := made(t)
-	if err := errors.Join(os.Remove(filepath.Join(dir, "checkpoint")), createStores(t.Context(), folder(dir))); err != nil {
-		t.Fatal(err)
-	}
+	must(0, os.Remove(filepath.Join(dir, "checkpoint")))
+	must(folder(dir).createRecords(t.Context(), config.Records{}))
+	must(folder(dir).createLog(t.Context(), config.Log{}, ""))
 	if _, err := open(t.Context(), dir, testOptions()); !errors.Is(err, ErrNotFounded) {
 		t.Errorf("half founded: %v", err)
 	}

@@ -18,7 +18,9 @@ const someActor = "act-aaaaaaaaaaaaaaaaaaaaaaaaaa"
 var someTime = time.Date(2026, 3, 1, 12, 30, 0, int(250*time.Millisecond), time.UTC)
 
 func someSettings() settings {
-	return settings{"vault.example", someActor, someTime.Truncate(time.Second), KeyNames{Vault: "awskms:///alias/vault", Log: "log-2.pem", PostQuantum: "log-ml-dsa.pem"}}
+	return settings{
+		"vault.example", someActor, someTime.Truncate(time.Second), KeyNames{Vault: "awskms:///alias/vault", Log: "log-2.pem", PostQuantum: "log-ml-dsa.pem"}, inPostgreSQL, 7,
+	}
 }
 
 func someManifest() Manifest {
@@ -83,14 +85,16 @@ func FuzzManifest(f *testing.F) {
 // Every document in another spelling, and every one that is not whole, is refused.
 func TestDocumentsAreStrict(t *testing.T) {
 	strict(t, "settings", someSettings(), "origin", map[string]settings{
-		"no name":          {"", someActor, someTime, KeyNames{}},
-		"a host":           {"vault", someActor, someTime, KeyNames{}},
-		"no actor":         {"vault.example", "", someTime, KeyNames{}},
-		"no time":          {"vault.example", someActor, time.Time{}, KeyNames{}},
-		"a time zone":      {"vault.example", someActor, someTime.In(time.FixedZone("", 3600)), KeyNames{}},
-		"a key elsewhere":  {"vault.example", someActor, someTime, KeyNames{Log: "../log.pem"}},
-		"a URI of nothing": {"vault.example", someActor, someTime, KeyNames{Vault: "awskms://"}},
-		"ML-DSA in a KMS":  {"vault.example", someActor, someTime, KeyNames{PostQuantum: "awskms:///alias/log"}},
+		"no name":           {"", someActor, someTime, KeyNames{}, "", 0},
+		"a host":            {"vault", someActor, someTime, KeyNames{}, "", 0},
+		"no actor":          {"vault.example", "", someTime, KeyNames{}, "", 0},
+		"no time":           {"vault.example", someActor, time.Time{}, KeyNames{}, "", 0},
+		"a time zone":       {"vault.example", someActor, someTime.In(time.FixedZone("", 3600)), KeyNames{}, "", 0},
+		"a key elsewhere":   {"vault.example", someActor, someTime, KeyNames{Log: "../log.pem"}, "", 0},
+		"a URI of nothing":  {"vault.example", someActor, someTime, KeyNames{Vault: "awskms://"}, "", 0},
+		"records elsewhere": {"vault.example", someActor, someTime, KeyNames{}, "sqlite", 0},
+		"less than no tree": {"vault.example", someActor, someTime, KeyNames{}, "", -1},
+		"ML-DSA in a KMS":   {"vault.example", someActor, someTime, KeyNames{PostQuantum: "awskms:///alias/log"}, "", 0},
 	})
 	strict(t, "owner", owner{"vault.example"}, "vault", map[string]owner{"nobody's": {}})
 	strict(t, "prepared", prepared{"20260301T123000.250Z", 7}, "snapshot", map[string]prepared{"less than nothing": {"20260301T123000.250Z", -1}})

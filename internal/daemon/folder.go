@@ -1,12 +1,12 @@
-// Package daemon is a running vault on one machine: its data folder, the wiring of its parts, and the listening server.
+// Package daemon is a running vault: its data folder, the wiring of its parts, and the listening server.
 //
 // It owns the layout of the folder and the order in which parts are opened and closed. It decides nothing that the parts decide.
-// The embedded default is wired here; where one machine is not enough, other constructors stand in the same places.
+// Records, log and objects are in the folder, or where the configuration says.
 //
 //	<dir>/vault.json     origin, the vault's own actor, when it was made; written last, so a folder without it is unfinished
 //	<dir>/trust.json     what courts and clients pin (FORMATS §10), once the vault has founders
-//	<dir>/records.db     records (SQLite)
-//	<dir>/log.db         the log's tree (Trillian on bbolt)
+//	<dir>/records.db     records (SQLite), unless the configuration names a database of PostgreSQL for them
+//	<dir>/log.db         the log's tree (Trillian on bbolt), unless the configuration names a Trillian log server for it
 //	<dir>/checkpoint     the last signed checkpoint, kept apart from both
 //	<dir>/objects/       ciphertext, unless the configuration names a bucket for it
 //	<dir>/organizations.json  what the operator calls organizations, if any has a name
@@ -70,12 +70,16 @@ type settings struct {
 	Actor  evidence.ActorID `json:"actor"`
 	Made   time.Time        `json:"made"`
 	Keys   KeyNames         `json:"keys,omitzero"`
+	// Where records and log are, if not in the folder: "postgresql", and the number of a log server's tree.
+	Records string `json:"records,omitempty"`
+	Tree    int64  `json:"tree,string,omitempty"`
 }
 
 func (s settings) marshal() []byte { return line(s) }
 
 func (s settings) valid() bool {
-	return evidence.ValidOrigin(s.Origin) && evidence.ValidID(s.Actor) && isUTC(s.Made) && s.Keys.valid()
+	return evidence.ValidOrigin(s.Origin) && evidence.ValidID(s.Actor) && isUTC(s.Made) && s.Keys.valid() &&
+		(s.Records == "" || s.Records == inPostgreSQL) && s.Tree >= 0
 }
 
 func isUTC(t time.Time) bool {

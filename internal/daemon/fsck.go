@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,14 @@ const (
 	doTrust    = "Everybody who was given the file has the right one: put it back, and compare its number."
 )
 
+// doOutsideFolder is what helps a vault whose records or log are not files of its folder, where rebuild cannot.
+var doOutsideFolder = map[string]string{
+	doRecords: "The log holds the statement of every event. Put the records' database back as it was at the newest moment before this, with PostgreSQL's own tools, and the log's with it.",
+	doLog:     "The records hold every leaf and receipt. Put the log's database back as it was at the newest moment before this, with PostgreSQL's own tools, and the records' with it.",
+	doEither:  "Log and records contradict each other. See which of the two is named in other lines. Put both databases back as they were at one moment, with PostgreSQL's own tools.",
+	doAttach:  "Events and receipts are intact. Its bytes may be in a backup of the records' database.",
+}
+
 // Examined counts what fsck read.
 type Examined struct {
 	Events      int64 `json:"events"`
@@ -66,7 +75,7 @@ const fsckPage = 512
 // changes nothing. An error means that it could not look.
 func Fsck(ctx context.Context, dir string, o Options, report func(Damage)) (Examined, error) {
 	f := folder(dir)
-	_, err := f.readSettings()
+	s, err := f.readSettings()
 	if errors.Is(err, errSettings) {
 		report(Damage{Where: "vault.json", What: "it is not as it was written", Do: doSettings})
 		return Examined{}, nil
@@ -78,7 +87,20 @@ func Fsck(ctx context.Context, dir string, o Options, report func(Damage)) (Exam
 		report(Damage{Where: "organizations.json", What: err.Error(), Do: doNames, Harmless: true})
 	}
 	lost := false
-	stores := []struct{ path, do string }{{f.records(), doRecords}, {f.log(), doLog}}
+	var stores []struct{ path, do string }
+	if s.Records == "" {
+		stores = append(stores, struct{ path, do string }{f.records(), doRecords})
+	}
+	if s.Tree == 0 {
+		stores = append(stores, struct{ path, do string }{f.log(), doLog})
+	}
+	if s.outside() {
+		tell := report
+		report = func(d Damage) {
+			d.Do = cmp.Or(doOutsideFolder[d.Do], d.Do)
+			tell(d)
+		}
+	}
 	if config, err := f.readConfig(o.ConfigFile); err == nil && config.Objects.S3 == nil {
 		stores = append(stores, struct{ path, do string }{f.objects(), doObject})
 	}

@@ -15,9 +15,7 @@ import (
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/keys"
-	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/tlog"
-	"strongroom.example/strongroom/internal/translog/embedded"
 )
 
 // Create makes the folder of a new vault with its keys and empty stores, and returns its origin. It has no founders yet: they sign
@@ -55,35 +53,18 @@ func Create(ctx context.Context, dir, origin string, o Options) (string, error) 
 	if err := f.createKeys(ctx, names, o.PassphraseFile); err != nil {
 		return "", err
 	}
-	if err := createStores(ctx, f); err != nil {
+	made := settings{Origin: origin, Actor: evidence.NewID[evidence.ActorID](), Made: o.Now().UTC().Truncate(time.Second), Keys: names}
+	if made.Records, err = f.createRecords(ctx, config.Records); err != nil {
+		return "", err
+	}
+	if made.Tree, err = f.createLog(ctx, config.Log, origin); err != nil {
 		return "", err
 	}
 	if err := f.createObjects(ctx, config.Objects, origin); err != nil {
 		return "", err
 	}
-	made := settings{origin, evidence.NewID[evidence.ActorID](), o.Now().UTC().Truncate(time.Second), names}
 	// From here the folder is a vault.
 	return origin, writeFile(f.settings(), made.marshal(), 0o600)
-}
-
-func createStores(ctx context.Context, f folder) error {
-	for _, leftover := range []string{f.records(), f.records() + "-wal", f.records() + "-shm", f.log()} {
-		if err := os.RemoveAll(leftover); err != nil {
-			return err
-		}
-	}
-	db, err := sqldb.Create(ctx, f.records())
-	if err != nil {
-		return err
-	}
-	if err := db.Close(); err != nil {
-		return err
-	}
-	log, err := embedded.Create(ctx, f.log(), embedded.Options{})
-	if err != nil {
-		return err
-	}
-	return log.Close()
 }
 
 // Founding is what makes a folder a vault that people can use.
@@ -123,6 +104,12 @@ func Found(ctx context.Context, dir string, o Options, founding Founding) (tlog.
 		return tlog.Trust{}, err
 	}
 	defer p.close()
+	if p.settings.Records == inPostgreSQL {
+		// From here the database is this vault's.
+		if err := p.records.SetMeta(ctx, ownerMeta, string(p.settings.Actor)); err != nil {
+			return tlog.Trust{}, err
+		}
+	}
 	founders, err := readFounders(p.settings.Origin, founding.Founders)
 	if err != nil {
 		return tlog.Trust{}, err

@@ -18,7 +18,6 @@ import (
 	"strongroom.example/strongroom/internal/objects"
 	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/tlog"
-	"strongroom.example/strongroom/internal/translog/embedded"
 	"strongroom.example/strongroom/internal/vault"
 )
 
@@ -42,7 +41,8 @@ type parts struct {
 	folder   folder
 	keys     map[string]*keys.Signer
 	records  *sqldb.DB
-	tree     *embedded.Log
+	tree     tree
+	lease    *lease // of a vault that other machines can reach
 	objects  objects.Store
 	author   ledger.Author
 	founders []evidence.Founder
@@ -51,6 +51,7 @@ type parts struct {
 	auth     *auth.Auth
 	config   config.Config
 
+	readiness    readiness
 	timestampers []timestamper
 }
 
@@ -68,24 +69,44 @@ func openParts(ctx context.Context, f folder, o Options) (p *parts, err error) {
 	if p.settings, err = f.readSettings(); err != nil {
 		return p, err
 	}
+	if p.config, err = f.readConfig(o.ConfigFile); err != nil {
+		return p, err
+	}
+	if err = p.settings.agrees(p.config); err != nil {
+		return p, err
+	}
 	if p.keys, err = f.openKeys(ctx, p.settings, o.PassphraseFile); err != nil {
 		return p, err
+	}
+	if p.settings.Keys.PostQuantum != "" && p.keys[postQuantumKey] == nil {
+		p.options.Logger.Warn("the log's post-quantum key is lost; it signs without it until two people decide on another: strongroomd rotate plan --post-quantum, or --no-post-quantum")
 	}
 	p.author = ledger.Author{ID: p.settings.Actor, SPKI: p.keys[vaultKey].SPKI(), Signer: p.keys[vaultKey], Tool: o.Tool}
 	if next := p.keys[nextVaultKey]; next != nil {
 		p.author.Next = &ledger.OwnKey{SPKI: next.SPKI(), Signer: next}
 	}
-	if p.tree, err = embedded.Open(ctx, f.log(), embedded.Options{Clock: o.Now, Logger: o.Logger}); err != nil {
-		return p, err
-	}
-	if p.records, err = sqldb.Open(ctx, f.records()); err != nil {
-		return p, err
-	}
-	if p.config, err = f.readConfig(o.ConfigFile); err != nil {
+	if err = p.openStores(ctx); err != nil {
 		return p, err
 	}
 	p.objects, err = f.openObjects(ctx, p.config.Objects, p.settings.Origin)
 	return p, err
+}
+
+// openStores opens log and records, for nobody else to work on: the lock on the log's file says so, or the lease.
+func (p *parts) openStores(ctx context.Context) (err error) {
+	if p.tree, err = p.folder.openLog(ctx, p.settings, p.config.Log, p.options); err != nil {
+		return err
+	}
+	if p.records, err = p.folder.openRecords(ctx, p.config.Records); err != nil {
+		return err
+	}
+	if !p.settings.outside() {
+		return nil
+	}
+	if p.lease, err = takeLease(ctx, p.records, p.options); err != nil || p.settings.Records == "" {
+		return err
+	}
+	return p.own(ctx)
 }
 
 // start checks log and records against each other, and lets events in.
@@ -107,7 +128,7 @@ func (p *parts) start(ctx context.Context, trust tlog.Trust) (err error) {
 	p.vault = vault.New(vault.Config{
 		Origin: p.settings.Origin, Founders: p.founders, Records: p.records, Objects: p.objects, Ledger: p.ledger, Author: p.author,
 		Now: p.options.Now, Logger: p.options.Logger, Limits: p.options.Limits,
-		Process: "embedded", // nobody else has the folder
+		Process: "embedded", // nobody else has the vault
 	})
 	p.auth, err = auth.New(p.settings.Origin, p.records, p.records, p.options.Now)
 	return err
@@ -153,6 +174,9 @@ func (p *parts) close() error {
 	}
 	if p.objects != nil {
 		errs = append(errs, p.objects.Close())
+	}
+	if p.lease != nil {
+		errs = append(errs, p.lease.close())
 	}
 	if p.records != nil {
 		errs = append(errs, p.records.Close())

@@ -63,11 +63,14 @@ func checkLogLine(origin string, key *keys.Signer, policy string) error {
 // planPostQuantum makes the log's next key of ML-DSA-44, keeps the one in use, or leaves it out, as a change asks for. It returns the
 // witness policy that goes with it: two people who decide about the policy decide about this key.
 func (f folder) planPostQuantum(ctx context.Context, origin string, trust tlog.Trust, opened map[string]*keys.Signer, names *KeyNames, change Change, passphraseFile string) (string, error) {
-	line, err := logLine(origin, opened[postQuantumKey])
+	policy := trust.WitnessPolicy()
+	parsed, err := tlog.ParsePolicy(policy)
 	if err != nil {
 		return "", err
 	}
-	policy := strings.TrimPrefix(trust.WitnessPolicy(), line)
+	for _, named := range parsed.Logs() { // also one whose key is lost
+		policy = strings.Replace(policy, "log "+named+"\n", "", 1)
+	}
 	has := opened[postQuantumKey] != nil
 	wanted := has
 	if change.PostQuantum != nil {
@@ -85,7 +88,8 @@ func (f folder) planPostQuantum(ctx context.Context, origin string, trust tlog.T
 	if change.Witness != nil {
 		return ownPolicy(origin, opened[postQuantumKey], *change.Witness)
 	}
-	if line, err = logLine(origin, opened[postQuantumKey]); err != nil {
+	line, err := logLine(origin, opened[postQuantumKey])
+	if err != nil {
 		return "", err
 	}
 	return withLog(line, policy), nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -245,6 +246,39 @@ func TestPostQuantumBesideKMS(t *testing.T) {
 	for _, name := range []string{"keys/" + postQuantumKey, "keys/passphrase"} {
 		if !slices.ContainsFunc(b.Manifest.Files, func(f ManifestFile) bool { return f.Path == name }) {
 			t.Errorf("%s is not in the backup", name)
+		}
+	}
+}
+
+// Whoever loses the key of ML-DSA-44 alone goes on without it, is told, and replaces it or leaves it out by the next decision.
+func TestLostPostQuantumKey(t *testing.T) {
+	dir, _, trust, _, _ := watched(t, postQuantum)
+	f := folder(dir)
+	if err := os.Remove(f.path("keys", postQuantumKey)); err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	o := testOptions()
+	o.Logger = slog.New(slog.NewTextHandler(&said, nil))
+	p, err := open(t.Context(), dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.close(); err != nil || !strings.Contains(said.String(), "post-quantum key is lost") {
+		t.Errorf("%v, said %q", err, &said)
+	}
+	yes, no := true, false
+	for name, change := range map[string]Change{"left out": {PostQuantum: &no}, "replaced": {PostQuantum: &yes}, "with all keys": {NewLogKeys: true}} {
+		r, err := PlanRotation(t.Context(), dir, testOptions(), change)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		policy, err := tlog.ParsePolicy(r.Witness)
+		if err != nil || slices.Equal(policy.Logs(), trust.Policy().Logs()) || (len(policy.Logs()) == 1) != (name == "replaced") || len(policy.Witnesses()) != 1 {
+			t.Errorf("%s: %v, %q", name, err, r.Witness)
+		}
+		if err := CancelRotation(dir); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

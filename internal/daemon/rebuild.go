@@ -37,6 +37,9 @@ type Rebuilt struct {
 func Rebuild(ctx context.Context, dir string, o Options, files []string) (Rebuilt, error) {
 	f := folder(dir)
 	settings, err := f.readSettings()
+	if err == nil && settings.outside() {
+		err = ErrEngines
+	}
 	if err != nil {
 		return Rebuilt{}, err
 	}

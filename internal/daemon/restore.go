@@ -106,6 +106,11 @@ func Restore(ctx context.Context, r Restoration, o Options, report func(Damage))
 	if err := re.check(ctx, names); err != nil {
 		return re.Restored, err
 	}
+	if c, err := re.src.readConfig(o.ConfigFile); err != nil {
+		return re.Restored, err
+	} else if c.Records.PostgreSQL != nil || c.Log.Trillian != nil {
+		return re.Restored, ErrEngines
+	}
 	if !re.resume() {
 		if err := re.prepare(ctx); err != nil {
 			return re.Restored, err

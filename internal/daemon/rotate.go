@@ -13,7 +13,6 @@ import (
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/keys"
-	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/tlog"
 )
 
@@ -191,7 +190,11 @@ func (f folder) decide(ctx context.Context, r Rotation, o Options) (string, erro
 		if err := f.decideOnce(ctx, r, o); err != nil {
 			return "", err
 		}
-		records, err := sqldb.Open(ctx, f.records())
+		c, err := f.readConfig(o.ConfigFile)
+		if err != nil {
+			return "", err
+		}
+		records, err := f.openRecords(ctx, c.Records)
 		if err != nil {
 			return "", err
 		}
@@ -203,11 +206,11 @@ func (f folder) decide(ctx context.Context, r Rotation, o Options) (string, erro
 			break
 		}
 	}
-	_, old, err := f.inUse()
+	s, old, err := f.inUse()
 	if err != nil {
 		return "", err
 	}
-	next, err := f.openKeys(ctx, settings{Keys: r.Keys}, o.PassphraseFile)
+	next, err := f.openKeys(ctx, settings{Keys: r.names(s.Keys)}, o.PassphraseFile)
 	if err != nil {
 		return "", err
 	}
@@ -312,6 +315,12 @@ func (r Rotation) trust(old tlog.Trust, opened map[string]*keys.Signer, now time
 	return tlog.NewTrust(parts)
 }
 
+// names are those of the vault's keys with this rotation: the log's keys are exchanged, not the vault's own, which may have changed since.
+func (r Rotation) names(now KeyNames) KeyNames {
+	now.Log, now.Note, now.PostQuantum = r.Keys.Log, r.Keys.Note, r.Keys.PostQuantum
+	return now
+}
+
 // settle completes a rotation that is decided. Every start calls it first; it can be repeated.
 func (f folder) settle() error {
 	r, err := f.readRotation()
@@ -325,7 +334,7 @@ func (f folder) settle() error {
 	if err != nil {
 		return err
 	}
-	s.Keys = r.Keys
+	s.Keys = r.names(s.Keys)
 	if err := writeFile(f.trust(), []byte(r.Trust), 0o644); err != nil {
 		return err
 	}

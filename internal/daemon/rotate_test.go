@@ -31,6 +31,12 @@ func decided(t *testing.T, dir string, plan Rotation) (late Options) {
 func decidedAt(t *testing.T, dir string, plan Rotation, o Options) (late Options) {
 	t.Helper()
 	_, c := once()
+	return c.decided(t, dir, plan, o)
+}
+
+// decided has an administrator and a custodian of the cast decide by the clock of o.
+func (c cast) decided(t *testing.T, dir string, plan Rotation, o Options) (late Options) {
+	t.Helper()
 	ctx := t.Context()
 	p := must(open(ctx, dir, o))
 	policy := ev.PolicyOf(p.settings.Origin)
@@ -50,7 +56,7 @@ func decidedAt(t *testing.T, dir string, plan Rotation, o Options) (late Options
 		signed := step.by.sign(p, policy, step.k, step.d(), func(e *ev.Event) { e.Time = ev.At(o.Now()) })
 		must(p.vault.Submit(ctx, step.by.caller(), vault.Submission{DSSE: signed.DSSE()}))
 	}
-	late = testOptions()
+	late = o
 	at := state().Effective.Std().Add(time.Minute)
 	began := time.Now()
 	late.Now = func() time.Time { return at.Add(time.Since(began)) }

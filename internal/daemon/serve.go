@@ -95,12 +95,6 @@ func (p *parts) trustFile(ctx context.Context, number string) (string, error) {
 	return text, err
 }
 
-// ready reports whether the records answer.
-func (p *parts) ready(ctx context.Context) error {
-	_, err := p.records.Checkpoint(ctx)
-	return err
-}
-
 // Origin is the vault's name.
 func (d *Daemon) Origin() string { return d.parts.settings.Origin }
 
@@ -140,6 +134,7 @@ func (d *Daemon) listen(l net.Listener, c Certificate) net.Listener {
 }
 
 // Serve answers on l, with TLS, logs which program does, and sweeps, until ctx ends; then it lets requests under way finish.
+// It ends with ErrLeaseLost, and whatever is under way, once another process works on the vault.
 func (d *Daemon) Serve(ctx context.Context, l net.Listener, c Certificate) error {
 	server := newServer(d.handler, d.parts.options.Logger)
 	l = d.listen(l, c)
@@ -161,6 +156,8 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener, c Certificate) error
 	select {
 	case err := <-failed:
 		return err
+	case <-d.parts.taken():
+		return errors.Join(ErrLeaseLost, server.Close())
 	case <-ctx.Done():
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)

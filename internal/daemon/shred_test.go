@@ -130,13 +130,15 @@ func TestShredDrill(t *testing.T) {
 }
 
 // clean demands that fsck finds nothing.
-func clean(t *testing.T, dir string, o Options) {
+func clean(t *testing.T, dir string, o Options) Examined {
 	t.Helper()
-	if _, err := Fsck(t.Context(), dir, o, func(d Damage) {
+	examined, err := Fsck(t.Context(), dir, o, func(d Damage) {
 		if !d.Harmless {
 			t.Errorf("%+v", d)
 		}
-	}); err != nil {
+	})
+	if err != nil {
 		t.Error(err)
 	}
+	return examined
 }

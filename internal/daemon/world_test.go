@@ -137,6 +137,7 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	dir, _ := once()
 	os.RemoveAll(filepath.Dir(dir))
+	stopEngines()
 	os.Exit(code)
 }
 

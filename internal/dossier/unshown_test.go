@@ -13,14 +13,14 @@ import (
 	"strongroom.example/strongroom/internal/tlog"
 )
 
-// shown is what a vault shows an auditor: its whole log, but of its publications only some. In place of the others it has entries of a
-// stream that nobody knows.
+// shown is what a vault shows an auditor: its whole log, but of its publications only some.
 type shown struct {
 	*world
 	auditor      *audit.Follower
 	by           *audit.Cosigner
 	publications []int
 	lines        map[int]string // with which the auditor cosigned, by size
+	falsely      map[int]uint64 // entries that stand in the list under another sequence number than their own
 }
 
 // audited is a world with two witnesses and an auditor who is shown what the world publishes from now on.
@@ -44,6 +44,11 @@ func audited(t *testing.T) (*shown, ev.ItemID) {
 func (s *shown) look() {
 	s.t.Helper()
 	must(s.auditor.Step(s.t.Context()))
+	s.sign()
+}
+
+func (s *shown) sign() {
+	s.t.Helper()
 	for size := 1; size <= len(s.logged); size++ {
 		line, _, err := s.auditor.Cosign(s.checkpoint(size), s.by, s.now.Std())
 		if err == nil {
@@ -56,10 +61,13 @@ func (s *shown) look() {
 }
 
 // publish enters a publication that is true to what the auditor is shown.
-func (s *shown) publish() {
+func (s *shown) publish() { s.publishUpTo(len(s.logged)) }
+
+// publishUpTo covers so many entries only.
+func (s *shown) publishUpTo(covers int) {
 	s.t.Helper()
 	var entries []heads.Entry
-	for i, l := range s.logged {
+	for i, l := range s.logged[:covers] {
 		entries = append(entries, heads.Entry{Key: s.key(i), Value: l.signed.LeafHash()})
 	}
 	s.publications = append(s.publications, len(s.logged))
@@ -69,11 +77,11 @@ func (s *shown) publish() {
 
 func (s *shown) key(i int) [32]byte {
 	at := s.logged[i].signed.Event().Stream
-	stream := at.Stream()
-	if stream.Type == ev.VaultStream && !slices.Contains(s.publications, i) {
-		stream = ev.ItemOf("itm-nobody")
+	seq := uint64(at.Seq)
+	if other, ok := s.falsely[i]; ok {
+		seq = other
 	}
-	return heads.Key(stream.Tag(origin), uint64(at.Seq))
+	return heads.Key(at.Stream().Tag(origin), seq)
 }
 
 func (s *shown) Checkpoint(context.Context) ([]byte, error) { return s.checkpoint(len(s.logged)), nil }
@@ -92,6 +100,13 @@ func (s *shown) Leaves(_ context.Context, start, count int64) (list []tlog.Hash,
 func (s *shown) Keys(_ context.Context, start, count int64) (list [][32]byte, _ error) {
 	for i := start; i < min(start+count, int64(len(s.logged))); i++ {
 		list = append(list, s.key(int(i)))
+	}
+	return list, nil
+}
+
+func (s *shown) Statements(_ context.Context, start, count int64) (list []tlog.TreeLeaf, _ error) {
+	for _, l := range s.logged[start:min(start+count, int64(len(s.logged)))] {
+		list = append(list, tlog.TreeLeaf{Value: l.signed.Leaf(), Extra: l.signed.DSSE()})
 	}
 	return list, nil
 }
@@ -116,7 +131,8 @@ func (s *sample) under(at, size int) {
 }
 
 // A vault proves to a court, under a list of last steps without the withdrawal of the consent, that nothing was withdrawn. It keeps this list
-// from the auditor, who is shown another in its place and finds nothing wrong: what it signs is no word for the one that it was not shown.
+// from the auditor, who is shown another right after it and finds nothing wrong yet: what it signs is no word for the one that it was not
+// shown. The next list covers that one as well, whose place is taken.
 func keptFromAuditor(t *testing.T) (lie []asked) {
 	s, id := audited(t)
 	w := s.world
@@ -132,7 +148,7 @@ func keptFromAuditor(t *testing.T) (lie []asked) {
 	unshown := len(w.logged) - 1
 	w.facts.States[vault] = before
 	w.logged[gone].seq = 1
-	s.publish()
+	s.publishUpTo(unshown)
 	s.look()
 	right := len(w.logged)
 	if s.lines[right] == "" || s.lines[unshown+1] != "" {
@@ -164,6 +180,35 @@ func shownToAuditor(t *testing.T) (packages []asked, verdicts []Verdict) {
 	return packages, []Verdict{Verified, Incomplete, Incomplete}
 }
 
+// A vault puts the withdrawal of the consent into the list of last steps under a place that is nobody's, and shows the auditor all of it: each
+// entry is there, with a place of its own, and the list is what the vault signed. The statement says another place.
+func putElsewhere(t *testing.T) asked {
+	s, id := audited(t)
+	w := s.world
+	s.publish()
+	s.look()
+	consent := ev.ConsentOf(w.con)
+	given := w.facts.States[consent]
+	w.withdraw()
+	gone := len(w.logged) - 1
+	w.facts.States[consent], w.events[consent] = given, w.events[consent][:1]
+	w.logged[gone].seq = 1 << 40
+	s.falsely = map[int]uint64{gone: 1 << 40}
+	p := w.pack(id)
+	at := len(w.logged) - 1
+	s.publications = append(s.publications, at)
+	_, err := s.auditor.Step(t.Context())
+	if a := (*audit.Alarm)(nil); !errors.As(err, &a) || a.Reason != audit.FalseKey || a.Entry != int64(gone) {
+		t.Fatalf("the auditor finds %v", err)
+	}
+	s.sign()
+	if s.lines[at+1] != "" {
+		t.Fatal("the auditor signed it")
+	}
+	p.under(at, at+1)
+	return asked{name: "put elsewhere", data: p.write(t), trust: w.trust}
+}
+
 func TestKeptFromTheAuditor(t *testing.T) {
 	honest, verdicts := shownToAuditor(t)
 	for i, a := range honest {
@@ -171,7 +216,7 @@ func TestKeptFromTheAuditor(t *testing.T) {
 		reason := map[Verdict]string{Incomplete: ReasonAuditMissing}[verdicts[i]]
 		wanted(t, r, verdicts[i], CheckAudit, reason)
 	}
-	for _, a := range keptFromAuditor(t) {
+	for _, a := range append(keptFromAuditor(t), putElsewhere(t)) {
 		r := verify(t, &world{trust: a.trust}, a.data, nil)
 		wanted(t, r, Incomplete, CheckAudit, ReasonAuditMissing)
 		for _, c := range r.Checks {
@@ -186,7 +231,7 @@ func TestKeptFromTheAuditor(t *testing.T) {
 func TestIndependentOfAuditors(t *testing.T) {
 	needsPython(t)
 	honest, verdicts := shownToAuditor(t)
-	lie := keptFromAuditor(t)
+	lie := append(keptFromAuditor(t), putElsewhere(t))
 	for i, r := range opinions(t, slices.Concat(honest, lie)) {
 		verdict := Incomplete
 		if i < len(honest) {

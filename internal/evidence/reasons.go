@@ -83,6 +83,7 @@ const (
 	ReasonNoManager      = "no_manager"      // the case would have no custodian who may manage it, the complaint no auditor
 	ReasonRecovery       = "recovery"        // the recovery recipient is not the vault's
 	ReasonNotRecovered   = "not_recovered"   // two trustees have not stated that the recovery key opens this item
+	ReasonNoRecovery     = "no_recovery"     // nothing that trustees have stated waits or holds
 	ReasonLabelEnvelopes = "label_envelopes" // the label key's envelopes are not exactly for the members and recovery
 
 	// Consent (RULES §4).

@@ -36,6 +36,10 @@ func vaultRecovered(a *act) (State, error) {
 	s := *a.policy
 	s.Last = a.tip
 	if d.Ends() {
+		first := s.Recovering
+		if s.Recoverable(a.Time) == nil && (first == nil || !first.Waits(&first.Stated, s.Rules, a.Time)) {
+			return nil, Refuse(Conflict, ReasonNoRecovery) // each end is a barrier: nobody makes them of nothing
+		}
 		s.Recovering, s.Recovered = nil, nil
 		return &s, nil
 	}

@@ -177,6 +177,41 @@ func TestRecoveryWaits(t *testing.T) {
 	}
 }
 
+// One alone ends what waits or holds, and nothing else: an end of nothing would stop everything that waits for the policy, again and again.
+func TestRecoveryEndsSomething(t *testing.T) {
+	state := func(w *world) {
+		id := w.item("clinician", Clinical)
+		w.do(w.recovering("trustee", id))
+		w.do(w.recovering("trustee 2", id))
+	}
+	begun := func(w *world) { w.do(w.recovering("trustee", w.item("clinician", Clinical))) }
+	for name, c := range map[string]struct {
+		before func(w *world)
+		lawful bool
+	}{
+		"nothing stated":         {func(*world) {}, false},
+		"one waits":              {begun, true},
+		"one waited":             {func(w *world) { begun(w); w.now += RecoveryWait * 1000 }, false},
+		"one waited, under 2":    {func(w *world) { w.underRules(2); begun(w); w.underRules(3) }, false},
+		"two hold":               {state, true},
+		"two hold, one waits":    {func(w *world) { state(w); begun(w); w.now += RecoveryWait * 1000 }, true},
+		"two held":               {func(w *world) { state(w); w.now += RecoveryTime * 1000 }, false},
+		"two held, one waits":    {func(w *world) { state(w); w.now += RecoveryTime * 1000; begun(w) }, true},
+		"two hold, restored":     {func(w *world) { state(w); w.do(w.restoring()) }, true},
+		"one waits, restored":    {func(w *world) { begun(w); w.do(w.restoring()) }, true},
+		"nothing said, restored": {func(w *world) { w.do(w.restoring()) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newConsented(t)
+			c.before(w)
+			if c.lawful {
+				w.do(w.recovering("trustee 2"))
+			}
+			w.refuse(w.recovering("trustee"), Conflict, ReasonNoRecovery)
+		})
+	}
+}
+
 // While the vault's own new key waits for its confirmation it signs the heads, without which nobody could look at it, and nothing else.
 func TestVaultKeyPending(t *testing.T) {
 	w := newCase(t)

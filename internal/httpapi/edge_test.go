@@ -146,32 +146,53 @@ func TestCrossOrigin(t *testing.T) {
 	}
 }
 
-// What a probe stands on may fail or even panic: the answer is a problem without detail, the log has the cause.
+// Readiness names what does not answer. Only what is down keeps a vault from being ready.
+func TestReady(t *testing.T) {
+	w := newWorld(t)
+	for _, test := range []struct {
+		on     wire.Dependencies
+		status int
+		says   wire.HealthStatus
+	}{
+		{wire.Dependencies{Records: "ok", Log: "ok", Objects: "ok"}, 200, "ok"},
+		{wire.Dependencies{Records: "ok", Log: "late", Objects: "ok"}, 200, "ok"},
+		{wire.Dependencies{Records: "down", Log: "ok", Objects: "ok"}, 503, "not_ready"},
+		{wire.Dependencies{Records: "ok", Log: "down", Objects: "ok"}, 503, "not_ready"},
+		{wire.Dependencies{Records: "ok", Log: "late", Objects: "down"}, 503, "not_ready"},
+	} {
+		w.dependencies = test.on
+		if h := call[wire.Health](w, "", "GET", "/readyz", nil, test.status); h.Status != test.says || h.Dependencies == nil || *h.Dependencies != test.on {
+			t.Errorf("%+v: %+v", test.on, h)
+		}
+		if h := call[wire.Health](w, "", "GET", "/healthz", nil, 200); h.Status != "ok" || h.Dependencies != nil {
+			t.Errorf("%+v: the process itself is %+v", test.on, h)
+		}
+	}
+}
+
+// What a probe stands on may panic: the answer is a problem without detail, the log has the cause.
 func TestFaults(t *testing.T) {
 	w := newWorld(t)
-	for name, ready := range map[string]func(context.Context) error{
-		"an error": func(context.Context) error { return ev.Refuse(ev.Internal, "disk_on_fire") },
-		"a panic":  func(context.Context) error { panic("disk on fire") },
-	} {
-		logs := &logBuffer{}
-		edge := must(httpapi.New(httpapi.Config{Vault: w.vault, Auth: w.auth, Ready: ready, Logger: newLogger(logs), Now: w.now}))
-		recorder := httptest.NewRecorder()
-		edge.ServeHTTP(recorder, httptest.NewRequest("GET", "/readyz", nil))
-		if recorder.Code != 500 || reason(t, recorder.Body.Bytes()) != "internal" || strings.Contains(recorder.Body.String(), "fire") {
-			t.Errorf("%s: %d %s", name, recorder.Code, recorder.Body)
-		}
-		var line struct {
-			Level, Route, Reason, Error, Panic, Stack string
-			Status                                    int
-			RequestID                                 string `json:"request_id"`
-		}
-		if err := json.Unmarshal([]byte(logs.String()), &line); err != nil {
-			t.Fatalf("%s: not one line: %v %s", name, err, logs)
-		}
-		if line.Level != "ERROR" || line.Route != "GET /readyz" || line.Status != 500 || line.RequestID != recorder.Header().Get("X-Request-Id") ||
-			strings.Contains(logs.String(), "disk on fire") {
-			t.Errorf("%s: %s", name, logs)
-		}
+	logs := &logBuffer{}
+	edge := must(httpapi.New(httpapi.Config{
+		Vault: w.vault, Auth: w.auth, Ready: func(context.Context) wire.Dependencies { panic("disk on fire") }, Logger: newLogger(logs), Now: w.now,
+	}))
+	recorder := httptest.NewRecorder()
+	edge.ServeHTTP(recorder, httptest.NewRequest("GET", "/readyz", nil))
+	if recorder.Code != 500 || reason(t, recorder.Body.Bytes()) != "internal" || strings.Contains(recorder.Body.String(), "fire") {
+		t.Errorf("%d %s", recorder.Code, recorder.Body)
+	}
+	var line struct {
+		Level, Route, Reason, Error, Panic, Stack string
+		Status                                    int
+		RequestID                                 string `json:"request_id"`
+	}
+	if err := json.Unmarshal([]byte(logs.String()), &line); err != nil {
+		t.Fatalf("not one line: %v %s", err, logs)
+	}
+	if line.Level != "ERROR" || line.Route != "GET /readyz" || line.Status != 500 || line.RequestID != recorder.Header().Get("X-Request-Id") ||
+		strings.Contains(logs.String(), "disk on fire") {
+		t.Errorf("%s", logs)
 	}
 }
 

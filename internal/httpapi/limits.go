@@ -39,7 +39,8 @@ var (
 	// what sealing them in a client and logging their deposits allow; at the limit they would merely be spaced.
 	uploadLimit = pace{perSecond: 400, burst: 4000}
 	// By address, and of the heads map by actor: a page of 8,192 entries takes the records some 50 ms. Two million entries are read in one
-	// go, what comes beyond at half of what one core can do; who follows asks for a page or two at a time.
+	// go, what comes beyond at half of what one core can do; who follows asks for a page or two at a time. Statements by actor, a thousand
+	// on a page: a million of them in a minute and a quarter.
 	logReadLimit = pace{perSecond: 10, burst: 250}
 	// By address: an auditor cosigns a checkpoint a second at most. Each line is verified, which for ML-DSA takes a tenth of a millisecond.
 	cosignLimit = pace{perSecond: 2, burst: 60}
@@ -68,7 +69,7 @@ func newLimiter(now func() time.Time, proxies []netip.Prefix) *limiter {
 		},
 		map[auth.Action]*buckets[evidence.ActorID]{
 			"createInvitation": invite, "createUpload": upload, "appendUpload": upload, "dropUpload": upload,
-			"getLogHeads": keys,
+			"getLogHeads": keys, "getLogStatements": newBuckets[evidence.ActorID](logReadLimit),
 		},
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 type probes struct {
 	vault *vault.Vault
-	ready func(context.Context) error
+	ready func(context.Context) wire.Dependencies
 }
 
 func (probes) Health(context.Context, HealthRequestObject) (HealthResponseObject, error) {
@@ -24,15 +24,17 @@ func (probes) Health(context.Context, HealthRequestObject) (HealthResponseObject
 }
 
 func (p probes) Ready(ctx context.Context, _ ReadyRequestObject) (ReadyResponseObject, error) {
-	if err := p.ready(ctx); err != nil {
-		return nil, evidence.Fail(evidence.Internal, "not_ready", err)
-	}
-	h := HealthJSONResponse{Status: wire.HealthStatusOk}
+	on := p.ready(ctx)
+	h := HealthJSONResponse{Status: wire.HealthStatusOk, Dependencies: &on}
 	switch s := p.vault.Witnessed(); {
 	case s.Alarmed():
 		h.Witnesses = wire.HealthWitnessesAlarm
 	case s.Late(p.vault.Info().Time.Std()):
 		h.Witnesses = wire.HealthWitnessesBehind
+	}
+	if slices.Contains([]wire.Dependency{on.Records, on.Log, on.Objects}, wire.DependencyDown) {
+		h.Status = wire.HealthStatusNotReady
+		return Ready503JSONResponse(h), nil
 	}
 	return Ready200JSONResponse{h}, nil
 }

@@ -3,6 +3,8 @@ package httpapi
 import (
 	"bytes"
 	"context"
+
+	"strongroom.example/strongroom/internal/wire"
 )
 
 func (l logReads) GetLogLeaves(ctx context.Context, r GetLogLeavesRequestObject) (GetLogLeavesResponseObject, error) {
@@ -21,6 +23,18 @@ func (l logReads) GetLogHeads(ctx context.Context, r GetLogHeadsRequestObject) (
 	}
 	body := joined(keys)
 	return GetLogHeads200ApplicationOctetStreamResponse{Body: bytes.NewReader(body), ContentLength: int64(len(body))}, nil
+}
+
+func (l logReads) GetLogStatements(ctx context.Context, r GetLogStatementsRequestObject) (GetLogStatementsResponseObject, error) {
+	list, err := l.vault.Statements(ctx, r.Params.Start, r.Params.Count)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]wire.LogEntry, len(list))
+	for i, e := range list {
+		entries[i] = wire.LogEntry{Leaf: e.Value, DSSE: e.Extra}
+	}
+	return GetLogStatements200JSONResponse{Entries: entries}, nil
 }
 
 // joined puts values of 32 bytes one after the other.

@@ -59,7 +59,7 @@ func contractRoutes(t testing.TB) []route {
 				r.path += "?from=1&to=2"
 			case "getInclusion":
 				r.path += "?size=1&leaf_hash=" + noDigest
-			case "getLogLeaves", "getLogHeads":
+			case "getLogLeaves", "getLogHeads", "getLogStatements":
 				r.path += "?start=0&count=10"
 			case "createUpload":
 				r.set = tus("Upload-Length", "10")

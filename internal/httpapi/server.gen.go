@@ -22,7 +22,7 @@ type ServerInterface interface {
 	// Health The process answers.
 	// (GET /healthz)
 	Health(c *gin.Context)
-	// Ready The process can serve, its records included.
+	// Ready The process can serve, and what it stands on answers.
 	// (GET /readyz)
 	Ready(c *gin.Context)
 	// ListActors The directory; to survivors and advocates the auditors of it.
@@ -100,6 +100,9 @@ type ServerInterface interface {
 	// ListRevocations The revocation lists of the time-stamp authorities, as they were fetched last.
 	// (GET /v1/log/revocations)
 	ListRevocations(c *gin.Context)
+	// GetLogStatements What a part of the log holds, entry by entry, with its statements.
+	// (GET /v1/log/statements)
+	GetLogStatements(c *gin.Context, params GetLogStatementsParams)
 	// ListOrganizations What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
 	// (GET /v1/organizations)
 	ListOrganizations(c *gin.Context)
@@ -901,6 +904,41 @@ func (siw *ServerInterfaceWrapper) ListRevocations(c *gin.Context) {
 	siw.Handler.ListRevocations(c)
 }
 
+// GetLogStatements operation middleware
+func (siw *ServerInterfaceWrapper) GetLogStatements(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLogStatementsParams
+
+	// ------------- Required query parameter "start" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "start", c.Request.URL.Query(), &params.Start, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter start: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "count" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "count", c.Request.URL.Query(), &params.Count, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter count: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetLogStatements(c, params)
+}
+
 // ListOrganizations operation middleware
 func (siw *ServerInterfaceWrapper) ListOrganizations(c *gin.Context) {
 
@@ -1161,6 +1199,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/log/inclusion", wrapper.GetInclusion)
 	router.GET(options.BaseURL+"/v1/log/leaves", wrapper.GetLogLeaves)
 	router.GET(options.BaseURL+"/v1/log/heads", wrapper.GetLogHeads)
+	router.GET(options.BaseURL+"/v1/log/statements", wrapper.GetLogStatements)
 	router.POST(options.BaseURL+"/v1/sign-in/challenges", wrapper.CreateChallenge)
 	router.POST(options.BaseURL+"/v1/sign-in", wrapper.SignIn)
 	router.DELETE(options.BaseURL+"/v1/session", wrapper.SignOut)
@@ -1256,6 +1295,20 @@ func (response Ready200JSONResponse) VisitReadyResponse(w http.ResponseWriter) e
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Ready503JSONResponse Health
+
+func (response Ready503JSONResponse) VisitReadyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2465,6 +2518,62 @@ func (response ListRevocationsdefaultApplicationProblemPlusJSONResponse) VisitLi
 	return err
 }
 
+type GetLogStatementsRequestObject struct {
+	Params GetLogStatementsParams
+}
+
+type GetLogStatementsResponseObject interface {
+	VisitGetLogStatementsResponse(w http.ResponseWriter) error
+}
+
+type GetLogStatements200JSONResponse LogStatements
+
+func (response GetLogStatements200JSONResponse) VisitGetLogStatementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLogStatements429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetLogStatements429ApplicationProblemPlusJSONResponse) VisitGetLogStatementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLogStatementsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetLogStatementsdefaultApplicationProblemPlusJSONResponse) VisitGetLogStatementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListOrganizationsRequestObject struct {
 }
 
@@ -2882,7 +2991,7 @@ type StrictServerInterface interface {
 	// Health The process answers.
 	// (GET /healthz)
 	Health(ctx context.Context, request HealthRequestObject) (HealthResponseObject, error)
-	// Ready The process can serve, its records included.
+	// Ready The process can serve, and what it stands on answers.
 	// (GET /readyz)
 	Ready(ctx context.Context, request ReadyRequestObject) (ReadyResponseObject, error)
 	// ListActors The directory; to survivors and advocates the auditors of it.
@@ -2960,6 +3069,9 @@ type StrictServerInterface interface {
 	// ListRevocations The revocation lists of the time-stamp authorities, as they were fetched last.
 	// (GET /v1/log/revocations)
 	ListRevocations(ctx context.Context, request ListRevocationsRequestObject) (ListRevocationsResponseObject, error)
+	// GetLogStatements What a part of the log holds, entry by entry, with its statements.
+	// (GET /v1/log/statements)
+	GetLogStatements(ctx context.Context, request GetLogStatementsRequestObject) (GetLogStatementsResponseObject, error)
 	// ListOrganizations What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
 	// (GET /v1/organizations)
 	ListOrganizations(ctx context.Context, request ListOrganizationsRequestObject) (ListOrganizationsResponseObject, error)
@@ -3839,6 +3951,32 @@ func (sh *strictHandler) ListRevocations(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListRevocationsResponseObject); ok {
 		if err := validResponse.VisitListRevocationsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetLogStatements operation middleware
+func (sh *strictHandler) GetLogStatements(ctx *gin.Context, params GetLogStatementsParams) {
+	var request GetLogStatementsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLogStatements(ctx, request.(GetLogStatementsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLogStatements")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetLogStatementsResponseObject); ok {
+		if err := validResponse.VisitGetLogStatementsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -12,6 +12,7 @@ import (
 	"strongroom.example/strongroom/internal/auth"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/vault"
+	"strongroom.example/strongroom/internal/wire"
 )
 
 // Config is what the edge stands on.
@@ -27,8 +28,8 @@ type Config struct {
 	Organizations func() (map[evidence.OrgID]string, error)
 	// Revocations returns the revocation lists of the time-stamp authorities, by their names; nil is none.
 	Revocations func() (map[string][]byte, error)
-	// Ready reports whether what the vault stands on answers, its records above all.
-	Ready  func(context.Context) error
+	// Ready says how what the vault stands on answers.
+	Ready  func(context.Context) wire.Dependencies
 	Logger *slog.Logger
 	Now    func() time.Time // of limits and watches; nil is time.Now
 	// TrustedProxies are believed about the address that a request comes from (X-Forwarded-For). Without any, nobody is.

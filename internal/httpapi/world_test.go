@@ -64,6 +64,7 @@ type world struct {
 
 	organizations map[ev.OrgID]string // as the operator names them
 	unreadable    error
+	dependencies  wire.Dependencies
 }
 
 type person struct {
@@ -120,6 +121,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{
 		t: t, dir: t.TempDir(), logKey: must(custody.GenerateKey()), people: map[string]*person{}, recovery: must(sealing.NewIdentity()),
 		logs: &logBuffer{}, limits: vault.DefaultLimits,
+		dependencies: wire.Dependencies{Records: "ok", Log: "ok", Objects: "ok"},
 	}
 	for name, role := range map[string]ev.Role{"vault": ev.Vault, "administrator": ev.Administrator, "custodian": ev.Custodian} {
 		p := w.meet(name, role)
@@ -184,7 +186,7 @@ func (w *world) start() {
 	w.edge = must(httpapi.New(httpapi.Config{
 		Vault: w.vault, Auth: w.auth, TrustFingerprint: ev.SHA256([]byte("trust")), TrustFile: trustFile, Logger: w.logger(),
 		Organizations: func() (map[ev.OrgID]string, error) { return w.organizations, w.unreadable },
-		Ready:         func(ctx context.Context) error { _, err := w.db.Checkpoint(ctx); return err },
+		Ready:         func(context.Context) wire.Dependencies { return w.dependencies },
 		Now:           w.now,
 	}))
 	w.server = httptest.NewServer(w.edge)

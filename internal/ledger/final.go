@@ -51,18 +51,13 @@ func (l *Ledger) AwaitFinal(ctx context.Context, leafHash evidence.Hash) ([]byte
 
 // CompleteFinal is Complete with the final receipt of the publication, under the state right after it, which auditors sign: it waits for
 // that too and, until ctx ends, for the auditors whom the trust file asks for. A publication that was passed by before it was final gives way
-// to the next one.
+// to a later one. Nothing else waits meanwhile: the map is published as ever.
 func (l *Ledger) CompleteFinal(ctx context.Context, streams []evidence.Stream, index int64) (Completeness, error) {
 	if l.publisher == nil {
 		return l.Complete(ctx, streams, index)
 	}
-	l.finals.Add(1)
-	defer func() {
-		l.finals.Add(-1)
-		l.wakeUp()
-	}()
 	for {
-		c, err := l.Complete(ctx, streams, index)
+		c, err := l.completeAs(ctx, streams, index, true)
 		if err != nil {
 			return Completeness{}, err
 		}
@@ -77,10 +72,36 @@ func (l *Ledger) CompleteFinal(ctx context.Context, streams []evidence.Stream, i
 	}
 }
 
-// held reports whether the next publication of the heads map has to wait: while somebody wants a final proof, each is offered by itself. So
-// one after the other becomes final, however busy the vault is.
-func (l *Ledger) held() bool {
-	return l.publisher != nil && l.finals.Load() > 0 && l.published.after.Size > l.publisher.offered().Size
+// choose has the state right after p, which was the newest publication a moment ago, offered next. Only one is chosen until that is done,
+// so all who want a final proof get it under the same, however many publications follow each other meanwhile. Where it is not p's, choose
+// returns what to wait for before another one can be.
+func (l *Ledger) choose(p publication) (settled <-chan struct{}) {
+	settled = l.settledNext()
+	offered := l.publisher.offered().Size
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p.after.Size <= offered { // it was its turn, or there is no such state
+		return nil
+	}
+	if l.chosen.Size <= offered {
+		l.chosen = p.after
+	}
+	if l.chosen.Size == p.after.Size {
+		return nil
+	}
+	return settled
+}
+
+// awaitOffer waits until settled is closed.
+func (l *Ledger) awaitOffer(ctx context.Context, settled <-chan struct{}) error {
+	select {
+	case <-settled:
+		return nil
+	case <-l.done:
+		return ErrStopped
+	case <-ctx.Done():
+		return errNotFinal
+	}
 }
 
 // finalAfter returns a publication's receipt under the state right after it, or nil if that was passed by before it was final.

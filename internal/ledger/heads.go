@@ -45,16 +45,21 @@ type Length struct {
 
 // Complete proves the lengths of streams under one publication with Covers > index; it waits for one until ctx ends (Pending).
 func (l *Ledger) Complete(ctx context.Context, streams []evidence.Stream, index int64) (Completeness, error) {
+	return l.completeAs(ctx, streams, index, false)
+}
+
+// completeAs is Complete or, final, the same under a publication whose state right after it is offered next, or was.
+func (l *Ledger) completeAs(ctx context.Context, streams []evidence.Stream, index int64, final bool) (Completeness, error) {
 	states, err := l.cfg.Records.States(ctx, streams...)
 	if err != nil {
 		return Completeness{}, err
 	}
 	for {
-		answer, changed, err := l.complete(ctx, streams, states, index)
-		if changed == nil {
+		answer, await, err := l.complete(ctx, streams, states, index, final)
+		if await == nil {
 			return answer, err
 		}
-		if err := l.awaitHeads(ctx, changed); err != nil {
+		if err := await(); err != nil {
 			return Completeness{}, err
 		}
 	}
@@ -75,18 +80,22 @@ func (l *Ledger) awaitHeads(ctx context.Context, changed <-chan struct{}) error 
 	}
 }
 
-// complete answers, or returns the channel that is closed with the next publication. The map may be ahead of what is in the log: then
-// nothing is proved from it.
+// complete answers, or returns how to wait until it may. The map may be ahead of what is in the log: then nothing is proved from it.
 func (l *Ledger) complete(
-	ctx context.Context, streams []evidence.Stream, states map[evidence.Stream]evidence.State, index int64,
-) (answer Completeness, changed <-chan struct{}, err error) {
+	ctx context.Context, streams []evidence.Stream, states map[evidence.Stream]evidence.State, index int64, final bool,
+) (answer Completeness, await func() error, err error) {
 	l.proving.RLock()
 	defer l.proving.RUnlock()
 	l.mu.RLock()
 	p, m, changed := l.published, l.heads, l.changed
 	l.mu.RUnlock()
 	if p.receipt == nil || p.covers <= index || m == nil || m.Root() != p.root {
-		return answer, changed, nil
+		return answer, func() error { return l.awaitHeads(ctx, changed) }, nil
+	}
+	if final {
+		if settled := l.choose(p); settled != nil {
+			return answer, func() error { return l.awaitOffer(ctx, settled) }, nil
+		}
 	}
 	answer = Completeness{Heads: p.receipt, under: p, Covers: p.covers, Streams: make([]Length, len(streams))}
 	for i, s := range streams {
@@ -133,7 +142,7 @@ func (l *Ledger) publishHeads(ctx context.Context) (bool, error) {
 		}
 	}
 	from, covers := l.accepted.covers, min(l.last.Size, l.accepted.covers+maxCovered)
-	if from == covers || l.accepted.leaf != l.published.leaf || l.held() {
+	if from == covers || l.accepted.leaf != l.published.leaf {
 		return false, nil
 	}
 	entries, covers, void, err := l.headsBetween(ctx, from, covers)

@@ -112,7 +112,6 @@ type Ledger struct {
 
 	proving sync.RWMutex // held by whoever proves from the heads map, and alone while records and map change together
 	asking  atomic.Int32 // how many wait for a publication
-	finals  atomic.Int32 // how many want a final proof under one
 
 	begun, ended atomic.Int64 // how many commits of events
 
@@ -123,6 +122,7 @@ type Ledger struct {
 	heads     *heads.Map
 	published publication   // the newest heads publication that is in the log, if any
 	changed   chan struct{} // closed and replaced whenever published changes
+	chosen    signed        // the log right after a publication under which final proofs were made: offered before any other
 	waiting   map[evidence.Hash][]chan Entry
 	coming    map[evidence.Hash]*custody.Signed // accepted here, or about to be, and not in the log yet: what need not be read again
 }

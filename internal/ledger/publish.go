@@ -152,11 +152,11 @@ func (p *publisher) run(ctx context.Context) {
 	}
 }
 
-// publish stores the next checkpoint as a published one: that right after the newest publication of the heads map, or else, where that one
-// is published, the newest. From then on it is offered, after a restart too.
+// publish stores the next checkpoint as a published one: that which somebody waits for, or else that right after the newest publication of
+// the heads map, or else, where that one is published, the newest. From then on it is offered, after a restart too.
 func (p *publisher) publish(ctx context.Context) (bool, error) {
 	p.Ledger.mu.RLock()
-	last, after := p.last, p.published.after
+	last, after, chosen := p.last, p.published.after, p.chosen
 	p.Ledger.mu.RUnlock()
 	p.writing.Lock()
 	defer p.writing.Unlock()
@@ -164,7 +164,10 @@ func (p *publisher) publish(ctx context.Context) (bool, error) {
 	if err != nil && evidence.KindOf(err) != evidence.NotFound {
 		return false, err
 	}
-	if after.Size > before.Size {
+	switch {
+	case chosen.Size > before.Size:
+		last = chosen
+	case after.Size > before.Size:
 		last = after
 	}
 	if last.Size <= before.Size {
@@ -314,7 +317,6 @@ func (p *publisher) stored(ctx context.Context, row Published) error {
 	for _, peer := range p.peers {
 		wakeUp(peer.wake)
 	}
-	p.wakeUp() // the heads map may wait for this one
 	return err
 }
 

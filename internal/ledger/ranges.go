@@ -82,6 +82,31 @@ func (l *Ledger) HeadsKeys(ctx context.Context, start, count int64) ([][32]byte,
 	return keys, nil
 }
 
+// Statements returns the log's entries [start, start+count) below what the newest publication covers, as the tree has them: leaf and signed
+// statement. There are fewer at its end, and once so many bytes are there.
+func (l *Ledger) Statements(ctx context.Context, start, count int64, bytes int) ([]tlog.TreeLeaf, error) {
+	l.mu.RLock()
+	covers := l.published.covers
+	l.mu.RUnlock()
+	end, err := within(start, count, covers)
+	if err != nil {
+		return nil, err
+	}
+	const few = 64 // of the largest statements take some megabytes
+	var list []tlog.TreeLeaf
+	for have := 0; start < end && have < bytes; {
+		leaves, err := l.cfg.Tree.Leaves(ctx, start, min(few, end-start))
+		if err != nil || len(leaves) == 0 {
+			return nil, evidence.Fail(evidence.Internal, "log", fmt.Errorf("statements: %w", err))
+		}
+		for _, leaf := range leaves {
+			have += len(leaf.Value) + len(leaf.Extra)
+		}
+		list, start = append(list, leaves...), start+int64(len(leaves))
+	}
+	return list, nil
+}
+
 func within(start, count, size int64) (end int64, err error) {
 	if start < 0 || count < 1 || start >= size {
 		return 0, evidence.Refuse(evidence.Invalid, "log_size")

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"testing"
@@ -56,6 +57,15 @@ func TestRanges(t *testing.T) {
 			if int64(len(keys)) != min(count, c.Covers-start) {
 				t.Fatalf("%d keys from %d", len(keys), start)
 			}
+			list := must(w.Statements(t.Context(), start, count, 1<<20))
+			for i, l := range list {
+				if e := entries[start+int64(i)]; tlog.LeafHash(l.Value) != tlog.Hash(e.LeafHash) || !bytes.Equal(l.Extra, e.Leaf.Extra) {
+					t.Fatalf("statement %d", start+int64(i))
+				}
+			}
+			if len(list) != len(keys) {
+				t.Fatalf("%d statements from %d", len(list), start)
+			}
 		}
 	}
 	for _, bad := range [][2]int64{{-1, 1}, {0, 0}, {0, -1}, {w.Size() + 100, 1}, {1 << 62, 1 << 62}} {
@@ -65,9 +75,22 @@ func TestRanges(t *testing.T) {
 		if _, err := w.HeadsKeys(t.Context(), bad[0], bad[1]); ev.ReasonOf(err) != "log_size" {
 			t.Errorf("keys %v: %v", bad, err)
 		}
+		if _, err := w.Statements(t.Context(), bad[0], bad[1], 1<<20); ev.ReasonOf(err) != "log_size" {
+			t.Errorf("statements %v: %v", bad, err)
+		}
 	}
 	if _, err := w.HeadsKeys(t.Context(), w.Size()-1, 1); ev.ReasonOf(err) != "log_size" { // the publication itself, or what follows it
 		t.Errorf("a key that nothing covers: %v", err)
+	}
+	if _, err := w.Statements(t.Context(), w.Size()-1, 1, 1<<20); ev.ReasonOf(err) != "log_size" {
+		t.Errorf("a statement that nothing covers: %v", err)
+	}
+	for range 70 {
+		w.put(w.openCase("a"))
+	}
+	c = must(w.Complete(t.Context(), []ev.Stream{ev.PolicyOf(origin)}, w.Size()-1))
+	if list := must(w.Statements(t.Context(), 0, c.Covers, 1)); len(list) == 0 || int64(len(list)) >= c.Covers {
+		t.Errorf("a page of %d statements of %d, which may have few bytes", len(list), c.Covers)
 	}
 }
 

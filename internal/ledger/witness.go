@@ -199,7 +199,7 @@ func (w *witness) keep(ctx context.Context, row Published, answer []byte) error 
 	if len(lines) == 0 {
 		return &trouble{reason: troubleSignature, err: errors.New("its line is missing")}
 	}
-	err := w.change(ctx, row.Size, func(row *Published) error { return w.cosign(row, lines) })
+	err := w.change(ctx, row.Size, func(row *Published) error { return w.cosign(ctx, row, lines) })
 	if e := (*evidence.Error)(nil); errors.As(err, &e) && e.Kind == evidence.Invalid {
 		reason := troubleSignature
 		if e.Reason == reasonCosignedAt {
@@ -217,12 +217,13 @@ func (w *witness) keep(ctx context.Context, row Published, answer []byte) error 
 // Refusals of what somebody cosigned.
 const (
 	reasonCosignature = "cosignature"      // no line verifies under a key of the policy
-	reasonCosignedAt  = "cosignature_time" // its time is before the checkpoint's, or ahead of ours
+	reasonCosignedAt  = "cosignature_time" // its time is before the checkpoint's or ahead of ours, or a witness's after the next one was published
 )
 
 // cosign adds the lines that verify under keys of the policy. At least one must, and the time of each must be possible: a wrong one would
-// put wrong bounds to the time of every event.
-func (p *publisher) cosign(row *Published, lines []byte) error {
+// put wrong bounds to the time of every event. So would the right one of a witness who signs what was passed by long ago: to those who bound
+// times, this was then still the newest (FORMATS §12). Auditors say no such thing, and come when they can.
+func (p *publisher) cosign(ctx context.Context, row *Published, lines []byte) error {
 	alone, err := p.policy.Cosign(ownLines(row.Note, p.cfg.Origin), lines)
 	if err != nil {
 		return evidence.Fail(evidence.Invalid, reasonCosignature, err)
@@ -231,8 +232,14 @@ func (p *publisher) cosign(row *Published, lines []byte) error {
 	if err != nil || len(c.By) == 0 {
 		return evidence.Fail(evidence.Invalid, reasonCosignature, err)
 	}
+	next, err := p.cfg.Records.NextPublished(ctx, row.Size, Offered, evidence.Hash{})
+	passed := err == nil
+	if !passed && evidence.KindOf(err) != evidence.NotFound {
+		return err
+	}
 	for _, by := range c.By {
-		if !p.possible(by.Time, row.At) {
+		late := passed && !by.Witness.Auditor && by.Time.After(next.At.Add(skew))
+		if late || !p.possible(by.Time, row.At) {
 			return evidence.Refuse(evidence.Invalid, reasonCosignedAt)
 		}
 	}
@@ -251,5 +258,5 @@ func (l *Ledger) Cosign(ctx context.Context, size int64, lines []byte) error {
 	if l.publisher == nil {
 		return evidence.Refuse(evidence.NotFound, "checkpoint")
 	}
-	return l.publisher.change(ctx, size, func(row *Published) error { return l.publisher.cosign(row, lines) })
+	return l.publisher.change(ctx, size, func(row *Published) error { return l.publisher.cosign(ctx, row, lines) })
 }

@@ -209,6 +209,12 @@ func testLease(t *testing.T, e engine) {
 			t.Errorf("step %d", i)
 		}
 	}
+	holder, until, err := db.Leased(ctx, "sweep")
+	ok(t, err)
+	same(t, holder, "b")
+	same(t, until.Equal(noon.Add(150*time.Second)), true)
+	_, _, err = db.Leased(ctx, "nobody's")
+	refused(t, err, evidence.NotFound, "lease")
 }
 
 // A vault from before moments, speakers, forms, hands and sides were projected gets what events would make of them, also where one form was taken

@@ -165,3 +165,16 @@ func (d *DB) Lease(ctx context.Context, work, holder string, now, until time.Tim
 	})
 	return taken > 0, err
 }
+
+// Leased returns who had work last, and until when: NotFound if nobody ever did.
+func (d *DB) Leased(ctx context.Context, work string) (holder string, until time.Time, err error) {
+	type lease struct {
+		holder string
+		until  int64
+	}
+	l, err := one(ctx, d.read, "lease", func(row scanner) (l lease, err error) {
+		err = row.Scan(&l.holder, &l.until)
+		return l, err
+	}, `select holder, until from leases where work = $1`, work)
+	return l.holder, fromMicros(l.until), err
+}

@@ -200,6 +200,27 @@ func (e Content) Valid() bool {
 	}
 }
 
+// Defines values for Dependency.
+const (
+	DependencyDown Dependency = "down"
+	DependencyLate Dependency = "late"
+	DependencyOk   Dependency = "ok"
+)
+
+// Valid indicates whether the value is a known member of the Dependency enum.
+func (e Dependency) Valid() bool {
+	switch e {
+	case DependencyDown:
+		return true
+	case DependencyLate:
+		return true
+	case DependencyOk:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FieldErrorIn.
 const (
 	FieldErrorInBody   FieldErrorIn = "body"
@@ -253,12 +274,15 @@ func (e GrantStatus) Valid() bool {
 
 // Defines values for HealthStatus.
 const (
-	HealthStatusOk HealthStatus = "ok"
+	HealthStatusNotReady HealthStatus = "not_ready"
+	HealthStatusOk       HealthStatus = "ok"
 )
 
 // Valid indicates whether the value is a known member of the HealthStatus enum.
 func (e HealthStatus) Valid() bool {
 	switch e {
+	case HealthStatusNotReady:
+		return true
 	case HealthStatusOk:
 		return true
 	default:
@@ -680,6 +704,16 @@ type Cursor = string
 // DSSE Base64 of a DSSE envelope with exactly one signature (FORMATS §4).
 type DSSE = []byte
 
+// Dependencies What the vault stands on, as it answered a second ago at most.
+type Dependencies struct {
+	Log     Dependency `json:"log"`
+	Objects Dependency `json:"objects"`
+	Records Dependency `json:"records"`
+}
+
+// Dependency defines model for Dependency.
+type Dependency string
+
 // Digest SHA-256 in lower-case hex.
 type Digest = string
 
@@ -779,8 +813,10 @@ type HeadsProof struct {
 
 // Health defines model for Health.
 type Health struct {
-	Status    HealthStatus    `json:"status"`
-	Witnesses HealthWitnesses `json:"witnesses,omitempty"`
+	// Dependencies What the vault stands on, as it answered a second ago at most.
+	Dependencies *Dependencies   `json:"dependencies,omitempty"`
+	Status       HealthStatus    `json:"status"`
+	Witnesses    HealthWitnesses `json:"witnesses,omitempty"`
 }
 
 // HealthStatus defines model for Health.Status.
@@ -946,6 +982,20 @@ type LabelKey struct {
 
 // Length How many events the stream had.
 type Length = int64
+
+// LogEntry Without a statement an entry is void (FORMATS §7).
+type LogEntry struct {
+	// DSSE Base64 of a DSSE envelope with exactly one signature (FORMATS §4).
+	DSSE DSSE `json:"dsse,omitempty"`
+
+	// Leaf Base64 of the leaf (FORMATS §4).
+	Leaf []byte `json:"leaf"`
+}
+
+// LogStatements defines model for LogStatements.
+type LogStatements struct {
+	Entries []LogEntry `json:"entries"`
+}
 
 // Member defines model for Member.
 type Member struct {
@@ -1370,6 +1420,15 @@ type GetLogLeavesParams struct {
 	Count LogCount `form:"count" json:"count"`
 }
 
+// GetLogStatementsParams defines parameters for GetLogStatements.
+type GetLogStatementsParams struct {
+	// Start The first entry.
+	Start LogStart `form:"start" json:"start"`
+
+	// Count How many entries at most.
+	Count LogCount `form:"count" json:"count"`
+}
+
 // ListOwnItemsParams defines parameters for ListOwnItems.
 type ListOwnItemsParams struct {
 	// Cursor The `next` of the page before.
@@ -1491,8 +1550,10 @@ type ClientInterface interface {
 	// Corresponds with GET /healthz (the `Health` operationId).
 	Health(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Ready The process can serve, its records included.
+	// Ready The process can serve, and what it stands on answers.
 	//
+	// `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped, so that
+	// events are accepted and wait. With one that is down the status is 503, until it answers again.
 	// `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
 	// witness saw another history of the log (`alarm`).
 	//
@@ -1668,8 +1729,8 @@ type ClientInterface interface {
 	// CosignWithBody Cosignatures of an auditor or a witness on a published checkpoint.
 	//
 	// Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
-	// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
-	// before stays, so this can be repeated.
+	// that is not before the checkpoint's nor ahead of the vault's clock, nor, a witness's, after the publication of the next checkpoint,
+	// by more than two minutes (`cosignature_time`). What was kept before stays, so this can be repeated.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1679,8 +1740,8 @@ type ClientInterface interface {
 	// Cosign Cosignatures of an auditor or a witness on a published checkpoint.
 	//
 	// Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
-	// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
-	// before stays, so this can be repeated.
+	// that is not before the checkpoint's nor ahead of the vault's clock, nor, a witness's, after the publication of the next checkpoint,
+	// by more than two minutes (`cosignature_time`). What was kept before stays, so this can be repeated.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1714,6 +1775,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/log/revocations (the `ListRevocations` operationId).
 	ListRevocations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLogStatements What a part of the log holds, entry by entry, with its statements.
+	//
+	// For auditors, who read every statement before they sign (FORMATS §7, §13): of each entry from `start` on that the newest publication
+	// covers, at most `count`, its leaf and the signed statement of which it is the leaf. A page is shorter where statements are many or
+	// large. Auditors may read each of them as an event of its stream, too; nobody else is told any here.
+	//
+	// Corresponds with GET /v1/log/statements (the `GetLogStatements` operationId).
+	GetLogStatements(ctx context.Context, params *GetLogStatementsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListOrganizations What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
 	//
@@ -1801,8 +1871,10 @@ func (c *Client) Health(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 	return c.Client.Do(req)
 }
 
-// Ready The process can serve, its records included.
+// Ready The process can serve, and what it stands on answers.
 //
+// `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped, so that
+// events are accepted and wait. With one that is down the status is 503, until it answers again.
 // `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
 // witness saw another history of the log (`alarm`).
 //
@@ -2238,8 +2310,8 @@ func (c *Client) GetConsistency(ctx context.Context, params *GetConsistencyParam
 // CosignWithBody Cosignatures of an auditor or a witness on a published checkpoint.
 //
 // Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
-// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
-// before stays, so this can be repeated.
+// that is not before the checkpoint's nor ahead of the vault's clock, nor, a witness's, after the publication of the next checkpoint,
+// by more than two minutes (`cosignature_time`). What was kept before stays, so this can be repeated.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2259,8 +2331,8 @@ func (c *Client) CosignWithBody(ctx context.Context, contentType string, body io
 // Cosign Cosignatures of an auditor or a witness on a published checkpoint.
 //
 // Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
-// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
-// before stays, so this can be repeated.
+// that is not before the checkpoint's nor ahead of the vault's clock, nor, a witness's, after the publication of the next checkpoint,
+// by more than two minutes (`cosignature_time`). What was kept before stays, so this can be repeated.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2335,6 +2407,25 @@ func (c *Client) GetLogLeaves(ctx context.Context, params *GetLogLeavesParams, r
 // Corresponds with GET /v1/log/revocations (the `ListRevocations` operationId).
 func (c *Client) ListRevocations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListRevocationsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetLogStatements What a part of the log holds, entry by entry, with its statements.
+//
+// For auditors, who read every statement before they sign (FORMATS §7, §13): of each entry from `start` on that the newest publication
+// covers, at most `count`, its leaf and the signed statement of which it is the leaf. A page is shorter where statements are many or
+// large. Auditors may read each of them as an event of its stream, too; nobody else is told any here.
+//
+// Corresponds with GET /v1/log/statements (the `GetLogStatements` operationId).
+func (c *Client) GetLogStatements(ctx context.Context, params *GetLogStatementsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLogStatementsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3864,6 +3955,64 @@ func NewListRevocationsRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetLogStatementsRequest constructs an http.Request for the GetLogStatements method
+func NewGetLogStatementsRequest(server string, params *GetLogStatementsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/log/statements")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "start", params.Start, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "count", params.Count, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListOrganizationsRequest constructs an http.Request for the ListOrganizations method
 func NewListOrganizationsRequest(server string) (*http.Request, error) {
 	var err error
@@ -4312,8 +4461,10 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /healthz (the `Health` operationId).
 	HealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*HealthResponse, error)
 
-	// ReadyWithResponse The process can serve, its records included.
+	// ReadyWithResponse The process can serve, and what it stands on answers.
 	//
+	// `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped, so that
+	// events are accepted and wait. With one that is down the status is 503, until it answers again.
 	// `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
 	// witness saw another history of the log (`alarm`).
 	//
@@ -4521,8 +4672,8 @@ type ClientWithResponsesInterface interface {
 	// CosignWithBodyWithResponse Cosignatures of an auditor or a witness on a published checkpoint.
 	//
 	// Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
-	// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
-	// before stays, so this can be repeated.
+	// that is not before the checkpoint's nor ahead of the vault's clock, nor, a witness's, after the publication of the next checkpoint,
+	// by more than two minutes (`cosignature_time`). What was kept before stays, so this can be repeated.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4532,8 +4683,8 @@ type ClientWithResponsesInterface interface {
 	// CosignWithResponse Cosignatures of an auditor or a witness on a published checkpoint.
 	//
 	// Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
-	// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
-	// before stays, so this can be repeated.
+	// that is not before the checkpoint's nor ahead of the vault's clock, nor, a witness's, after the publication of the next checkpoint,
+	// by more than two minutes (`cosignature_time`). What was kept before stays, so this can be repeated.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4575,6 +4726,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/log/revocations (the `ListRevocations` operationId).
 	ListRevocationsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListRevocationsResponse, error)
+
+	// GetLogStatementsWithResponse What a part of the log holds, entry by entry, with its statements.
+	//
+	// For auditors, who read every statement before they sign (FORMATS §7, §13): of each entry from `start` on that the newest publication
+	// covers, at most `count`, its leaf and the signed statement of which it is the leaf. A page is shorter where statements are many or
+	// large. Auditors may read each of them as an event of its stream, too; nobody else is told any here.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/log/statements (the `GetLogStatements` operationId).
+	GetLogStatementsWithResponse(ctx context.Context, params *GetLogStatementsParams, reqEditors ...RequestEditorFn) (*GetLogStatementsResponse, error)
 
 	// ListOrganizationsWithResponse What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
 	//
@@ -4718,6 +4880,8 @@ type ReadyResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Health
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Health
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *Problem
 }
@@ -4725,6 +4889,11 @@ type ReadyResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r ReadyResponse) GetJSON200() *Health {
 	return r.JSON200
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ReadyResponse) GetJSON503() *Health {
+	return r.JSON503
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -6054,6 +6223,68 @@ func (r ListRevocationsResponse) ContentType() string {
 	return ""
 }
 
+// GetLogStatementsResponse429Headers the declared response headers of an HTTP 429 response for GetLogStatements
+type GetLogStatementsResponse429Headers struct {
+	RetryAfter int32
+}
+
+type GetLogStatementsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LogStatements
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooMany
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetLogStatementsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetLogStatementsResponse) GetJSON200() *LogStatements {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetLogStatementsResponse) GetApplicationProblemJSON429() *TooMany {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetLogStatementsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLogStatementsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLogStatementsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLogStatementsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLogStatementsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListOrganizationsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6561,8 +6792,10 @@ func (c *ClientWithResponses) HealthWithResponse(ctx context.Context, reqEditors
 	return ParseHealthResponse(rsp)
 }
 
-// ReadyWithResponse The process can serve, its records included.
+// ReadyWithResponse The process can serve, and what it stands on answers.
 //
+// `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped, so that
+// events are accepted and wait. With one that is down the status is 503, until it answers again.
 // `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
 // witness saw another history of the log (`alarm`).
 //
@@ -6926,8 +7159,8 @@ func (c *ClientWithResponses) GetConsistencyWithResponse(ctx context.Context, pa
 // CosignWithBodyWithResponse Cosignatures of an auditor or a witness on a published checkpoint.
 //
 // Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
-// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
-// before stays, so this can be repeated.
+// that is not before the checkpoint's nor ahead of the vault's clock, nor, a witness's, after the publication of the next checkpoint,
+// by more than two minutes (`cosignature_time`). What was kept before stays, so this can be repeated.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6943,8 +7176,8 @@ func (c *ClientWithResponses) CosignWithBodyWithResponse(ctx context.Context, co
 // CosignWithResponse Cosignatures of an auditor or a witness on a published checkpoint.
 //
 // Lines that verify under keys of the trust file's policy are kept; others are passed over. One must verify (`cosignature`), with a time
-// that is not before the checkpoint's nor ahead of the vault's clock, by more than two minutes (`cosignature_time`). What was kept
-// before stays, so this can be repeated.
+// that is not before the checkpoint's nor ahead of the vault's clock, nor, a witness's, after the publication of the next checkpoint,
+// by more than two minutes (`cosignature_time`). What was kept before stays, so this can be repeated.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7015,6 +7248,23 @@ func (c *ClientWithResponses) ListRevocationsWithResponse(ctx context.Context, r
 		return nil, err
 	}
 	return ParseListRevocationsResponse(rsp)
+}
+
+// GetLogStatementsWithResponse What a part of the log holds, entry by entry, with its statements.
+//
+// For auditors, who read every statement before they sign (FORMATS §7, §13): of each entry from `start` on that the newest publication
+// covers, at most `count`, its leaf and the signed statement of which it is the leaf. A page is shorter where statements are many or
+// large. Auditors may read each of them as an event of its stream, too; nobody else is told any here.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/log/statements (the `GetLogStatements` operationId).
+func (c *ClientWithResponses) GetLogStatementsWithResponse(ctx context.Context, params *GetLogStatementsParams, reqEditors ...RequestEditorFn) (*GetLogStatementsResponse, error) {
+	rsp, err := c.GetLogStatements(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLogStatementsResponse(rsp)
 }
 
 // ListOrganizationsWithResponse What the vault's operator calls organizations, for reading, to staff, survivors and advocates; whatever is signed or judged goes by the id.
@@ -7224,6 +7474,13 @@ func ParseReadyResponse(rsp *http.Response) (*ReadyResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Health
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -8219,6 +8476,59 @@ func ParseListRevocationsResponse(rsp *http.Response) (*ListRevocationsResponse,
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseGetLogStatementsResponse parses an HTTP response from a GetLogStatementsWithResponse call
+func ParseGetLogStatementsResponse(rsp *http.Response) (*GetLogStatementsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLogStatementsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LogStatements
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetLogStatementsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil

@@ -29,17 +29,20 @@ func auditing(ctx context.Context, b *bench) result {
 	defer g.remove()
 	auditor := g.enrol(ctx, "auditor", evidence.Auditor, g.admin, g.custodian)
 	var memory []float64
-	follow := contestant{"audit.Follower: leaves, publications and map, over HTTP", func() float64 {
+	follow := contestant{"audit.Follower: leaves, publications, map and statements, over HTTP", func() float64 {
 		seen := g.followElsewhere(auditor)
 		memory = append(memory, seen.Memory)
 		return float64(seen.Entries) / seen.Seconds
 	}}
-	reads := contestant{"the vault's part: leaf hashes and keys in pages", func() float64 {
+	reads := contestant{"the vault's part: leaf hashes, keys and statements in pages", func() float64 {
 		n := g.ledger.Size() - 64 // what may not be published yet
 		return float64(n) / timed(func() {
 			for start := int64(0); start < n; start += vault.MaxLogPage {
 				must(g.ledger.LeafHashes(ctx, start, vault.MaxLogPage))
 				must(g.ledger.HeadsKeys(ctx, start, vault.MaxLogPage))
+			}
+			for start := int64(0); start < n; start += vault.MaxStatements {
+				must(g.ledger.Statements(ctx, start, vault.MaxStatements, 4<<20))
 			}
 		}).Seconds()
 	}}

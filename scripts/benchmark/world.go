@@ -27,6 +27,7 @@ import (
 	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/translog/embedded"
 	"strongroom.example/strongroom/internal/vault"
+	"strongroom.example/strongroom/internal/wire"
 )
 
 const origin = "vault.example"
@@ -177,7 +178,9 @@ func (w *world) start(ctx context.Context) {
 	w.auth = must(auth.New(origin, w.db, w.db, time.Now))
 	edge := must(httpapi.New(httpapi.Config{
 		Vault: w.vault, Auth: w.auth, TrustFingerprint: evidence.Hash(w.trust.Fingerprint()), Logger: quiet(),
-		Ready: func(context.Context) error { return nil },
+		Ready: func(context.Context) wire.Dependencies {
+			return wire.Dependencies{Log: "ok", Objects: "ok", Records: "ok"}
+		},
 	}))
 	listener := must(net.Listen("tcp", "127.0.0.1:0"))
 	w.url = "http://" + listener.Addr().String()

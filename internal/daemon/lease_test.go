@@ -1,0 +1,107 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"strongroom.example/strongroom/internal/sqldb"
+)
+
+// One process works on a vault at a time. A second one is told who does; one that lost the vault to another stops serving.
+func TestOneServer(t *testing.T) {
+	e := someEngines(t)
+	dir, o, _ := elsewhere(t, e)
+	s := serve(t, dir, o)
+	var tries sync.WaitGroup
+	for name, try := range map[string]func() error{
+		"a second server": func() error {
+			_, err := Open(t.Context(), dir, o)
+			return err
+		},
+		"fsck": func() error {
+			_, err := Fsck(t.Context(), dir, o, func(Damage) {})
+			return err
+		},
+	} {
+		tries.Go(func() {
+			err := try()
+			host, held := must(os.Hostname()), (*Held)(nil)
+			if !errors.Is(err, ErrRunning) || !errors.As(err, &held) || !strings.Contains(err.Error(), fmt.Sprintf("%s, process %d", host, os.Getpid())) ||
+				held.Until.IsZero() {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	tries.Wait()
+	// Another, whose clock is a day ahead, takes what this one would have renewed.
+	then := time.Now().Add(24 * time.Hour)
+	if taken, err := s.d.parts.records.Lease(t.Context(), leaseWork, "another", then, then.Add(leaseTime)); !taken || err != nil {
+		t.Fatal(taken, err)
+	}
+	select {
+	case err := <-s.ended:
+		if !errors.Is(err, ErrLeaseLost) {
+			t.Errorf("who lost the vault: %v", err)
+		}
+	case <-time.After(2 * time.Minute):
+		t.Fatal("who lost the vault goes on")
+	}
+	if _, err := Open(t.Context(), dir, o); !errors.Is(err, ErrRunning) {
+		t.Errorf("while another has it: %v", err)
+	}
+}
+
+// What is left of a process that was killed is waited for; what was given back is there at once.
+func TestLease(t *testing.T) {
+	db := must(sqldb.Create(t.Context(), filepath.Join(t.TempDir(), "records.db")))
+	defer db.Close()
+	var clock atomic.Int64
+	o := testOptions()
+	o.Now = func() time.Time { return time.Unix(1_800_000_000+clock.Load(), 0) }
+	killed := must(takeLease(t.Context(), db, o))
+	killed.stop()
+	<-killed.done
+
+	taken := make(chan *lease)
+	go func() { taken <- must(takeLease(t.Context(), db, o)) }()
+	select {
+	case <-taken:
+		t.Fatal("two have the lease")
+	case <-time.After(time.Second):
+	}
+	clock.Add(int64(leaseTime.Seconds()))
+	second := <-taken
+	must(0, second.close())
+	third := must(takeLease(t.Context(), db, o))
+
+	// One that renews it lives.
+	refused := make(chan error)
+	go func() {
+		_, err := takeLease(t.Context(), db, o)
+		refused <- err
+	}()
+	until(t, "the refusal", func() bool {
+		clock.Add(1)
+		if mine, err := third.renew(t.Context()); !mine || err != nil {
+			t.Fatal(mine, err)
+		}
+		select {
+		case err := <-refused:
+			held := (*Held)(nil)
+			if !errors.As(err, &held) || held.Holder != third.holder {
+				t.Errorf("refused with %v", err)
+			}
+			return true
+		default:
+			return false
+		}
+	})
+	must(0, third.close())
+}

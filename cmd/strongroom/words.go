@@ -68,7 +68,6 @@ var sentences = map[string]sentence{
 
 	"passphrase_short":   {"The passphrase has fewer than 12 characters.", "Choose a longer one: four or five unrelated words are good."},
 	"passphrase_differs": {"The two passphrases are not the same.", "Run the command again and type the same one twice."},
-	evidence.ReasonClock: {"This computer's clock and the vault's are more than two minutes apart: one of them is wrong.", "Set this computer's clock, then repeat the command. If it is right, tell the auditor."},
 	"pinned":             {"This folder belongs to another vault.", "A second vault needs a second folder: add --home FOLDER."},
 	"code_form":          {"This is not an invitation code.", "A code has 26 letters and digits. Type it as you were given it."},
 	"contract":           {"The vault did not understand what was sent.", newVersion},

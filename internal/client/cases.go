@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/sealing"
@@ -188,14 +189,25 @@ func (c *Client) onCase(ctx context.Context, in evidence.CaseID, kind evidence.K
 	})
 }
 
-// labelKey returns the case's label key in force, out of this person's envelope.
-func (c *Client) labelKey(ctx context.Context, v *View, in *evidence.CaseState) (sealing.ItemKey, error) {
-	req, err := wire.NewGetLabelKeyRequest(c.address, string(in.ID))
-	answer, err := ask[wire.LabelKey](ctx, c, req, err, http.StatusOK)
-	if err != nil {
-		return sealing.ItemKey{}, err
+// labelKey returns the case's label key in force, out of this person's envelope. That may be of an event that came after in was looked at, and
+// is on its way into the log: then it is looked at again.
+func (c *Client) labelKey(ctx context.Context, v *View, in *evidence.CaseState) (key sealing.ItemKey, err error) {
+	for attempt := 0; ; attempt++ {
+		req, err := wire.NewGetLabelKeyRequest(c.address, string(in.ID))
+		answer, err := ask[wire.LabelKey](ctx, c, req, err, http.StatusOK)
+		if err != nil {
+			return key, err
+		}
+		if key, err = c.openLabelKey(v, in, answer.Envelope, in.LabelKey); LieOf(err) != OtherEnvelope || attempt == 3 {
+			return key, err
+		}
+		if err := c.pause(ctx, 200*time.Millisecond); err != nil {
+			return key, err
+		}
+		if v, in, err = lookAt[*evidence.CaseState](ctx, c, evidence.CaseOf(in.ID), evidence.ActorOf(c.actor)); err != nil {
+			return key, err
+		}
 	}
-	return c.openLabelKey(v, in, answer.Envelope, in.LabelKey)
 }
 
 // openLabelKey opens an envelope of a label key, which must be the one that the signed event names for this person.

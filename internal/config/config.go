@@ -26,6 +26,8 @@ import (
 
 // Config is the configuration of one server.
 type Config struct {
+	// Serve says where and how people are served.
+	Serve Serve `yaml:"serve"`
 	// Objects says where ciphertext is kept. Without it: in the vault's folder.
 	Objects Objects `yaml:"objects"`
 	// Records says where events, states and what belongs to them are kept. Without it: in the vault's folder.
@@ -34,14 +36,20 @@ type Config struct {
 	Log Log `yaml:"log"`
 	// Witnesses says how the witnesses that the trust file names are asked.
 	Witnesses Witnesses `yaml:"witnesses"`
-	// Timestamps says which time-stamp authorities are asked, and for what.
+	// Timestamps says which RFC 3161 time-stamp authorities are asked, and for what.
 	Timestamps Timestamps `yaml:"timestamps"`
+	// Metrics says where monitoring reads numbers. Without it: nowhere.
+	Metrics *Metrics `yaml:"metrics"`
+	// Traces says where the way of single requests through API, records, log and objects is told. Without it: nowhere.
+	Traces *Traces `yaml:"traces"`
+	// Logging says what is written to standard error: a line for each request and for each thing that an operator should know.
+	Logging Logging `yaml:"logging"`
 }
 
 // Witnesses is how witnesses are asked. Who they are stands in the trust file.
 type Witnesses struct {
 	// CAFile holds certificates (PEM) that a witness's may come from, besides those that the system trusts. Optional.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" example:"/etc/strongroom/witness-ca.pem"`
 }
 
 // Timestamps is who is asked for RFC 3161 time stamps. A stamp counts only if it leads to a root that the trust file names: those are given
@@ -53,28 +61,29 @@ type Witnesses struct {
 type Timestamps struct {
 	// Authorities are asked side by side, and none waits for another. At most 8.
 	Authorities []Authority `yaml:"authorities"`
-	Events      *[]string   `yaml:"events"`
+	// Events are the classes of events whose signatures are stamped.
+	Events *[]string `yaml:"events" default:"[actor, case, consent, grant, hold, item, retention, vault]"`
 }
 
 // Authority is one RFC 3161 authority.
 type Authority struct {
 	// Name is what files and messages call it: letters a to z, digits and hyphens, at most 32, each name once.
-	Name string `yaml:"name"`
+	Name string `yaml:"name" example:"first"`
 	// URL is where it answers: https, or http on this machine.
-	URL string `yaml:"url"`
+	URL string `yaml:"url" example:"https://time.example/tsr"`
 	// CAFile holds the certificates (PEM) that the one of its web address must come from, instead of the system's. Optional.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" example:"/etc/strongroom/time-ca.pem"`
 	// Policy is the policy (a dotted OID) that its stamps must be under. Optional.
-	Policy string `yaml:"policy"`
+	Policy string `yaml:"policy" example:"1.2.3.4"`
 	// Timeout is how long an answer may take, at most 10s, which it is without it.
-	Timeout time.Duration `yaml:"timeout"`
+	Timeout time.Duration `yaml:"timeout" default:"10s"`
 	// CRL is the address (http or https) of the revocation list that tells of its certificate. It is fetched once a day. Optional.
-	CRL string `yaml:"crl"`
+	CRL string `yaml:"crl" example:"http://time.example/root.crl"`
 }
 
 // Objects is where ciphertext is kept.
 type Objects struct {
-	// S3 is a bucket. A vault keeps the store it was made with.
+	// S3 is a bucket with versioning and Object Lock, and without a default retention. A vault keeps the store it was made with.
 	S3 *S3 `yaml:"s3"`
 }
 
@@ -84,17 +93,23 @@ type Objects struct {
 // ~/.aws/credentials, or from the role of the machine or container.
 type S3 struct {
 	// Endpoint is the address of the service: https://host or https://host:port.
-	Endpoint string `yaml:"endpoint"`
+	Endpoint string `yaml:"endpoint" example:"https://s3.example:9000"`
 	// Region is the one of the bucket. Services that know no regions take us-east-1.
-	Region string `yaml:"region"`
+	Region string `yaml:"region" example:"eu-central-1"`
 	// Bucket is the bucket's name.
-	Bucket string `yaml:"bucket"`
+	Bucket string `yaml:"bucket" example:"evidence"`
 	// Prefix comes before every key and ends in "/". Two vaults in one bucket need two. Optional.
-	Prefix string `yaml:"prefix"`
+	Prefix string `yaml:"prefix" example:"strongroom/"`
 	// CAFile holds the certificates (PEM) that the service's must come from, instead of the system's. Optional.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" example:"/etc/strongroom/s3-ca.pem"`
 	// CredentialsFile has the form of ~/.aws/credentials; its profile "default" counts. Optional.
-	CredentialsFile string `yaml:"credentials_file"`
+	CredentialsFile string `yaml:"credentials_file" secret:"yes" example:"/run/secrets/s3"`
+	// Retention is the mode in which files are locked until the law lets them go: compliance, which nobody can end early, or governance,
+	// which an administrator of the service can. A file keeps the mode of its first lock.
+	Retention string `yaml:"retention" default:"compliance"`
+	// Direct is the address (https://host or https://host:port) at which people's own programs reach the same service: then they fetch
+	// files there, each part at an address of its own that lives for a minute. Without it everything passes through the vault. Optional.
+	Direct string `yaml:"direct" example:"https://s3.example:9000"`
 }
 
 // Records is where records are kept. A vault keeps the records it was made with.
@@ -107,21 +122,21 @@ type Records struct {
 type PostgreSQL struct {
 	// URLFile is a file that holds the address, with the password, of the role that may use the records and not change their schema:
 	// postgres://role:password@host:5432/database?sslmode=verify-full&sslrootcert=/path. To another machine it must be verify-full.
-	URLFile string `yaml:"url_file"`
+	URLFile string `yaml:"url_file" secret:"yes" example:"/run/secrets/records.url"`
 }
 
 // Log is where the log's tree is kept. A vault keeps the log it was made with, until strongroomd log move.
 type Log struct {
-	// Trillian is a Trillian log server. Which of its trees is the vault's stands in the vault's folder.
+	// Trillian is a trillian_log_server with a signer, spoken to with TLS. Which of its trees is the vault's stands in the vault's folder.
 	Trillian *Trillian `yaml:"trillian"`
 }
 
-// Trillian is a trillian_log_server with a signer, spoken to with TLS. It asks nobody who they are: only strongroomd may reach it.
+// Trillian is a Trillian log server. It asks nobody who they are: only strongroomd may reach it.
 type Trillian struct {
 	// Address is where the log server answers: host:port.
-	Address string `yaml:"address"`
+	Address string `yaml:"address" example:"log.internal:8090"`
 	// CAFile holds the certificates (PEM) that the server's must come from, instead of the system's. Optional.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" example:"/etc/strongroom/log-ca.pem"`
 }
 
 // maxSize is the length of the longest file that is read, in bytes.
@@ -159,7 +174,10 @@ func Read(path string) (Config, error) {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
 	c, err := Parse(text)
-	files := []*string{&c.Witnesses.CAFile}
+	files := []*string{&c.Serve.CertFile, &c.Serve.KeyFile, &c.Witnesses.CAFile}
+	if t := c.Traces; t != nil {
+		files = append(files, &t.CAFile)
+	}
 	for i := range c.Timestamps.Authorities {
 		files = append(files, &c.Timestamps.Authorities[i].CAFile)
 	}
@@ -301,8 +319,17 @@ func (c Config) check(fields map[string]int) error {
 		}
 		return &Error{Line: line, Field: field, What: what}
 	}
-	if err := c.Timestamps.check(wrong); err != nil {
-		return err
+	checks := []func(func(field, what string) error) error{c.Serve.check, c.Timestamps.check, c.Logging.check}
+	if c.Metrics != nil {
+		checks = append(checks, c.Metrics.check)
+	}
+	if c.Traces != nil {
+		checks = append(checks, c.Traces.check)
+	}
+	for _, check := range checks {
+		if err := check(wrong); err != nil {
+			return err
+		}
 	}
 	if p := c.Records.PostgreSQL; p != nil && p.URLFile == "" {
 		return wrong("records.postgresql.url_file", "is missing")
@@ -326,11 +353,20 @@ func hostAndPort(text string) bool {
 	return err == nil && n > 0
 }
 
+// overTLS reports whether an address names a host, with its port, and nothing else.
+func overTLS(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "https" && u.Host != "" && u.Scheme+"://"+u.Host == address
+}
+
 func (s *S3) check(wrong func(field, what string) error) error {
-	endpoint, err := url.Parse(s.Endpoint)
 	switch {
-	case err != nil || endpoint.Scheme != "https" || endpoint.Host == "" || endpoint.Scheme+"://"+endpoint.Host != s.Endpoint:
+	case !overTLS(s.Endpoint):
 		return wrong("objects.s3.endpoint", "must be https://host or https://host:port")
+	case s.Direct != "" && !overTLS(s.Direct):
+		return wrong("objects.s3.direct", "must be https://host or https://host:port")
+	case s.Retention != "" && s.Retention != "compliance" && s.Retention != "governance":
+		return wrong("objects.s3.retention", "must be compliance or governance")
 	case s.Region == "":
 		return wrong("objects.s3.region", "is missing")
 	case s.Bucket == "":

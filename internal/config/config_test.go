@@ -76,6 +76,9 @@ func TestWrong(t *testing.T) {
 		{"key in the endpoint", "https://", "https://" + secret + "@", "line 4: objects.s3.endpoint must be"},
 		{"path in the endpoint", ":9000", ":9000/" + secret, "line 4: objects.s3.endpoint must be"},
 		{"no endpoint", "    endpoint: https://s3.example:9000\n", "", "line 3: objects.s3.endpoint must be"},
+		{"direct address in the open", "    bucket:", "    direct: http://" + secret + "\n    bucket:", "line 6: objects.s3.direct must be https://host"},
+		{"path in the direct address", "    bucket:", "    direct: https://a/" + secret + "\n    bucket:", "line 6: objects.s3.direct must be"},
+		{"mode of locks", "    bucket:", "    retention: " + secret + "\n    bucket:", "line 6: objects.s3.retention must be compliance or governance"},
 		{"no region", "    region: eu-central-1\n", "", "line 3: objects.s3.region is missing"},
 		{"no bucket", "evidence", `""`, "line 6: objects.s3.bucket is missing"},
 		{"prefix", "strongroom/", secret, "line 7: objects.s3.prefix must end"},
@@ -103,6 +106,21 @@ func TestWrong(t *testing.T) {
 		{"class of events", "[grant, item]", "[grant, " + secret + "]", "line 29: timestamps.events must be a list of"},
 		{"class twice", "[grant, item]", "[item, item]", "line 29: timestamps.events must be a list of"},
 		{"classes that are none", "[grant, item]", "{" + secret + ": x}", "line 29: timestamps.events is not of its form"},
+		{"address to listen on", "# where", "serve: {listen: " + secret + "}\n# where", "line 1: serve.listen must be host:port"},
+		{"key without certificate", "# where", "serve:\n  key_file: " + secret + "\n# where", "line 1: serve.cert_file and key_file"},
+		{"host for a network", "# where", "serve: {trusted_proxies: [10.0.0.1/8]}\n# where", "line 1: serve.trusted_proxies must be"},
+		{"long drain", "# where", "serve: {drain: 11m}\n# where", "line 1: serve.drain must be"},
+		{"metrics for everybody", "# where", "metrics:\n  listen: 0.0.0.0:9464\n# where", "line 2: metrics.listen is an address that other machines can reach"},
+		{"metrics on every interface", "# where", "metrics:\n  listen: :9464\n# where", "line 2: metrics.listen is an address that other machines can reach"},
+		{"metrics nowhere", "# where", "metrics: {listen: " + secret + ", allow_remote: true}\n# where", "line 1: metrics.listen must be"},
+		{"traces in the open", "# where", "traces: {endpoint: 'http://" + secret + ":4318'}\n# where", "line 1: traces.endpoint must be"},
+		{"password of a collector", "# where", "traces: {endpoint: 'https://a:" + secret + "@host'}\n# where", "line 1: traces.endpoint must be"},
+		{"no collector", "# where", "traces: {sample: 1}\n# where", "line 1: traces.endpoint must be"},
+		{"sample of no part", "# where", "traces: {endpoint: 'https://host', sample: 1.5}\n# where", "line 1: traces.sample must be"},
+		{"sample that is no number", "# where", "traces: {endpoint: 'https://host', sample: .nan}\n# where", "line 1: traces.sample must be"},
+		{"level", "# where", "logging: {level: " + secret + "}\n# where", "line 1: logging.level must be"},
+		{"format", "# where", "logging: {format: " + secret + "}\n# where", "line 1: logging.format must be"},
+		{"unknown of the server", "# where", "serve: {" + secret + ": 1}\n# where", "line 1: serve has a key that is not known"},
 		{"too long", "# where", "#" + strings.Repeat(" ", maxSize), "is longer than 64 KiB"},
 	} {
 		text := strings.Replace(whole, test.old, test.new, 1)
@@ -140,6 +158,8 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(whole))
 	f.Add([]byte("objects: {s3: null}"))
 	f.Add([]byte("records: {postgresql: {url_file: f}}\nlog: {trillian: {address: '[::1]:1'}}\n"))
+	f.Add(Example())
+	f.Add([]byte("metrics: {listen: '[::1]:0'}\ntraces: {endpoint: 'http://[::1]:1', sample: 1e-3}\n"))
 	f.Add([]byte("a: &a [*a]\n---\n"))
 	f.Add([]byte("objects: !!binary x\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -155,6 +175,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if err == nil && (c.Records.PostgreSQL != nil && c.Records.PostgreSQL.URLFile == "" || c.Log.Trillian != nil && !hostAndPort(c.Log.Trillian.Address)) {
 			t.Errorf("%q: accepted %+v, %+v", text, c.Records.PostgreSQL, c.Log.Trillian)
+		}
+		if err == nil && c.Metrics != nil && !c.Metrics.AllowRemote && c.Metrics.Listen != "" && !Loopback(c.Metrics.Listen) {
+			t.Errorf("%q: accepted %+v", text, c.Metrics)
 		}
 		if err == nil && c.Objects.S3 != nil && (c.Objects.S3.Endpoint == "" || c.Objects.S3.Bucket == "") {
 			t.Errorf("%q: accepted %+v", text, c.Objects.S3)

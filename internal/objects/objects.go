@@ -61,6 +61,12 @@ type Lock struct {
 // Allows reports whether an object so locked may be removed at now.
 func (l Lock) Allows(now time.Time) bool { return !l.Hold && !now.Before(l.Until) }
 
+// Address is where a part of an object can be fetched by whoever has it, without a store's credentials. The zero Address is none.
+type Address struct {
+	URL string // a secret
+	CA  []byte // certificates (PEM) that the service's may come from, besides those that everybody trusts; may be nil
+}
+
 // StageInfo describes a staged upload: the size it was created for, and how many bytes of it
 // are durable, which is where the next append begins. Both in bytes.
 type StageInfo struct {
@@ -93,7 +99,9 @@ func ValidID(id string) bool {
 // true prefix of what was sent and an object is whole or absent.
 //
 // An upload goes through StageCreate, StageAppend until complete, StageSums and StageCommit.
-// What is done to one upload is done in turn: a call waits for the one before it.
+// What is done to one upload is done in turn: a call waits for the one before it. Where several
+// processes work on one store, an append asks one that is under way in another process to stop:
+// that one keeps what it has made durable, and ends with ErrOffset.
 type Store interface {
 	// StageCreate begins an upload of exactly size bytes. ErrExists if the id is taken,
 	// ErrInvalid if it is not a ValidID or size is negative.
@@ -149,13 +157,18 @@ type Store interface {
 	// object its name says, ErrNotFound.
 	Verify(ctx context.Context, d Digest) (Sums, error)
 
+	// Address returns where an object's bytes, from one to another, both included, can be fetched for so long (of whole seconds), and no
+	// others. Nobody is asked again: who has the address has the bytes. The store does not check them on that way. Where a store has no
+	// address for others it is the zero one. ErrNotFound, ErrInvalid.
+	Address(ctx context.Context, d Digest, from, to int64, life time.Duration) (Address, error)
+
 	// Remove removes an object for good. ErrLocked, with the bytes intact, while its lock does
 	// not allow it at now (a store with a clock of its own uses that one), ErrNotFound.
 	Remove(ctx context.Context, d Digest, now time.Time) error
 
-	// Retain locks an object until a time, rounded up to a second. It only lengthens: an
-	// earlier time than the present one is ErrLocked, the same one succeeds. ErrInvalid
-	// past the year 9998, ErrNotFound.
+	// Retain locks an object until a time, rounded up to a second. It only lengthens, whoever
+	// else does at the same moment: an earlier time than the present one is ErrLocked, the same
+	// one succeeds. ErrInvalid past the year 9998, ErrNotFound.
 	Retain(ctx context.Context, d Digest, until time.Time) error
 
 	// Hold sets or lifts an object's hold, which has no end of its own. Idempotent.

@@ -146,6 +146,11 @@ func (s *Store) list(ctx context.Context, list []objects.Info, dir, prefix, afte
 	return list, nil
 }
 
+// Address implements [objects.Store]: a folder has none for others.
+func (s *Store) Address(ctx context.Context, d objects.Digest, from, to int64, life time.Duration) (objects.Address, error) {
+	return objects.Address{}, nil
+}
+
 // Verify implements [objects.Store].
 func (s *Store) Verify(ctx context.Context, d objects.Digest) (objects.Sums, error) {
 	sums, err := s.verify(ctx, d)

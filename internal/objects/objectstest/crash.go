@@ -82,6 +82,9 @@ func openFiles(t *testing.T) int {
 	return len(entries)
 }
 
+// Child reports whether this process is one that a suite runs and kills.
+func Child() bool { return os.Getenv(childPlace) != "" }
+
 // The environment variables that make a test binary a child, and say where it works and with
 // which job it begins.
 const (

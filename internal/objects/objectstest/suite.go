@@ -22,6 +22,9 @@ type Suite struct {
 	// after a crash that nobody noticed, or in another one.
 	Open func(place string) (objects.Store, error)
 
+	// Shared says that several processes may work on one place at once.
+	Shared bool
+
 	// Damage changes the bytes of an object behind the store's back.
 	Damage func(place string, d objects.Digest, change func([]byte) []byte) error
 }
@@ -59,6 +62,11 @@ func Run(t *testing.T, s Suite) {
 		{"Retain", testRetain},
 		{"Hold", testHold},
 		{"LockLasts", testLockLasts},
+		{"Alternate", testAlternate},
+		{"AppendBoth", testAppendBoth},
+		{"TakenOver", testTakenOver},
+		{"EndsUnderAppend", testEndsUnderAppend},
+		{"RetainBoth", testRetainBoth},
 		{"Killed", testKilled},
 	} {
 		t.Run(test.name, func(t *testing.T) {

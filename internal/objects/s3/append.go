@@ -39,17 +39,26 @@ func (s *Store) StageAppend(ctx context.Context, id string, offset int64, r io.R
 	return n, nil
 }
 
-// append tells r's and the context's errors (broken) from the store's own. While one part is on its way the next one is read.
+// append tells r's and the context's errors (broken) from the store's own. While one part is on its way the next one is read. What is
+// durable is told only if this process was the writer for as long as it sent.
 func (s *Store) append(ctx context.Context, id string, u *upload, offset int64, r io.Reader) (n int64, broken, err error) {
 	st, err := s.load(ctx, id)
 	if err != nil {
 		return 0, nil, err
 	}
-	if offset != st.offset {
-		return 0, nil, objects.ErrOffset
+	if offset == st.offset && offset < st.Size {
+		if err := s.claim(ctx, id); err != nil {
+			return 0, nil, err
+		}
+		if st, err = s.load(ctx, id); err != nil { // what the one before has sent by now
+			return 0, nil, err
+		}
 	}
-	if offset == st.Size {
-		return 0, nil, nil
+	if offset != st.offset {
+		err = objects.ErrOffset
+	}
+	if err != nil || offset == st.Size {
+		return 0, nil, err
 	}
 	if u.sums == nil || !slices.EqualFunc(u.parts, st.parts, same) {
 		u.forget()
@@ -57,6 +66,23 @@ func (s *Store) append(ctx context.Context, id string, u *upload, offset int64, 
 			u.sums = newSums()
 		}
 	}
+	c := s.watch(ctx, id)
+	n, broken, err = s.sendAll(ctx, c, u, st, r)
+	c.end()
+	lasted, failed := s.yield(context.WithoutCancel(ctx), id, offset+n == st.Size)
+	if !lasted {
+		u.forget()
+		if failed == nil {
+			failed = objects.ErrOffset
+		}
+		return 0, nil, failed
+	}
+	return n, broken, err
+}
+
+// sendAll sends what r gives from the offset of an upload on, as long as the claim holds.
+func (s *Store) sendAll(ctx context.Context, c *claim, u *upload, st staged, r io.Reader) (n int64, broken, err error) {
+	offset := st.offset
 	var sent chan error
 	arrived := func() error { // waits for the part on its way
 		if sent == nil {
@@ -73,16 +99,20 @@ func (s *Store) append(ctx context.Context, id string, u *upload, offset int64, 
 	defer func() { parts[0].close(); parts[1].close() }()
 	for at := offset; at < st.Size && broken == nil; {
 		p := &parts[at/st.Part%2]
-		broken, err = p.fill(ctx, r, min(st.Part, st.Size-at))
+		broken, err = p.fill(ctx, c, r, min(st.Part, st.Size-at))
 		if failed := arrived(); failed != nil {
 			err = failed
 		}
 		if err != nil || p.size < min(st.Part, st.Size-at) {
 			break
 		}
+		if !c.holds() {
+			err = c.refusal()
+			break
+		}
 		sent = make(chan error, 1)
 		number := int(at/st.Part) + 1
-		go func() { sent <- s.send(context.WithoutCancel(ctx), u, st.record, number, p) }()
+		go func() { sent <- s.send(c.sends, u, st.record, number, p) }()
 		at += p.size
 	}
 	if failed := arrived(); err == nil {
@@ -130,8 +160,8 @@ type part struct {
 	crc  uint32
 }
 
-// fill reads a part of so many bytes, looking at ctx as it goes. With fewer it gives r's error or the context's (broken).
-func (p *part) fill(ctx context.Context, r io.Reader, size int64) (broken, err error) {
+// fill reads a part of so many bytes, looking at ctx and at the claim as it goes. With fewer it gives r's error or the context's (broken).
+func (p *part) fill(ctx context.Context, c *claim, r io.Reader, size int64) (broken, err error) {
 	if p.file == nil {
 		if p.file, err = os.CreateTemp("", "strongroom-part-*"); err != nil {
 			return nil, err
@@ -144,6 +174,9 @@ func (p *part) fill(ctx context.Context, r io.Reader, size int64) (broken, err e
 	for p.size, p.crc = 0, 0; p.size < size && broken == nil; {
 		if broken = ctx.Err(); broken != nil {
 			break
+		}
+		if !c.holds() {
+			return nil, c.refusal()
 		}
 		var n int
 		n, broken = r.Read(p.buf[:min(chunk, size-p.size)])

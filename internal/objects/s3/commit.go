@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -19,7 +20,8 @@ func (s *Store) complete(ctx context.Context, u *upload, st *staged) (version st
 		return "", objects.ErrOffset
 	}
 	if st.body == nil {
-		ours := u.sums != nil && (st.Size == 0 || len(u.parts) > 0)
+		// Not where another process sent some of them.
+		ours := u.sums != nil && slices.EqualFunc(u.parts, st.parts, same)
 		if st.Size == 0 { // S3 wants one part at least
 			p, err := s.bucket.send(ctx, bodyPrefix+st.Body, st.Multipart, 1, bytes.NewReader(nil), 0, 0)
 			if err != nil && !errors.Is(err, errNoUpload) {
@@ -104,7 +106,7 @@ func (b bucket) made(ctx context.Context, key string, going func() error) (minio
 
 // whole loads an upload that must have all its bytes and makes them one body.
 func (s *Store) whole(ctx context.Context, id string, u *upload) (st staged, err error) {
-	if st, err = s.load(ctx, id); err != nil {
+	if st, err = s.settled(ctx, id); err != nil {
 		return st, err
 	}
 	_, err = s.complete(ctx, u, &st)

@@ -4,10 +4,17 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -414,3 +421,78 @@ func TestLateAnswer(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// busy stands before a server and answers some requests in its place: that it has too much to do.
+func busy(t *testing.T, server *versitygw.Server, refuse func(*http.Request) bool) (endpoint, caFile string) {
+	t.Helper()
+	ca, err := os.ReadFile(server.CAFile)
+	must(t, err)
+	trust := x509.NewCertPool()
+	trust.AppendCertsFromPEM(ca)
+	target, err := url.Parse(server.Endpoint)
+	must(t, err)
+	inside := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trust}}
+	through := &httputil.ReverseProxy{Transport: inside, Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host // the Host header is signed
+	}}
+	front := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refuse(r) {
+			io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "application/xml")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			io.WriteString(w, `<Error><Code>SlowDown</Code><Message>`+r.URL.Path+`</Message></Error>`)
+			return
+		}
+		through.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { front.Close(); inside.CloseIdleConnections() })
+	caFile = filepath.Join(t.TempDir(), "ca.pem")
+	must(t, os.WriteFile(caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw}), 0o600))
+	return front.URL, caFile
+}
+
+// TestBusy: a server that has too much to do is asked again, a few times and no more; then the error says it, and nothing of a key. What
+// was durable stays, and what was begun goes on.
+func TestBusy(t *testing.T) {
+	need(t)
+	c := config(&shared, t.TempDir())
+	create(t, c)
+	var all, asked atomic.Int64
+	c.Endpoint, c.CAFile = busy(t, &shared, func(r *http.Request) bool {
+		asked.Add(1)
+		return all.Load() == 1 || all.Load() == 0 && asked.Load()%2 == 1 // everything, or every second request
+	})
+	c.Direct = ""
+	s := openConfig(t, c)
+	b := content(2*block + 10)
+	d := put(t, s, "upl-a", b)
+	must(t, s.Retain(t.Context(), d, time.Now().Add(time.Hour)))
+	must1(s.Verify(t.Context(), d))
+	must(t, s.StageCreate(t.Context(), "upl-b", 3*block))
+	must1(s.StageAppend(t.Context(), "upl-b", 0, bytes.NewReader(b[:block])))
+	all.Store(1)
+	for name, do := range map[string]func() error{
+		"create": func() error { return s.StageCreate(t.Context(), "upl-c", 10) },
+		"append": func() error {
+			_, err := s.StageAppend(t.Context(), "upl-b", block, bytes.NewReader(b[block:]))
+			return err
+		},
+		"info":   func() error { _, err := s.StageInfo(t.Context(), "upl-b"); return err },
+		"commit": func() error { _, err := s.StageCommit(t.Context(), "upl-b", d); return err },
+		"open":   func() error { _, err := s.Open(t.Context(), d); return err },
+		"retain": func() error { return s.Retain(t.Context(), d, time.Now().Add(2*time.Hour)) },
+		"remove": func() error { return s.StageRemove(t.Context(), "upl-b") },
+	} {
+		before := asked.Load()
+		err := do()
+		if tries := asked.Load() - before; err == nil || tries < 2 || tries > 20 || strings.Contains(err.Error(), c.Prefix) || !strings.Contains(err.Error(), "SlowDown") {
+			t.Errorf("%s: %v after %d tries", name, err, tries)
+		}
+	}
+	all.Store(2)
+	if info := must1(s.StageInfo(t.Context(), "upl-b")); info.Offset != block {
+		t.Errorf("of %d bytes %d are there", block, info.Offset)
+	}
+	must1(s.StageAppend(t.Context(), "upl-b", block, bytes.NewReader(b[:2*block])))
+	must1(s.StageSums(t.Context(), "upl-b"))
+}

@@ -3,7 +3,9 @@ package s3
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -181,16 +183,24 @@ func (s *Store) removeObject(ctx context.Context, d objects.Digest, now time.Tim
 	return s.bucket.remove(ctx, objectKey(d))
 }
 
-// Presign returns an address at which an object's bytes, or a range of them, can be fetched for so long without further credentials,
-// at most seven days. Whoever has it can: nothing is asked again. What is fetched there is not compared with its CRC32C.
-func (s *Store) Presign(ctx context.Context, d objects.Digest, life time.Duration) (string, error) {
+// Address implements [objects.Store], if there is a direct address. It names the version of the bytes, so that nothing put in their place
+// is fetched, and holds for nothing but a GET of exactly this range.
+func (s *Store) Address(ctx context.Context, d objects.Digest, from, to int64, life time.Duration) (objects.Address, error) {
+	if s.direct == nil {
+		return objects.Address{}, nil
+	}
 	m, err := s.readManifest(ctx, d)
 	if err != nil {
-		return "", fail("presign", err)
+		return objects.Address{}, fail("address", err)
 	}
-	u, err := s.bucket.api.PresignedGetObject(ctx, s.bucket.name, s.bucket.prefix+bodyPrefix+m.Body, life, url.Values{"versionId": {m.Version}})
+	if from < 0 || from > to || to >= m.Size {
+		return objects.Address{}, fail("address", objects.ErrInvalid)
+	}
+	u, err := s.direct.PresignHeader(ctx, http.MethodGet, s.bucket.name, s.bucket.prefix+bodyPrefix+m.Body, life,
+		url.Values{"versionId": {m.Version}, "response-cache-control": {"no-store"}, "response-content-type": {"application/octet-stream"}},
+		http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", from, to)}})
 	if err != nil {
-		return "", fail("presign", objects.ErrInvalid)
+		return objects.Address{}, fail("address", objects.ErrInvalid)
 	}
-	return u.String(), nil
+	return objects.Address{URL: u.String(), CA: s.trust}, nil
 }

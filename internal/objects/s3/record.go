@@ -18,6 +18,7 @@ const (
 	maxPart     = 4 * objects.Block
 	maxSize     = maxParts * maxPart
 	maxRecord   = 4 << 10
+	maxProcess  = 128 // letters of a process's name
 	maxManifest = 4<<10 + (maxSize/page+1)*4/3*4 + 4
 )
 
@@ -28,6 +29,9 @@ type record struct {
 	Body      string `json:"body"`      // where the bytes go
 	Multipart string `json:"multipart"` // S3's own id of the upload to there
 	End       string `json:"end"`       // "" is open; removed, or the digest it is made an object of
+
+	Writer string `json:"writer,omitempty"` // the process that may append; "" is none
+	Next   string `json:"next,omitempty"`   // the one that waits for Writer to stop
 }
 
 // removed is the end of an upload that does not become an object.
@@ -36,7 +40,8 @@ const removed = "removed"
 // parseRecord reads what marshal wrote and nothing else.
 func parseRecord(b []byte) (record, error) {
 	r, err := parse[record](b)
-	if err != nil || r.Size < 0 || r.Size > maxSize || r.Part != partSize(r.Size) || !validBody(r.Body) || r.Multipart == "" {
+	if err != nil || r.Size < 0 || r.Size > maxSize || r.Part != partSize(r.Size) || !validBody(r.Body) || r.Multipart == "" ||
+		len(r.Writer) > maxProcess || len(r.Next) > maxProcess {
 		return record{}, objects.ErrDamaged
 	}
 	if r.End != "" && r.End != removed {

@@ -4,12 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/minio/minio-go/v7"
 
 	"strongroom.example/strongroom/internal/objects"
 	"strongroom.example/strongroom/internal/objects/s3"
@@ -26,77 +31,86 @@ func bodies(t *testing.T, s *versitygw.Server, c s3.Config) int {
 	return len(list)
 }
 
-// TestReplicas: an upload begun on one replica goes on at another and back, block by block. What each remembers of it never passes for
-// what is there.
-func TestReplicas(t *testing.T) {
+// TestDeadWriter: a writer that does not answer any more loses its upload to who waits long enough. When it comes back, nothing of what it
+// sends counts, and it is told so.
+func TestDeadWriter(t *testing.T) {
 	need(t)
 	c := config(&shared, t.TempDir())
-	replicas := []*s3.Store{create(t, c), openConfig(t, c), openConfig(t, c)}
-	all := content(5*block + 77)
-	must(t, replicas[0].StageCreate(t.Context(), "upl-a", int64(len(all))))
-	for at, n := 0, 0; at < len(all); n++ {
-		got, err := replicas[n%2].StageAppend(t.Context(), "upl-a", int64(at), bytes.NewReader(all[at:min(at+block, len(all))]))
-		must(t, err)
-		if got == 0 {
-			t.Fatal("append makes no progress")
-		}
-		at += int(got)
+	dead, next := create(t, c), openConfig(t, c)
+	for _, s := range []*s3.Store{dead, next} {
+		s.Hasten(2 * time.Second)
 	}
-	for _, s := range replicas {
-		sums, err := s.StageSums(t.Context(), "upl-a")
-		must(t, err)
-		if sums.Digest != digest(all) || sums.Size != int64(len(all)) {
-			t.Errorf("StageSums = %v", sums)
-		}
+	all, others := content(2*block+10), make([]byte, 2*block)
+	must(t, dead.StageCreate(t.Context(), "upl-a", int64(len(all))))
+	r, w := io.Pipe()
+	type kept struct {
+		n   int64
+		err error
 	}
-	_, err := replicas[2].StageCommit(t.Context(), "upl-a", digest(all))
+	done := make(chan kept, 1)
+	go func() {
+		n, err := dead.StageAppend(t.Context(), "upl-a", 0, r)
+		done <- kept{n, err}
+	}()
+	must1(w.Write(all[:block]))
+	var n int64
+	for info := (objects.StageInfo{}); info.Offset < block; info = must1(next.StageInfo(t.Context(), "upl-a")) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	var err error
+	for err = objects.ErrOffset; errors.Is(err, objects.ErrOffset); { // it waits, for the connection of the other one stands still
+		n, err = next.StageAppend(t.Context(), "upl-a", block, bytes.NewReader(all[block:2*block]))
+	}
 	must(t, err)
-	_, err = replicas[0].StageCommit(t.Context(), "upl-a", digest(all))
-	must(t, err)
-	_, err = replicas[1].Verify(t.Context(), digest(all))
+	go func() { w.Write(others); w.Close() }()
+	last := <-done
+	r.Close()
+	is(t, last.err, objects.ErrOffset)
+	if last.n != 0 || n != block {
+		t.Errorf("the dead writer acknowledged %d bytes, the next one %d", last.n, n)
+	}
+	must(t, upload(t.Context(), dead, "upl-a", all))
+	_, err = next.StageCommit(t.Context(), "upl-a", digest(all))
 	must(t, err)
 }
 
-// TestSentTwice: two replicas take the same parts at once, of different bytes. Whichever stay, none pass for the others.
-func TestSentTwice(t *testing.T) {
+// TestBegun: what a process had begun when it died, before any record named it, is listed and removed; nothing else is.
+func TestBegun(t *testing.T) {
 	need(t)
 	c := config(&shared, t.TempDir())
-	replicas := []*s3.Store{create(t, c), openConfig(t, c)}
-	twice := 0
-	for i := range 12 {
-		id := fmt.Sprint("upl-", i)
-		all := [2][]byte{content(block + 10), content(block + 10)}
-		all[1][5] ^= byte(1 + i)
-		must(t, replicas[0].StageCreate(t.Context(), id, block+10))
-		var errs [2]error
-		var both sync.WaitGroup
-		for n, s := range replicas {
-			both.Go(func() {
-				time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
-				_, errs[n] = s.StageAppend(t.Context(), id, 0, bytes.NewReader(all[n])) // either may find the other was first
-			})
-		}
-		both.Wait()
-		if errors.Join(errs[0], errs[1]) == nil {
-			twice++
-		}
-		info, err := replicas[0].StageInfo(t.Context(), id)
-		must(t, err)
-		if info.Offset != info.Size {
-			t.Fatalf("of %d bytes %d came", info.Size, info.Offset)
-		}
-		for n := range all {
-			want := digest(all[(n+i)%2])
-			for k := range replicas {
-				s := replicas[(k+i/2)%2]
-				if _, err := s.StageCommit(t.Context(), id, want); err == nil {
-					_, err = s.Verify(t.Context(), want)
-					must(t, err)
-				}
-			}
-		}
+	s := create(t, c)
+	d := put(t, s, "upl-a", content(100))
+	must(t, s.StageCreate(t.Context(), "upl-b", 100))
+	api := minio.Core{Client: administrator(t, c)}
+	key := c.Prefix + "body/00112233445566778899aabbccddeeff"
+	for range 2 {
+		must1(api.NewMultipartUpload(t.Context(), c.Bucket, key, minio.PutObjectOptions{}))
 	}
-	t.Logf("%d of 12 were sent twice", twice)
+	list := func() (ids []string) {
+		must(t, s.StageList(t.Context(), func(id string, modified time.Time) error {
+			if time.Since(modified).Abs() > time.Hour {
+				t.Errorf("%s was begun at %v", id, modified)
+			}
+			ids = append(ids, id)
+			return nil
+		}))
+		slices.Sort(ids)
+		return slices.Compact(ids)
+	}
+	begun := path.Base(key)
+	if got := list(); !slices.Equal(got, []string{begun, "upl-b"}) {
+		t.Fatalf("listed %v", got)
+	}
+	must(t, s.StageRemove(t.Context(), begun))
+	is(t, s.StageRemove(t.Context(), begun), objects.ErrNotFound)
+	if got := list(); !slices.Equal(got, []string{"upl-b"}) {
+		t.Errorf("after the removal %v are listed", got)
+	}
+	name, err := bodyFile(&shared, c, d)
+	must(t, err)
+	is(t, s.StageRemove(t.Context(), filepath.Base(name)), objects.ErrNotFound) // that is an object's
+	must1(s.Verify(t.Context(), d))
+	must(t, upload(t.Context(), s, "upl-b", content(100)))
 }
 
 // TestCreateOnly: of many uploads with the same bytes, committed at once on two replicas, one becomes the object and no other is left.

@@ -6,9 +6,9 @@
 //	<prefix>object/ab/cd/<hex> an object: which body it is, and a CRC32C of each MiB of it
 //
 // Bytes are sent once and never copied: an upload's body gets its name, the digest, by a small object beside it. That one is written
-// under the condition that there is none, which makes an object create-only. An upload's own record changes once, under the condition
-// that nobody changed it before, so that of two processes one commits it and the other removes it, never both. Nothing is remembered
-// outside the bucket but what can be read again.
+// under the condition that there is none, which makes an object create-only. An upload's own record changes under the condition
+// that nobody changed it before, so that of two processes one commits it and the other removes it, never both, and that one at a time
+// appends to it. Nothing is remembered outside the bucket but what can be read again.
 //
 // Every request goes over TLS. Each part is sent with its CRC32C and the body is declared with the CRC32C of the whole; what is read is
 // compared with the CRC32C of its MiB before any of it is handed out.
@@ -24,6 +24,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -50,12 +51,20 @@ type Config struct {
 	CAFile          string // PEM certificates to trust instead of the system's; "" is the system's
 	CredentialsFile string // in the form of ~/.aws/credentials, profile default; "" is the usual chain
 	Owner           string // whose store it is; another's is not opened
+	Process         string // tells this process from others, and is the same after a restart in the same place; "" is a new one
+	Direct          string // https://host[:port] at which others reach the same bucket; "" is nowhere
+	Governance      bool   // locks new objects in the mode GOVERNANCE, which some may override, instead of COMPLIANCE, which nobody may
 }
 
 // Store is an open bucket. See [objects.Store] for what its methods promise.
 type Store struct {
-	bucket bucket
-	web    *http.Transport
+	bucket   bucket
+	web      *http.Transport
+	direct   *minio.Core // signs addresses for others; nil is none
+	trust    []byte      // certificates (PEM) that Config.CAFile holds
+	mode     minio.RetentionMode
+	process  string
+	takeover time.Duration // the constant, but for tests
 
 	mu      sync.Mutex
 	uploads map[string]*upload // those in use or lately used
@@ -127,26 +136,31 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 
 // connect makes ready to speak to the bucket, and does not yet.
 func connect(c Config) (*Store, error) {
-	endpoint, err := url.Parse(c.Endpoint)
-	if err != nil || endpoint.Scheme != "https" || endpoint.Host == "" || strings.Trim(endpoint.Path, "/") != "" ||
-		endpoint.User != nil || endpoint.RawQuery != "" || endpoint.Fragment != "" {
-		return nil, fmt.Errorf("the endpoint is not of the form https://host: %w", objects.ErrInvalid)
+	host, err := hostOf(c.Endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("the endpoint is not of the form https://host: %w", err)
 	}
-	if c.Region == "" || c.Bucket == "" || c.Prefix != "" && !strings.HasSuffix(c.Prefix, "/") {
-		return nil, fmt.Errorf("region, bucket or prefix is not of its form: %w", objects.ErrInvalid)
+	if c.Region == "" || c.Bucket == "" || c.Prefix != "" && !strings.HasSuffix(c.Prefix, "/") || len(c.Process) > maxProcess {
+		return nil, fmt.Errorf("region, bucket, prefix or process is not of its form: %w", objects.ErrInvalid)
+	}
+	s := &Store{mode: minio.Compliance, process: c.Process, takeover: takeover, uploads: make(map[string]*upload)}
+	if c.Governance {
+		s.mode = minio.Governance
+	}
+	if s.process == "" {
+		s.process = newBody()
 	}
 	trust := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, errors.Join(errors.New("the CA file cannot be read"), objects.ErrInvalid)
+		if s.trust, err = certificates(c.CAFile); err != nil {
+			return nil, err
 		}
 		trust.RootCAs = x509.NewCertPool()
-		if !trust.RootCAs.AppendCertsFromPEM(pem) {
+		if !trust.RootCAs.AppendCertsFromPEM(s.trust) {
 			return nil, fmt.Errorf("the CA file holds no certificate: %w", objects.ErrInvalid)
 		}
 	}
-	web := &http.Transport{
+	s.web = &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:       trust,
@@ -156,13 +170,48 @@ func connect(c Config) (*Store, error) {
 		MaxIdleConnsPerHost:   16,
 		DisableCompression:    true,
 	}
-	api, err := minio.NewCore(endpoint.Host, &minio.Options{
-		Creds: chain(c.CredentialsFile, web), Secure: true, Transport: web, Region: c.Region, TrailingHeaders: true, MaxRetries: 3,
-	})
+	options := &minio.Options{
+		Creds: chain(c.CredentialsFile, s.web), Secure: true, Transport: s.web, Region: c.Region, TrailingHeaders: true, MaxRetries: 3,
+	}
+	api, err := minio.NewCore(host, options)
 	if err != nil {
 		return nil, fmt.Errorf("endpoint: %w", objects.ErrInvalid)
 	}
-	return &Store{bucket: bucket{api, c.Bucket, c.Prefix, c.Region}, web: web, uploads: make(map[string]*upload)}, nil
+	s.bucket = bucket{api, c.Bucket, c.Prefix, c.Region}
+	if c.Direct == "" {
+		return s, nil
+	}
+	if host, err = hostOf(c.Direct); err == nil {
+		s.direct, err = minio.NewCore(host, options)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the direct address is not of the form https://host: %w", objects.ErrInvalid)
+	}
+	return s, nil
+}
+
+// hostOf is the host, with its port, of an address that is nothing else.
+func hostOf(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", objects.ErrInvalid
+	}
+	return u.Host, nil
+}
+
+// certificates reads those of a file (PEM), and nothing else that it may hold.
+func certificates(name string) ([]byte, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, errors.Join(errors.New("the CA file cannot be read"), objects.ErrInvalid)
+	}
+	var list []byte
+	for b, rest := pem.Decode(text); b != nil; b, rest = pem.Decode(rest) {
+		if b.Type == "CERTIFICATE" {
+			list = append(list, pem.EncodeToMemory(&pem.Block{Type: b.Type, Bytes: b.Bytes})...)
+		}
+	}
+	return list, nil
 }
 
 func chain(file string, web *http.Transport) *credentials.Credentials {

@@ -3,6 +3,8 @@ package s3
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -121,6 +123,19 @@ func (s *Store) load(ctx context.Context, id string) (st staged, err error) {
 	return st, nil
 }
 
+// settled is load, but it looks again until what is there stays: some servers list fewer and fewer parts while another process is just making
+// them one.
+func (s *Store) settled(ctx context.Context, id string) (staged, error) {
+	st, err := s.load(ctx, id)
+	for n := 0; n < tries && err == nil && st.offset < st.Size; n++ {
+		before := st.offset
+		if st, err = s.load(ctx, id); st.offset == before {
+			break
+		}
+	}
+	return st, err
+}
+
 // loadParts lists the parts that came. Those after a gap do not count: they are sent again.
 func (s *Store) loadParts(ctx context.Context, st *staged) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -183,7 +198,7 @@ func (s *Store) begin(ctx context.Context, id string, size int64) error {
 
 // StageInfo implements [objects.Store].
 func (s *Store) StageInfo(ctx context.Context, id string) (objects.StageInfo, error) {
-	st, err := s.load(ctx, id)
+	st, err := s.settled(ctx, id)
 	if err != nil {
 		return objects.StageInfo{}, fail("upload", err)
 	}
@@ -193,11 +208,7 @@ func (s *Store) StageInfo(ctx context.Context, id string) (objects.StageInfo, er
 // decide ends an upload, if nobody did meanwhile: then it is errCondition, and the record tells.
 func (s *Store) decide(ctx context.Context, id string, r record, etag, end string) error {
 	r.End = end
-	err := s.bucket.put(ctx, uploadPrefix+id, marshal(r), unchanged(etag))
-	if errors.Is(err, objects.ErrNotFound) { // some say so of a key that went
-		err = errCondition
-	}
-	return err
+	return s.write(ctx, id, r, etag)
 }
 
 // tries is how often a call looks again when another process was first.
@@ -224,6 +235,9 @@ func (s *Store) stageRemove(ctx context.Context, id string, u *upload) error {
 	r, etag, err := s.readRecord(ctx, id)
 	if errors.Is(err, objects.ErrDamaged) {
 		return s.bucket.remove(ctx, uploadPrefix+id)
+	}
+	if errors.Is(err, objects.ErrNotFound) && validBody(id) {
+		return s.removeBegun(ctx, id)
 	}
 	if err != nil {
 		return err
@@ -252,8 +266,10 @@ func (s *Store) drop(ctx context.Context, id string, u *upload, r record) error 
 	return s.bucket.remove(ctx, uploadPrefix+id)
 }
 
-// StageList implements [objects.Store]. It also lists what was not removed to its end, so that it can be.
+// StageList implements [objects.Store]. It also lists what was not removed to its end, so that it can be; and, by the name of its body, what
+// a process that died before it wrote a record had begun.
 func (s *Store) StageList(ctx context.Context, f func(id string, modified time.Time) error) error {
+	bodies := make(map[string]bool) // that records name
 	for info, err := range s.bucket.keys(ctx, uploadPrefix, "") {
 		if err != nil {
 			return fail("list uploads", err)
@@ -264,6 +280,7 @@ func (s *Store) StageList(ctx context.Context, f func(id string, modified time.T
 		}
 		modified := info.LastModified
 		st, err := s.load(ctx, id)
+		bodies[st.Body] = true
 		switch {
 		case errors.Is(err, objects.ErrNotFound), errors.Is(err, objects.ErrDamaged):
 		case err != nil:
@@ -277,5 +294,61 @@ func (s *Store) StageList(ctx context.Context, f func(id string, modified time.T
 			return err
 		}
 	}
+	begun, err := s.bucket.multiparts(ctx, bodyPrefix)
+	if err != nil {
+		return fail("list uploads", err)
+	}
+	for _, m := range begun {
+		if body := m.Key[len(bodyPrefix):]; validBody(body) && !bodies[body] {
+			if err := f(body, m.Initiated); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+// removeBegun ends the multipart uploads to a body that no record names. It never touches a body.
+func (s *Store) removeBegun(ctx context.Context, body string) error {
+	begun, err := s.bucket.multiparts(ctx, bodyPrefix+body)
+	if err == nil && len(begun) == 0 {
+		err = objects.ErrNotFound
+	}
+	for _, m := range begun {
+		if m.Key != bodyPrefix+body {
+			continue
+		}
+		if ended := s.bucket.abort(ctx, m.Key, m.UploadID); !errors.Is(ended, errNoUpload) {
+			err = errors.Join(err, ended)
+		}
+	}
+	return err
+}
+
+// multiparts lists the multipart uploads to keys with a prefix, without the prefix of the bucket.
+func (b bucket) multiparts(ctx context.Context, prefix string) (list []minio.ObjectMultipartInfo, err error) {
+	for key, id := "", ""; ; {
+		page, err := b.page(ctx, prefix, key, id)
+		if err != nil {
+			return nil, translate(err)
+		}
+		for _, m := range page.Uploads {
+			if m.Key = strings.TrimPrefix(m.Key, b.prefix); strings.HasPrefix(m.Key, prefix) {
+				list = append(list, m)
+			}
+		}
+		if !page.IsTruncated {
+			return list, nil
+		}
+		if key == page.NextKeyMarker && id == page.NextUploadIDMarker {
+			return nil, fmt.Errorf("%w: a list without an end", ErrUnreachable)
+		}
+		key, id = page.NextKeyMarker, page.NextUploadIDMarker
+	}
+}
+
+func (b bucket) page(ctx context.Context, prefix, key, id string) (minio.ListMultipartUploadsResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return b.api.ListMultipartUploads(ctx, b.name, b.prefix+prefix, key, id, "", 1000)
 }

@@ -56,7 +56,7 @@ func admit(k *contract, a *auth.Auth, limits *limiter) gin.HandlerFunc {
 			ctx = timed
 			deadline(c.Writer, limit)
 		}
-		if err := limits.address(c.Request, op.action); err != nil {
+		if err := limits.address(ctx, c.Request, op.action); err != nil {
 			refuse(c, err)
 			return
 		}
@@ -66,7 +66,7 @@ func admit(k *contract, a *auth.Auth, limits *limiter) gin.HandlerFunc {
 				err = evidence.Refuse(evidence.Forbidden, evidence.ReasonRole)
 			}
 			if err == nil {
-				err = limits.actor(s.Actor, op.action)
+				err = limits.actor(ctx, s.Actor, op.action)
 			}
 			if err != nil {
 				refuse(c, err)

@@ -3,13 +3,17 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/objects"
 	"strongroom.example/strongroom/internal/vault"
+	"strongroom.example/strongroom/internal/wire"
 )
 
 // stallTime is how long a reader of evidence may take nothing before the connection is given up.
@@ -25,12 +29,6 @@ func (s content) GetEvidence(ctx context.Context, r GetEvidenceRequestObject) (G
 	if err != nil {
 		return nil, err
 	}
-	by := callerOf(ctx)
-	object, digest, err := s.vault.Evidence(ctx, by, leaf)
-	if err != nil {
-		return nil, err
-	}
-	watch := s.watches.session(ctx, func() error { return s.vault.StillAllowed(ctx, by, leaf) })
 	asked := make(http.Header)
 	if r.Params.Range != nil {
 		asked.Set("Range", *r.Params.Range)
@@ -38,7 +36,53 @@ func (s content) GetEvidence(ctx context.Context, r GetEvidenceRequestObject) (G
 	if r.Params.IfRange != nil {
 		asked.Set("If-Range", *r.Params.IfRange)
 	}
-	return ciphertext{ctx, asked, object, digest, watch}, nil
+	by := callerOf(ctx)
+	f, err := s.vault.Evidence(ctx, by, leaf, direct(r.Params))
+	if err != nil {
+		return nil, err
+	}
+	if f.Object == nil {
+		return elsewhere(f), nil
+	}
+	watch := s.watches.session(ctx, func() error { return s.vault.StillAllowed(ctx, by, leaf) })
+	return ciphertext{ctx, asked, f.Object, f.Digest, watch}, nil
+}
+
+// direct is the part that a request would take the address of, nil if none will do.
+func direct(p wire.GetEvidenceParams) vault.Part {
+	if !p.Direct {
+		return nil
+	}
+	return func(file evidence.Evidence) (from, to int64, ok bool) {
+		if from, to = 0, file.Size-1; p.Range == nil || p.IfRange != nil && *p.IfRange != etag(file.SHA256) {
+			return from, to, true // all of it
+		}
+		first, last, _ := strings.Cut(strings.TrimPrefix(*p.Range, "bytes="), "-") // at most sixteen digits each, as the contract says
+		n, _ := strconv.ParseInt(last, 10, 64)
+		switch {
+		case first == "":
+			return max(0, file.Size-n), to, true
+		case last != "":
+			to = min(to, n)
+		}
+		from, _ = strconv.ParseInt(first, 10, 64)
+		return from, to, from <= to
+	}
+}
+
+func etag(digest evidence.Hash) string { return `"` + digest.String() + `"` }
+
+// elsewhere is the answer that says where a part of an object is. Like every answer it is not to be stored, and no log has what is in it.
+type elsewhere vault.Fetched
+
+func (f elsewhere) VisitGetEvidenceResponse(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", typeJSON)
+	w.Header().Set("ETag", etag(f.Digest))
+	w.Header().Set("Accept-Ranges", "bytes")
+	w.WriteHeader(http.StatusOK)
+	return json.NewEncoder(w).Encode(wire.EvidenceAddress{
+		URL: f.Address.URL, Range: fmt.Sprintf("bytes=%d-%d", f.From, f.To), Certificates: string(f.Address.CA),
+	})
 }
 
 // ciphertext is the answer that sends an object, or the asked range of it.
@@ -53,7 +97,7 @@ type ciphertext struct {
 func (f ciphertext) VisitGetEvidenceResponse(w http.ResponseWriter) error {
 	defer f.object.Close()
 	w.Header().Set("Content-Type", typeBytes)
-	w.Header().Set("ETag", `"`+f.digest.String()+`"`)
+	w.Header().Set("ETag", etag(f.digest))
 	r := (&http.Request{Method: http.MethodGet, Header: f.asked}).WithContext(f.ctx)
 	quiet := &silenced{ResponseWriter: w}
 	out := &patient{silenced: quiet, watch: f.watch}

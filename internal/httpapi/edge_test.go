@@ -150,22 +150,26 @@ func TestCrossOrigin(t *testing.T) {
 func TestReady(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct {
-		on     wire.Dependencies
-		status int
-		says   wire.HealthStatus
+		on       wire.Dependencies
+		draining bool
+		clock    float32
+		status   int
+		says     wire.HealthStatus
 	}{
-		{wire.Dependencies{Records: "ok", Log: "ok", Objects: "ok"}, 200, "ok"},
-		{wire.Dependencies{Records: "ok", Log: "late", Objects: "ok"}, 200, "ok"},
-		{wire.Dependencies{Records: "down", Log: "ok", Objects: "ok"}, 503, "not_ready"},
-		{wire.Dependencies{Records: "ok", Log: "down", Objects: "ok"}, 503, "not_ready"},
-		{wire.Dependencies{Records: "ok", Log: "late", Objects: "down"}, 503, "not_ready"},
+		{wire.Dependencies{Records: "ok", Log: "ok", Objects: "ok"}, false, 0, 200, "ok"},
+		{wire.Dependencies{Records: "ok", Log: "late", Objects: "ok"}, false, -90, 200, "ok"},
+		{wire.Dependencies{Records: "down", Log: "ok", Objects: "ok"}, false, 0, 503, "not_ready"},
+		{wire.Dependencies{Records: "ok", Log: "down", Objects: "ok"}, false, 0, 503, "not_ready"},
+		{wire.Dependencies{Records: "ok", Log: "late", Objects: "down"}, false, 0, 503, "not_ready"},
+		{wire.Dependencies{Records: "ok", Log: "ok", Objects: "ok"}, true, 0, 503, "not_ready"},
 	} {
-		w.dependencies = test.on
-		if h := call[wire.Health](w, "", "GET", "/readyz", nil, test.status); h.Status != test.says || h.Dependencies == nil || *h.Dependencies != test.on {
-			t.Errorf("%+v: %+v", test.on, h)
+		w.ready = wire.Health{Dependencies: &test.on, Draining: test.draining, Clock: test.clock}
+		h := call[wire.Health](w, "", "GET", "/readyz", nil, test.status)
+		if h.Status != test.says || h.Dependencies == nil || *h.Dependencies != test.on || h.Draining != test.draining || h.Clock != test.clock {
+			t.Errorf("%+v: %+v", test, h)
 		}
-		if h := call[wire.Health](w, "", "GET", "/healthz", nil, 200); h.Status != "ok" || h.Dependencies != nil {
-			t.Errorf("%+v: the process itself is %+v", test.on, h)
+		if h := call[wire.Health](w, "", "GET", "/healthz", nil, 200); h.Status != "ok" || h.Dependencies != nil || h.Draining {
+			t.Errorf("%+v: the process itself is %+v", test, h)
 		}
 	}
 }
@@ -175,7 +179,7 @@ func TestFaults(t *testing.T) {
 	w := newWorld(t)
 	logs := &logBuffer{}
 	edge := must(httpapi.New(httpapi.Config{
-		Vault: w.vault, Auth: w.auth, Ready: func(context.Context) wire.Dependencies { panic("disk on fire") }, Logger: newLogger(logs), Now: w.now,
+		Vault: w.vault, Auth: w.auth, Ready: func(context.Context) wire.Health { panic("disk on fire") }, Logger: newLogger(logs), Now: w.now,
 	}))
 	recorder := httptest.NewRecorder()
 	edge.ServeHTTP(recorder, httptest.NewRequest("GET", "/readyz", nil))

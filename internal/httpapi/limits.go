@@ -1,12 +1,15 @@
 package httpapi
 
 import (
+	"context"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -50,26 +53,41 @@ var (
 // and who was there before is not part of it.
 const maxBuckets = 1 << 14
 
-// limiter counts requests. What is in no table is not limited.
+// Shared counts requests for all processes that serve one vault. Satisfied by *sqldb.DB.
+type Shared interface {
+	// Take counts one request under a key that may make burst at once and one every so often, and returns how long to wait if it may not.
+	Take(ctx context.Context, key evidence.Hash, every time.Duration, burst int, now time.Time) (wait time.Duration, err error)
+}
+
+const (
+	sharedWait  = 2 * time.Second // for what all processes count; then it counts as failed
+	sharedAgain = time.Minute     // between two words about that
+)
+
+// limiter counts requests. What is in no table is not limited. A request that this process's own buckets let through is counted for all
+// processes too: a flood reaches the records no faster than that. While the records fail the own buckets go on, and nobody is locked out.
 type limiter struct {
 	now       func() time.Time
 	proxies   []netip.Prefix
+	shared    Shared // nil: this is the only process
+	logger    *slog.Logger
+	told      atomic.Int64 // when it was said last that the records fail, in microseconds
 	byAddress map[auth.Action]*buckets[netip.Prefix]
 	byActor   map[auth.Action]*buckets[evidence.ActorID]
 }
 
-func newLimiter(now func() time.Time, proxies []netip.Prefix) *limiter {
-	signIn, enrol := newBuckets[netip.Prefix](signInLimit), newBuckets[netip.Prefix](enrolLimit)
-	invite, upload := newBuckets[evidence.ActorID](inviteLimit), newBuckets[evidence.ActorID](uploadLimit)
-	leaves, keys := newBuckets[netip.Prefix](logReadLimit), newBuckets[evidence.ActorID](logReadLimit)
-	return &limiter{now, proxies,
-		map[auth.Action]*buckets[netip.Prefix]{
+func newLimiter(cfg *Config) *limiter {
+	signIn, enrol := newBuckets[netip.Prefix]("sign_in", signInLimit), newBuckets[netip.Prefix]("enrol", enrolLimit)
+	invite, upload := newBuckets[evidence.ActorID]("invite", inviteLimit), newBuckets[evidence.ActorID]("upload", uploadLimit)
+	leaves, keys := newBuckets[netip.Prefix]("leaves", logReadLimit), newBuckets[evidence.ActorID]("heads", logReadLimit)
+	return &limiter{now: cfg.Now, proxies: cfg.TrustedProxies, shared: cfg.Shared, logger: cfg.Logger,
+		byAddress: map[auth.Action]*buckets[netip.Prefix]{
 			"createChallenge": signIn, "signIn": signIn, "getInvitationTerms": enrol, "answerInvitation": enrol,
-			"getLogLeaves": leaves, "listRevocations": leaves, "cosign": newBuckets[netip.Prefix](cosignLimit),
+			"getLogLeaves": leaves, "listRevocations": leaves, "cosign": newBuckets[netip.Prefix]("cosign", cosignLimit),
 		},
-		map[auth.Action]*buckets[evidence.ActorID]{
+		byActor: map[auth.Action]*buckets[evidence.ActorID]{
 			"createInvitation": invite, "createUpload": upload, "appendUpload": upload, "dropUpload": upload,
-			"getLogHeads": keys, "getLogStatements": newBuckets[evidence.ActorID](logReadLimit),
+			"getLogHeads": keys, "getLogStatements": newBuckets[evidence.ActorID]("statements", logReadLimit),
 		},
 	}
 }
@@ -85,16 +103,40 @@ func (a after) Error() string { return "too soon by " + time.Duration(a).String(
 // seconds is for Retry-After: whole, and not too few.
 func (a after) seconds() int { return int(math.Ceil(time.Duration(a).Seconds())) }
 
-func (l *limiter) address(r *http.Request, action auth.Action) error {
-	if b := l.byAddress[action]; b != nil {
-		return often(b.take(network(clientAddress(r, l.proxies)), l.now()))
+func (l *limiter) address(ctx context.Context, r *http.Request, action auth.Action) error {
+	b := l.byAddress[action]
+	if b == nil {
+		return nil
 	}
-	return nil
+	from := network(clientAddress(r, l.proxies))
+	return l.count(ctx, b.take(from, l.now()), b.name, b.pace, from.String())
 }
 
-func (l *limiter) actor(id evidence.ActorID, action auth.Action) error {
-	if b := l.byActor[action]; b != nil {
-		return often(b.take(id, l.now()))
+func (l *limiter) actor(ctx context.Context, id evidence.ActorID, action auth.Action) error {
+	b := l.byActor[action]
+	if b == nil {
+		return nil
+	}
+	return l.count(ctx, b.take(id, l.now()), b.name, b.pace, string(id))
+}
+
+// count counts a request for all processes if this one has let it through. The records get a digest, which is gone once the caller's burst is
+// whole again, minutes later: no address is written down.
+func (l *limiter) count(ctx context.Context, wait time.Duration, name string, p pace, caller string) error {
+	if wait > 0 || l.shared == nil {
+		return often(wait)
+	}
+	now := l.now()
+	short, cancel := context.WithTimeout(ctx, sharedWait)
+	defer cancel()
+	key := evidence.SHA256([]byte(name + "\x00" + caller))
+	wait, err := l.shared.Take(short, key, time.Duration(float64(time.Second)/float64(p.perSecond)), p.burst, now)
+	if err == nil {
+		return often(wait)
+	}
+	told := l.told.Load()
+	if since := now.Sub(time.UnixMicro(told)); (since >= sharedAgain || since < 0) && ctx.Err() == nil && l.told.CompareAndSwap(told, now.UnixMicro()) {
+		l.logger.WarnContext(ctx, "limits_not_shared", "reason", evidence.ReasonOf(err), "err", err)
 	}
 	return nil
 }
@@ -118,12 +160,16 @@ func clientAddress(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, text := range slices.Backward(hops) {
 		hop, err := netip.ParseAddr(strings.TrimSpace(text))
-		if err != nil || !slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(at) }) {
+		if err != nil || !among(at, proxies) {
 			break
 		}
 		at = plain(hop)
 	}
 	return at
+}
+
+func among(a netip.Addr, networks []netip.Prefix) bool {
+	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(a) })
 }
 
 func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
@@ -140,6 +186,7 @@ func network(a netip.Addr) netip.Prefix {
 
 // buckets are one limit's token buckets by caller.
 type buckets[K comparable] struct {
+	name string // of the limit
 	pace
 
 	mu     sync.Mutex
@@ -148,8 +195,8 @@ type buckets[K comparable] struct {
 	swept  time.Time
 }
 
-func newBuckets[K comparable](p pace) *buckets[K] {
-	return &buckets[K]{pace: p, known: make(map[K]*rate.Limiter), shared: rate.NewLimiter(p.perSecond, p.burst)}
+func newBuckets[K comparable](name string, p pace) *buckets[K] {
+	return &buckets[K]{name: name, pace: p, known: make(map[K]*rate.Limiter), shared: rate.NewLimiter(p.perSecond, p.burst)}
 }
 
 // take takes a token from k's bucket, or returns how long it takes until there is one.

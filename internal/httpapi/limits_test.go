@@ -29,7 +29,7 @@ func TestLimitsLetWorkThrough(t *testing.T) {
 		"10,000 small files in a row":                  {uploadLimit, func(s int) int { return map[bool]int{true: 400, false: 0}[s < 50] }, 60},
 		"1,000 photographs as fast as a machine can":   {uploadLimit, func(s int) int { return map[bool]int{true: 2000, false: 0}[s == 0] }, 1},
 	} {
-		actors, places := newBuckets[evidence.ActorID](c.limit), newBuckets[netip.Prefix](c.limit)
+		actors, places := newBuckets[evidence.ActorID]("test", c.limit), newBuckets[netip.Prefix]("test", c.limit)
 		for second := range c.for_ {
 			now := start.Add(time.Duration(second) * time.Second)
 			for range c.count(second) {
@@ -42,7 +42,7 @@ func TestLimitsLetWorkThrough(t *testing.T) {
 }
 
 func TestBuckets(t *testing.T) {
-	b := newBuckets[int](pace{perSecond: 2, burst: 3})
+	b := newBuckets[int]("test", pace{perSecond: 2, burst: 3})
 	for range 3 {
 		if wait := b.take(1, start); wait != 0 {
 			t.Fatalf("within the burst: %s", wait)
@@ -64,7 +64,7 @@ func TestBuckets(t *testing.T) {
 
 // The table is bounded, forgets, and a flood does not reach who was there before it.
 func TestBucketsAreBounded(t *testing.T) {
-	b := newBuckets[int](pace{perSecond: 1, burst: 2})
+	b := newBuckets[int]("test", pace{perSecond: 1, burst: 2})
 	b.take(-1, start)
 	for i := range 3 * maxBuckets {
 		b.take(i, start)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -15,23 +17,55 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/trail"
 )
 
-// observe gives each request a number, writes its one log line, and turns a panic into an answer. The line holds the route's pattern, not
-// the address; a reason, not a text; and for faults of the vault itself the cause, which package errors promise to keep free of values.
-func observe(logger *slog.Logger) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		start, ctx := time.Now(), c.Request.Context()
+// number is the form of a request's number: hexadecimal, so that nobody's name can be in it.
+var number = regexp.MustCompile(`^[0-9A-Fa-f-]{8,64}$`)
+
+// told is what may be told of a request. What it says of its own number and of the trace that it belongs to counts only from a trusted proxy:
+// anybody else could give the requests of others its own number, or have each of its own traced.
+func told(c *gin.Context, proxies []netip.Prefix) trail.Request {
+	r := trail.Request{Route: c.FullPath()}
+	if r.Route != "" {
+		r.Method = c.Request.Method
+	}
+	if peer, err := netip.ParseAddrPort(c.Request.RemoteAddr); err == nil && among(plain(peer.Addr()), proxies) {
+		if id := c.GetHeader("X-Request-Id"); number.MatchString(id) {
+			r.ID = id
+		}
+		r.Parent = c.GetHeader("Traceparent")
+	}
+	if r.ID == "" {
 		var raw [8]byte
 		rand.Read(raw[:])
-		id := hex.EncodeToString(raw[:])
-		c.Header("X-Request-Id", id)
+		r.ID = hex.EncodeToString(raw[:])
+	}
+	return r
+}
+
+// observe gives each request a number, tells who observes of it, writes its one log line, and turns a panic into an answer. The line holds the
+// route's pattern, not the address; a reason, not a text; and for faults of the vault itself the cause, which package errors promise to keep
+// free of values.
+func observe(logger *slog.Logger, observer trail.Observe, proxies []netip.Prefix) gin.HandlerFunc {
+	logger = trail.Logger(logger)
+	return func(c *gin.Context) {
+		start, about := time.Now(), told(c, proxies)
+		within := trail.Of(c.Request.Context())
+		within.Request = about.ID
+		ctx, ended := trail.With(c.Request.Context(), within), func(trail.Answer) {}
+		if observer != nil {
+			ctx, ended = observer(ctx, about)
+		}
+		c.Request = c.Request.WithContext(ctx)
+		c.Header("X-Request-Id", about.ID)
 		defer func() {
 			fault := recover()
 			if fault == http.ErrAbortHandler {
+				ended(trail.Answer{Status: c.Writer.Status(), Reason: "aborted"})
 				panic(fault)
 			}
-			attributes := []slog.Attr{slog.String("request_id", id)}
+			var attributes []slog.Attr
 			if fault != nil {
 				attributes = append(attributes, slog.String("panic", describe(fault)), slog.String("stack", string(debug.Stack())))
 				refuse(c, evidence.Refuse(evidence.Internal, "panic"))
@@ -40,21 +74,23 @@ func observe(logger *slog.Logger) gin.HandlerFunc {
 			if route == "" {
 				route = "none"
 			}
-			status := c.Writer.Status()
-			attributes = append(attributes, slog.String("route", c.Request.Method+" "+route), slog.Int("status", status),
+			answer := trail.Answer{Status: c.Writer.Status()}
+			attributes = append(attributes, slog.String("route", c.Request.Method+" "+route), slog.Int("status", answer.Status),
 				slog.Int64("duration_ms", time.Since(start).Milliseconds()))
 			if err, ok := c.Value(failure).(error); ok {
-				attributes = append(attributes, slog.String("reason", reasonOf(err)))
-				if evidence.KindOf(err) == evidence.Internal && status >= http.StatusInternalServerError {
+				answer.Reason = reasonOf(err)
+				attributes = append(attributes, slog.String("reason", answer.Reason))
+				if evidence.KindOf(err) == evidence.Internal && answer.Status >= http.StatusInternalServerError {
 					attributes = append(attributes, slog.String("error", err.Error()))
 				}
 			}
 			level := slog.LevelInfo
 			gone := errors.Is(ctx.Err(), context.Canceled) // the client did not wait: no fault of the vault
-			if status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable && !gone {
+			if answer.Status >= http.StatusInternalServerError && answer.Status != http.StatusServiceUnavailable && !gone {
 				level = slog.LevelError
 			}
 			logger.LogAttrs(context.WithoutCancel(ctx), level, "request", attributes...)
+			ended(answer)
 		}()
 		c.Next()
 	}

@@ -16,7 +16,7 @@ import (
 
 type probes struct {
 	vault *vault.Vault
-	ready func(context.Context) wire.Dependencies
+	ready func(context.Context) wire.Health
 }
 
 func (probes) Health(context.Context, HealthRequestObject) (HealthResponseObject, error) {
@@ -24,15 +24,15 @@ func (probes) Health(context.Context, HealthRequestObject) (HealthResponseObject
 }
 
 func (p probes) Ready(ctx context.Context, _ ReadyRequestObject) (ReadyResponseObject, error) {
-	on := p.ready(ctx)
-	h := HealthJSONResponse{Status: wire.HealthStatusOk, Dependencies: &on}
+	h := HealthJSONResponse(p.ready(ctx))
+	h.Status = wire.HealthStatusOk
 	switch s := p.vault.Witnessed(); {
 	case s.Alarmed():
 		h.Witnesses = wire.HealthWitnessesAlarm
 	case s.Late(p.vault.Info().Time.Std()):
 		h.Witnesses = wire.HealthWitnessesBehind
 	}
-	if slices.Contains([]wire.Dependency{on.Records, on.Log, on.Objects}, wire.DependencyDown) {
+	if on := h.Dependencies; h.Draining || slices.Contains([]wire.Dependency{on.Records, on.Log, on.Objects}, wire.DependencyDown) {
 		h.Status = wire.HealthStatusNotReady
 		return Ready503JSONResponse(h), nil
 	}
@@ -47,10 +47,14 @@ type logReads struct {
 	revocations func() (map[string][]byte, error)
 }
 
-func (l logReads) GetVault(context.Context, GetVaultRequestObject) (GetVaultResponseObject, error) {
+func (l logReads) GetVault(ctx context.Context, _ GetVaultRequestObject) (GetVaultResponseObject, error) {
 	info := l.vault.Info()
+	newest, err := l.vault.Newest(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return GetVault200JSONResponse{
-		Origin: info.Origin, Time: info.Time.String(), Checkpoint: string(info.Checkpoint), TrustFingerprint: l.trust.String(),
+		Origin: info.Origin, Time: info.Time.String(), Checkpoint: string(newest), TrustFingerprint: l.trust.String(),
 		Final: finality(l.vault.Witnessed()),
 	}, nil
 }
@@ -87,7 +91,8 @@ func (l logReads) GetTrust(ctx context.Context, r GetTrustRequestObject) (GetTru
 }
 
 func (l logReads) GetCheckpoint(ctx context.Context, r GetCheckpointRequestObject) (GetCheckpointResponseObject, error) {
-	note, err := l.vault.Info().Checkpoint, error(nil)
+	var note []byte
+	var err error
 	switch {
 	case r.Params.Final:
 		note, err = l.vault.FinalCheckpoint(ctx)
@@ -95,6 +100,8 @@ func (l logReads) GetCheckpoint(ctx context.Context, r GetCheckpointRequestObjec
 		var p ledger.Published
 		p, err = l.vault.PublishedCheckpoint(ctx, 0)
 		note = p.Note
+	default:
+		note, err = l.vault.Newest(ctx)
 	}
 	if err == nil && note == nil {
 		err = evidence.Refuse(evidence.NotFound, "checkpoint")

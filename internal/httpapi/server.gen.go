@@ -502,6 +502,14 @@ func (siw *ServerInterfaceWrapper) GetEvidence(c *gin.Context) {
 	// Parameter object where we will unmarshal all parameters from the context
 	var params GetEvidenceParams
 
+	// ------------- Optional query parameter "direct" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "direct", c.Request.URL.Query(), &params.Direct, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter direct: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	headers := c.Request.Header
 
 	// ------------- Optional header parameter "Range" -------------
@@ -1776,6 +1784,25 @@ type GetEvidenceResponseObject interface {
 type GetEvidence200ResponseHeaders struct {
 	AcceptRanges string
 	ETag         string
+}
+
+type GetEvidence200JSONResponse struct {
+	Body    EvidenceAddress
+	Headers GetEvidence200ResponseHeaders
+}
+
+func (response GetEvidence200JSONResponse) VisitGetEvidenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type GetEvidence200ApplicationOctetStreamResponse struct {

@@ -11,6 +11,7 @@ import (
 
 	"strongroom.example/strongroom/internal/auth"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/trail"
 	"strongroom.example/strongroom/internal/vault"
 	"strongroom.example/strongroom/internal/wire"
 )
@@ -28,11 +29,15 @@ type Config struct {
 	Organizations func() (map[evidence.OrgID]string, error)
 	// Revocations returns the revocation lists of the time-stamp authorities, by their names; nil is none.
 	Revocations func() (map[string][]byte, error)
-	// Ready says how what the vault stands on answers.
-	Ready  func(context.Context) wire.Dependencies
+	// Ready says how what the vault stands on answers, and whether the process is draining. Its status is left out.
+	Ready  func(context.Context) wire.Health
 	Logger *slog.Logger
-	Now    func() time.Time // of limits and watches; nil is time.Now
-	// TrustedProxies are believed about the address that a request comes from (X-Forwarded-For). Without any, nobody is.
+	// Observe is told of each request; nil: nobody is.
+	Observe trail.Observe
+	Now     func() time.Time // of limits and watches; nil is time.Now
+	// Shared counts requests for all processes that serve the vault; nil: this is the only one.
+	Shared Shared
+	// TrustedProxies are believed about the address that a request comes from (X-Forwarded-For), its number and its trace. Without any, nobody is.
 	TrustedProxies []netip.Prefix
 }
 
@@ -59,11 +64,11 @@ func New(cfg Config) (http.Handler, error) {
 	if err := engine.SetTrustedProxies(nil); err != nil {
 		return nil, err
 	}
-	engine.Use(observe(cfg.Logger), secure, sameOrigin())
+	engine.Use(observe(cfg.Logger, cfg.Observe, cfg.TrustedProxies), secure, sameOrigin())
 	engine.NoRoute(func(c *gin.Context) { refuse(c, evidence.Refuse(evidence.NotFound, "route")) })
 	engine.NoMethod(func(c *gin.Context) { refuse(c, &notOurs{status: http.StatusMethodNotAllowed, reason: reasonMethod}) })
 
-	routes := engine.Group("", admit(k, cfg.Auth, newLimiter(cfg.Now, cfg.TrustedProxies)))
+	routes := engine.Group("", admit(k, cfg.Auth, newLimiter(&cfg)))
 	handlers := api{
 		probes{cfg.Vault, cfg.Ready}, logReads{cfg.Vault, cfg.TrustFingerprint, cfg.TrustFile, cfg.Revocations}, sessions{cfg.Auth}, invitations{cfg.Vault},
 		events{cfg.Vault}, content{cfg.Vault, watches}, lists{cfg.Vault, cfg.Organizations},

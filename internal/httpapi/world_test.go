@@ -27,7 +27,10 @@ import (
 	"strongroom.example/strongroom/internal/httpapi"
 	"strongroom.example/strongroom/internal/httpapi/contracttest"
 	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/objects"
 	"strongroom.example/strongroom/internal/objects/fs"
+	"strongroom.example/strongroom/internal/objects/s3"
+	"strongroom.example/strongroom/internal/objects/versitygw"
 	"strongroom.example/strongroom/internal/sealing"
 	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/tlog"
@@ -53,6 +56,7 @@ type world struct {
 	db     *sqldb.DB
 	tree   *embedded.Log
 	store  *fs.Store
+	bucket *versitygw.Server // for the objects, nil is the folder
 	ledger *ledger.Ledger
 	auth   *auth.Auth
 	vault  *vault.Vault
@@ -64,7 +68,7 @@ type world struct {
 
 	organizations map[ev.OrgID]string // as the operator names them
 	unreadable    error
-	dependencies  wire.Dependencies
+	ready         wire.Health
 }
 
 type person struct {
@@ -119,9 +123,9 @@ func must[T any](v T, err error) T {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{
-		t: t, dir: t.TempDir(), logKey: must(custody.GenerateKey()), people: map[string]*person{}, recovery: must(sealing.NewIdentity()),
+		ready: wire.Health{Dependencies: &wire.Dependencies{Records: "ok", Log: "ok", Objects: "ok"}},
+		t:     t, dir: t.TempDir(), logKey: must(custody.GenerateKey()), people: map[string]*person{}, recovery: must(sealing.NewIdentity()),
 		logs: &logBuffer{}, limits: vault.DefaultLimits,
-		dependencies: wire.Dependencies{Records: "ok", Log: "ok", Objects: "ok"},
 	}
 	for name, role := range map[string]ev.Role{"vault": ev.Vault, "administrator": ev.Administrator, "custodian": ev.Custodian} {
 		p := w.meet(name, role)
@@ -179,18 +183,36 @@ func (w *world) start() {
 	}
 	w.ledger = must(ledger.Open(ctx, config))
 	w.auth = must(auth.New(origin, w.db, w.db, w.now))
-	w.vault = vault.New(vault.Config{
-		Origin: origin, Founders: w.founders, Records: w.db, Objects: w.store, Ledger: w.ledger, Author: author, Now: w.now,
-		Logger: w.logger(), Limits: w.limits,
-	})
-	w.edge = must(httpapi.New(httpapi.Config{
-		Vault: w.vault, Auth: w.auth, TrustFingerprint: ev.SHA256([]byte("trust")), TrustFile: trustFile, Logger: w.logger(),
-		Organizations: func() (map[ev.OrgID]string, error) { return w.organizations, w.unreadable },
-		Ready:         func(context.Context) wire.Dependencies { return w.dependencies },
-		Now:           w.now,
-	}))
+	w.vault, w.edge = w.replica()
 	w.server = httptest.NewServer(w.edge)
 	w.client = &http.Client{Transport: contracttest.Checked{T: w.t, Next: http.DefaultTransport}}
+}
+
+// replica is a vault over the same records and log, with a store of its own on the same place if that is a bucket, and its edge.
+func (w *world) replica() (*vault.Vault, http.Handler) {
+	store := objects.Store(w.store)
+	if w.bucket != nil {
+		c := s3.Config{Endpoint: w.bucket.Endpoint, Region: versitygw.Region, Bucket: "evidence", CAFile: w.bucket.CAFile, CredentialsFile: w.bucket.CredentialsFile, Direct: w.bucket.Endpoint}
+		ctx := context.Background()
+		s, err := s3.Open(ctx, c)
+		if err != nil {
+			must(0, s3.Create(ctx, c))
+			s = must(s3.Open(ctx, c))
+		}
+		w.t.Cleanup(func() { s.Close() })
+		store = s
+	}
+	v := w.people["vault"]
+	own := vault.New(vault.Config{
+		Origin: origin, Founders: w.founders, Records: w.db, Objects: store, Ledger: w.ledger, Now: w.now, Logger: w.logger(), Limits: w.limits,
+		Author: ledger.Author{ID: v.id, SPKI: v.key.SPKI(), Signer: v.key, Tool: ev.Tool{Name: "strongroomd", Version: "1.0.0"}},
+	})
+	return own, must(httpapi.New(httpapi.Config{
+		Vault: own, Auth: w.auth, TrustFingerprint: ev.SHA256([]byte("trust")), TrustFile: trustFile, Logger: w.logger(),
+		Organizations: func() (map[ev.OrgID]string, error) { return w.organizations, w.unreadable },
+		Ready:         func(context.Context) wire.Health { return w.ready },
+		Now:           w.now,
+	}))
 }
 
 // trustFile is that of a vault whose trust file says no more than that it is one.
@@ -397,108 +419,3 @@ func (w *world) openCase() ev.CaseID {
 	w.submit("clinician", w.sign("clinician", ev.CaseOf(id), ev.CaseOpened, d), "", attachments...)
 	return id
 }
-
-// envelopes addresses a key to people and to recovery.
-func (w *world) envelopes(key sealing.ItemKey, kind wire.AttachmentKind, to ...*person) ([]ev.EnvelopeRef, []wire.Attachment) {
-	var refs []ev.EnvelopeRef
-	var attachments []wire.Attachment
-	add := func(recipient string, fingerprint ev.Hash) {
-		body := must(sealing.WriteEnvelope(key, recipient))
-		refs = append(refs, ev.EnvelopeRef{Recipient: fingerprint, SHA256: ev.SHA256(body)})
-		attachments = append(attachments, wire.Attachment{Kind: kind, Recipient: fingerprint.String(), Body: body})
-	}
-	add(w.recovery.Recipient(), ev.Fingerprint(nil, w.recovery.Recipient()))
-	for _, p := range to {
-		add(p.recipient(), p.fingerprint())
-	}
-	slices.SortFunc(refs, func(a, b ev.EnvelopeRef) int { return bytes.Compare(a.Recipient[:], b.Recipient[:]) })
-	return refs, attachments
-}
-
-// deposited is an item with what only its depositor's client knows.
-type deposited struct {
-	id         ev.ItemID
-	event      ev.Hash
-	key        sealing.ItemKey
-	plain      []byte
-	ciphertext []byte
-	label      ev.Hash
-}
-
-// deposit puts a consent form into the case: the one class that needs no consent yet.
-func (w *world) deposit(in ev.CaseID, plain []byte) deposited {
-	w.t.Helper()
-	it := deposited{id: ev.NewID[ev.ItemID](), key: must(sealing.NewItemKey()), plain: plain}
-	var file bytes.Buffer
-	sealed := must(sealing.Encrypt(&file, bytes.NewReader(plain), it.key))
-	it.ciphertext = file.Bytes()
-	upload := w.upload("clinician", it.ciphertext)
-	description := must(sealing.SealDescription([]byte(`{"name":"form"}`), it.key.Recipient()))
-	label := must(sealing.SealLabel("form", it.key.Recipient()))
-	it.label = ev.SHA256(label)
-	envelopes, attachments := w.envelopes(it.key, wire.AttachmentKindEnvelope, w.people["clinician"], w.people["custodian"])
-	attachments = append(attachments, wire.Attachment{Kind: wire.AttachmentKindLabel, Body: label}, wire.Attachment{Kind: wire.AttachmentKindDescription, Body: description})
-	signed := w.sign("clinician", ev.ItemOf(it.id), ev.ItemDeposited, &ev.ItemDepositedDetails{
-		ItemRecipient: it.key.Recipient(), Class: ev.ConsentForm, Content: ev.Testimony, Basis: ev.ByConsent,
-		Evidence:    ev.Evidence{SHA256: ev.Hash(sealed.Ciphertext.SHA256), Size: int64(len(it.ciphertext)), Tree: ev.Hash(sealed.Tree)},
-		Description: ev.File{SHA256: ev.SHA256(description), Size: int64(len(description))},
-		Label:       ev.File{SHA256: it.label, Size: int64(len(label))}, Envelopes: envelopes,
-	}, func(e *ev.Event) { e.Case = in })
-	it.event = must(ev.ParseHash(w.submit("clinician", signed, upload, attachments...).LeafHash))
-	return it
-}
-
-// open signs and submits an access event and returns what it released.
-func (w *world) open(by string, in ev.CaseID, it deposited) wire.Included {
-	w.t.Helper()
-	state := must(w.db.States(context.Background(), ev.ItemOf(it.id)))[ev.ItemOf(it.id)].(*ev.ItemState)
-	ref, _ := state.Envelope(w.people[by].fingerprint())
-	return w.submit(by, w.sign(by, ev.ItemOf(it.id), ev.ItemOpened, &ev.ItemOpenedDetails{Envelope: ref.SHA256}, func(e *ev.Event) {
-		e.Case, e.Purpose = in, ev.ForInvestigation
-	}), "")
-}
-
-// upload sends a file by tus in two parts.
-func (w *world) upload(by string, file []byte) ev.UploadID {
-	w.t.Helper()
-	id := w.createUpload(by, len(file))
-	half := len(file) / 2
-	for _, part := range []struct {
-		at int
-		b  []byte
-	}{{0, file[:half]}, {half, file[half:]}} {
-		if resp, b := w.patch(by, id, part.at, part.b); resp.StatusCode != 204 {
-			w.t.Fatalf("append: %d %s", resp.StatusCode, b)
-		}
-	}
-	return id
-}
-
-func (w *world) createUpload(by string, size int) ev.UploadID {
-	w.t.Helper()
-	resp, b := w.request(by, "POST", "/v1/uploads/", nil, tus("Upload-Length", itoa(size)))
-	if resp.StatusCode != 201 {
-		w.t.Fatalf("create: %d %s", resp.StatusCode, b)
-	}
-	return must(ev.ParseID[ev.UploadID](strings.TrimPrefix(resp.Header.Get("Location"), "/v1/uploads/")))
-}
-
-func (w *world) patch(by string, id ev.UploadID, offset int, part []byte) (*http.Response, []byte) {
-	w.t.Helper()
-	return w.request(by, "PATCH", "/v1/uploads/"+string(id), nil, tus("Upload-Offset", itoa(offset)), func(r *http.Request) {
-		r.Header.Set("Content-Type", "application/offset+octet-stream")
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(part)), int64(len(part))
-	})
-}
-
-// tus sets the protocol's version and pairs of headers.
-func tus(pairs ...string) func(*http.Request) {
-	return func(r *http.Request) {
-		r.Header.Set("Tus-Resumable", "1.0.0")
-		for i := 0; i+1 < len(pairs); i += 2 {
-			r.Header.Set(pairs[i], pairs[i+1])
-		}
-	}
-}
-
-func itoa(n int) string { return string(must(json.Marshal(n))) }

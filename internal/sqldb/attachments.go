@@ -5,6 +5,7 @@ import (
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/vault"
 )
 
 func (t *tx) insertAttachment(ctx context.Context, order int64, a ledger.Attachment) error {
@@ -91,25 +92,44 @@ func (d *DB) Envelope(ctx context.Context, s evidence.Stream, recipient evidence
 
 // Destroy implements vault.Records. When it returns nil the bytes are in none of the database's files any more; Internal
 // "erase_incomplete" if a reader of the state before was in the way, to be repeated.
-func (d *DB) Destroy(ctx context.Context, s evidence.Stream, kind ledger.AttachmentKind, recipient evidence.Hash) error {
+func (d *DB) Destroy(ctx context.Context, s evidence.Stream) error {
 	return d.submit(ctx, func(ctx context.Context, t *tx) error {
 		t.erased = true
-		_, err := t.exec(ctx, `
-			update attachments set body = null where body is not null and kind = $1 and recipient = $2
-			and ord in (select ord from events where stream_type = $3 and stream_id = $4)`, kind, recipientValue(recipient), s.Type, s.ID)
-		return err
+		states, err := t.statesOf(ctx, []evidence.Stream{s})
+		if err != nil {
+			return err
+		}
+		return t.destroyUnnamed(ctx, s, states[s])
 	})
 }
 
-// DestroyUpTo implements vault.Records, as Destroy does.
-func (d *DB) DestroyUpTo(ctx context.Context, s evidence.Stream, seq int64) error {
-	return d.submit(ctx, func(ctx context.Context, t *tx) error {
-		t.erased = true
-		_, err := t.exec(ctx, `
-			update attachments set body = null where body is not null
-			and ord in (select ord from events where stream_type = $1 and stream_id = $2 and seq <= $3)`, s.Type, s.ID, seq)
-		return err
-	})
+// destroyUnnamed takes away the bytes of what the stream's state does not name any more.
+func (t *tx) destroyUnnamed(ctx context.Context, s evidence.Stream, state evidence.State) error {
+	type placed struct {
+		id, seq int64
+		ledger.Attachment
+	}
+	there, err := list(ctx, t, func(row scanner) (p placed, err error) {
+		var recipient, digest []byte
+		if err := row.Scan(&p.id, &p.seq, &p.Kind, &recipient, &digest); err != nil {
+			return p, err
+		}
+		if len(recipient) > 0 {
+			if p.Recipient, err = hash(recipient); err != nil {
+				return p, err
+			}
+		}
+		p.SHA256, err = hash(digest)
+		return p, err
+	}, `
+		select a.id, e.seq, a.kind, a.recipient, a.sha256 from events e join attachments a on a.ord = e.ord
+		where e.stream_type = $1 and e.stream_id = $2 and a.body is not null`, s.Type, s.ID)
+	for _, p := range there {
+		if err == nil && !vault.Names(state, p.seq, p.Attachment) {
+			_, err = t.exec(ctx, `update attachments set body = null where id = $1`, p.id)
+		}
+	}
+	return err
 }
 
 // Attachments returns every attachment in order of commit, from the one after the number given, with the bytes that still exist.

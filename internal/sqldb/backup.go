@@ -20,7 +20,7 @@ var copied = []string{
 }
 
 // leftOut are the tables that no backup holds: what they say is over when it is restored.
-var leftOut = []string{"uploads", "releases", "challenges", "sessions", "leases"}
+var leftOut = []string{"uploads", "releases", "challenges", "sessions", "leases", "limits"}
 
 // Frozen is the database as it was at one moment. While it is open the database goes on, but what Destroy erases stays in the log beside
 // it ("erase_incomplete"). It is for one goroutine.
@@ -180,7 +180,11 @@ func Bodies(ctx context.Context, path string, f func(digest evidence.Hash, body 
 
 func copyTables(ctx context.Context, tx *sql.Tx, from, to string) error {
 	for _, table := range copied {
-		if _, err := tx.ExecContext(ctx, `insert into `+to+`.`+table+` select * from `+from+`.`+table); err != nil { //#nosec G202 -- names of our own tables
+		query := `insert into ` + to + `.` + table + ` select * from ` + from + `.` + table //#nosec G202 -- names of our own schemas and tables
+		if table == "meta" {                                                                // of its schema each speaks for itself
+			query += ` where key <> '` + metaCompatible + `'`
+		}
+		if _, err := tx.ExecContext(ctx, query); err != nil { //#nosec G202 -- names of our own tables
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"strongroom.example/strongroom/internal/heads"
 	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/tlog"
+	"strongroom.example/strongroom/internal/vault"
 )
 
 // Commit implements ledger.Records. Beside what is said there it refuses as Conflict "upload_gone" if the upload is not in the records
@@ -98,6 +99,11 @@ func (t *tx) accept(ctx context.Context, c ledger.Commit, judge ledger.Judge, en
 	}
 	for _, a := range c.Attachments {
 		if err := t.insertAttachment(ctx, entry.Order, a); err != nil {
+			return entry, err
+		}
+	}
+	if vault.TakesEnvelopes(event.Kind) { // with it, so that no process finds them afterwards, and none takes what came later
+		if err := t.destroyUnnamed(ctx, entry.Stream, after); err != nil {
 			return entry, err
 		}
 	}

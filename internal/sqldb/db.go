@@ -17,7 +17,6 @@ package sqldb
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"io/fs"
 	"net/url"
@@ -25,16 +24,11 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"github.com/pressly/goose/v3"
-
 	"strongroom.example/strongroom/internal/auth"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/vault"
 )
-
-//go:embed migrations
-var migrations embed.FS
 
 // DB is an open database of records. Its methods are safe for concurrent use; their errors are *evidence.Error.
 type DB struct {
@@ -44,6 +38,7 @@ type DB struct {
 	writer  *writer
 	decoded *decoded
 	keys    memory[evidence.Hash, key] // of the directory
+	version int64                      // of the schema that this program is made for
 }
 
 var (
@@ -73,7 +68,7 @@ func Create(ctx context.Context, path string) (*DB, error) {
 }
 
 func createSQLite(ctx context.Context, path string) (*DB, error) {
-	db, err := openSQLite(ctx, path)
+	db, err := openSQLite(ctx, path, migrationsOf(sqlite))
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +89,8 @@ func createSQLite(ctx context.Context, path string) (*DB, error) {
 }
 
 // Open opens the SQLite database that Create made and brings its schema up to this version. NotFound "records_missing" if there is no
-// file, Invalid "records_foreign" if it is none of ours, "records_newer" if a newer version of the program has changed its schema.
+// file, Invalid "records_foreign" if it is none of ours, "records_newer" if a newer version of the program has changed its schema so that this
+// one cannot work with it.
 func Open(ctx context.Context, path string) (*DB, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -109,13 +105,13 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	if err := checkSQLite(path); err != nil {
 		return nil, err
 	}
-	return openSQLite(ctx, path)
+	return openSQLite(ctx, path, migrationsOf(sqlite))
 }
 
 // sqliteDriver is the name of SQLite's driver.
 const sqliteDriver = "sqlite"
 
-func openSQLite(ctx context.Context, path string) (*DB, error) {
+func openSQLite(ctx context.Context, path string, folder fs.FS) (*DB, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fail(sqlite, pathless(err))
@@ -137,45 +133,18 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 		write.db.Close()
 		return nil, err
 	}
-	if err := migrate(ctx, write); err != nil {
+	if _, err := migrate(ctx, write, folder); err != nil {
 		write.db.Close()
 		read.db.Close()
 		return nil, err
 	}
-	return serve(write, read), nil
+	return serve(write, read, newestOf(folder)), nil
 }
 
-// serve starts the writer. The schema is that of this version.
-func serve(write, read handle) *DB {
+// serve starts the writer. The program of this version can work with the schema.
+func serve(write, read handle, version int64) *DB {
 	known := new(decoded)
-	return &DB{dialect: write.dialect, write: write, read: read, writer: startWriter(write, known), decoded: known}
-}
-
-// provider knows the migrations, and which of them the database has seen.
-func provider(h handle, options ...goose.ProviderOption) (*goose.Provider, error) {
-	folder, err := fs.Sub(migrations, "migrations/"+h.dialect.name)
-	if err != nil {
-		return nil, h.fail(err)
-	}
-	p, err := goose.NewProvider(h.dialect.goose, h.db, folder, append(options, goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))...)
-	return p, h.fail(err)
-}
-
-// migrate runs the migrations that the database has not seen.
-func migrate(ctx context.Context, h handle, options ...goose.ProviderOption) error {
-	p, err := provider(h, options...)
-	if err != nil {
-		return err
-	}
-	present, newest, err := p.GetVersions(ctx)
-	if err != nil {
-		return h.fail(err)
-	}
-	if present > newest {
-		return evidence.Refuse(evidence.Invalid, "records_newer")
-	}
-	_, err = p.Up(ctx)
-	return h.fail(err)
+	return &DB{dialect: write.dialect, write: write, read: read, writer: startWriter(write, known), decoded: known, version: version}
 }
 
 // Close lets the transaction that runs finish, refuses what waits with Internal "records_closed", and closes the database.

@@ -25,6 +25,8 @@ type dialect struct {
 	lockForAppend string
 	// snapshot is the isolation in which every answer of a reading transaction is of one moment.
 	snapshot sql.IsolationLevel
+	// clock asks for the engine's own time, in microseconds since 1970, where several processes write: their clocks may differ.
+	clock string
 	// erase is run after a transaction that destroyed bytes, to remove what the engine keeps of them beside the database. Its answer
 	// is that of SQLite's wal_checkpoint.
 	erase string

@@ -44,8 +44,10 @@ type querier interface {
 	each(ctx context.Context, f func(scanner) error, query string, args ...any) error
 }
 
-func (h handle) each(ctx context.Context, f func(scanner) error, query string, args ...any) error {
-	ctx, err := unwatched(ctx)
+func (h handle) each(ctx context.Context, f func(scanner) error, query string, args ...any) (err error) {
+	ctx, end := watched(ctx)
+	defer func() { end(err) }()
+	ctx, err = unwatched(ctx)
 	if err != nil {
 		return h.fail(err)
 	}
@@ -70,8 +72,10 @@ type snapshot struct {
 }
 
 // view runs f on a snapshot.
-func (h handle) view(ctx context.Context, f func(snapshot) error) error {
-	ctx, err := unwatched(ctx)
+func (h handle) view(ctx context.Context, f func(snapshot) error) (err error) {
+	ctx, end := watched(ctx)
+	defer func() { end(err) }()
+	ctx, err = unwatched(ctx)
 	if err != nil {
 		return h.fail(err)
 	}

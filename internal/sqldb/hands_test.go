@@ -190,33 +190,6 @@ func testInHands(t *testing.T, e engine) {
 	}
 }
 
-// Work is done by one process at a time; who stops renewing the lease loses it.
-func testLease(t *testing.T, e engine) {
-	db := e.create(t)
-	lease := func(work, holder string, at time.Duration) bool {
-		t.Helper()
-		return must[bool](t)(db.Lease(ctx, work, holder, noon.Add(at), noon.Add(at+time.Minute)))
-	}
-	for i, step := range []struct {
-		work, holder string
-		at           time.Duration
-		want         bool
-	}{
-		{"sweep", "a", 0, true}, {"sweep", "b", 0, false}, {"other", "b", 0, true}, {"sweep", "a", 30 * time.Second, true},
-		{"sweep", "b", 89 * time.Second, false}, {"sweep", "b", 90 * time.Second, true}, {"sweep", "a", 91 * time.Second, false},
-	} {
-		if lease(step.work, step.holder, step.at) != step.want {
-			t.Errorf("step %d", i)
-		}
-	}
-	holder, until, err := db.Leased(ctx, "sweep")
-	ok(t, err)
-	same(t, holder, "b")
-	same(t, until.Equal(noon.Add(150*time.Second)), true)
-	_, _, err = db.Leased(ctx, "nobody's")
-	refused(t, err, evidence.NotFound, "lease")
-}
-
 // A vault from before moments, speakers, forms, hands and sides were projected gets what events would make of them, also where one form was taken
 // for two consents, which was accepted then.
 func TestMigration(t *testing.T) {
@@ -265,10 +238,13 @@ func TestMigration(t *testing.T) {
 	}
 	want := rows(db)
 	ok(t, db.submit(ctx, func(ctx context.Context, tx *tx) error {
-		for _, table := range append(anew, "leases", "published_stamps", "published", "event_stamps", "stamping") {
+		for _, table := range append(anew, "leases", "published_stamps", "published", "event_stamps", "stamping", "limits") {
 			if _, err := tx.exec(ctx, `drop table `+table); err != nil {
 				return err
 			}
+		}
+		if _, err := tx.exec(ctx, `delete from meta where key = 'compatible'`); err != nil {
+			return err
 		}
 		_, err := tx.exec(ctx, `delete from goose_db_version where version_id > 1`)
 		return err

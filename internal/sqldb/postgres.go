@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"runtime"
 	"strings"
@@ -30,6 +31,7 @@ var postgres = dialect{
 	writing:       sql.LevelReadCommitted, // of which each statement sees what was committed before it, so also before the lock was had
 	lockForAppend: `select value from meta where key = 'writing' for update`,
 	snapshot:      sql.LevelRepeatableRead,
+	clock:         `select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)`,
 	failure:       postgresFailure,
 }
 
@@ -67,8 +69,13 @@ var postgresSettings = map[string]string{
 
 // MigratePostgres makes the schema in the database that url names, or brings it up to this version, and grants server, the role of
 // OpenPostgres, what the vault needs and no more; "" grants nothing. The role of url owns the schema. Several may do this at once. Invalid
-// "records_newer" if a newer version of the program has changed the schema.
+// "records_newer" if a newer version of the program has changed the schema. Conflict "replicas_older" if the schema cannot be changed while
+// replicas of an older version work with it: nothing was changed.
 func MigratePostgres(ctx context.Context, url, server string) error {
+	return migratePostgres(ctx, url, server, migrationsOf(postgres))
+}
+
+func migratePostgres(ctx context.Context, url, server string, folder fs.FS) error {
 	h, err := openPostgres(ctx, url, 2, nil) // the lock has a connection of its own
 	if err != nil {
 		return err
@@ -78,7 +85,11 @@ func MigratePostgres(ctx context.Context, url, server string) error {
 	if err != nil {
 		return h.fail(err)
 	}
-	if err := migrate(ctx, h, goose.WithSessionLocker(only)); err != nil || server == "" {
+	version, err := migrate(ctx, h, folder, goose.WithSessionLocker(only))
+	if err == nil && version > newestOf(folder) { // which may have granted more
+		err = evidence.Refuse(evidence.Invalid, "records_newer")
+	}
+	if err != nil || server == "" {
 		return err
 	}
 	tx, err := h.db.BeginTx(ctx, nil)
@@ -122,6 +133,7 @@ var tables = []struct{ name, rights string }{
 	{"keepers", "select, insert, delete"},
 	{"sides", "select, insert, delete"},
 	{"leases", "select, insert, update"},
+	{"limits", "select, insert, update, delete"},
 	{"uploads", "select, insert, delete"},
 	{"invitations", "select, insert, update (answer)"},
 	{"releases", "select, insert, update (expires)"},
@@ -135,13 +147,17 @@ var tables = []struct{ name, rights string }{
 	{"goose_db_version", "select"},
 }
 
-// OpenPostgres opens the database that url names ("postgres://…"), which MigratePostgres made. It changes nothing of the schema. The
-// connection must be encrypted and the server's certificate verified (sslmode=verify-full), unless it is on this machine.
+// OpenPostgres opens the database that url names ("postgres://…"), which MigratePostgres of this version made, or of a newer one that only
+// added to the schema. It changes nothing of the schema. The connection must be encrypted and the server's certificate verified (sslmode=verify-full), unless it is on this machine.
 //
 // Invalid: "records_address" if url is none, "records_insecure", "records_not_durable" if the server does not keep what it says it
 // committed, "records_newer", "records_older" if MigratePostgres has to run first. NotFound: "records_missing". Internal:
 // "records_unreachable".
 func OpenPostgres(ctx context.Context, url string) (*DB, error) {
+	return openMigrated(ctx, url, migrationsOf(postgres))
+}
+
+func openMigrated(ctx context.Context, url string, folder fs.FS) (*DB, error) {
 	write, err := openPostgres(ctx, url, 1, nil)
 	if err != nil {
 		return nil, err
@@ -149,7 +165,7 @@ func OpenPostgres(ctx context.Context, url string) (*DB, error) {
 	read, err := openPostgres(ctx, url, max(4, 2*runtime.NumCPU()), map[string]string{"default_transaction_read_only": "on"})
 	if err == nil {
 		if err = durable(ctx, read); err == nil {
-			err = current(ctx, read)
+			err = current(ctx, read, folder)
 		}
 		if err != nil {
 			read.db.Close()
@@ -159,7 +175,7 @@ func OpenPostgres(ctx context.Context, url string) (*DB, error) {
 		write.db.Close()
 		return nil, err
 	}
-	return serve(write, read), nil
+	return serve(write, read, newestOf(folder)), nil
 }
 
 func openPostgres(ctx context.Context, url string, conns int, more map[string]string) (handle, error) {
@@ -175,6 +191,7 @@ func openPostgres(ctx context.Context, url string, conns int, more map[string]st
 			config.RuntimeParams[name] = value
 		}
 	}
+	config.DialFunc = answering(config.DialFunc)
 	return pooled(ctx, postgres, stdlib.OpenDB(*config), conns)
 }
 
@@ -202,8 +219,8 @@ func durable(ctx context.Context, h handle) error {
 	return err
 }
 
-// current refuses a schema of another version.
-func current(ctx context.Context, h handle) error {
+// current refuses a schema that programs of these migrations cannot work with.
+func current(ctx context.Context, h handle, folder fs.FS) error {
 	made, err := one(ctx, h, "records_missing", scanTo[bool], `select to_regclass('goose_db_version') is not null`)
 	if err != nil {
 		return err
@@ -211,7 +228,7 @@ func current(ctx context.Context, h handle) error {
 	if !made {
 		return evidence.Refuse(evidence.NotFound, "records_missing")
 	}
-	p, err := provider(h)
+	p, err := provider(h, folder)
 	if err != nil {
 		return err
 	}
@@ -219,9 +236,13 @@ func current(ctx context.Context, h handle) error {
 	switch {
 	case err != nil:
 		return h.fail(err)
-	case present > newest:
-		return evidence.Refuse(evidence.Invalid, "records_newer")
-	case present < newest:
+	case present == 0: // another one is making it
+		return evidence.Refuse(evidence.Invalid, "records_older")
+	}
+	if err := usable(ctx, h, present, newest); err != nil {
+		return err
+	}
+	if present < newest {
 		return evidence.Refuse(evidence.Invalid, "records_older")
 	}
 	return nil

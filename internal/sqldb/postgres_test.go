@@ -185,8 +185,10 @@ func TestPostgresOpen(t *testing.T) {
 	refused(t, open(serverURL(name)), evidence.Invalid, "records_not_durable")
 	ok(t, server.Exec(ctx, name, `alter database `+name+` reset synchronous_commit`))
 	ok(t, server.Exec(ctx, name, `insert into goose_db_version (version_id, is_applied) values (99, true)`))
+	ok(t, server.Exec(ctx, name, `update meta set value = '99' where key = 'compatible'`))
 	refused(t, open(serverURL(name)), evidence.Invalid, "records_newer")
 	refused(t, MigratePostgres(ctx, server.URL(name), ""), evidence.Invalid, "records_newer")
+	ok(t, server.Exec(ctx, name, `update meta set value = '5' where key = 'compatible'`))
 	ok(t, server.Exec(ctx, name, `delete from goose_db_version where version_id >= 4`))
 	refused(t, open(serverURL(name)), evidence.Invalid, "records_older")
 }

@@ -16,18 +16,22 @@ func (d *DB) PutChallenge(ctx context.Context, nonce evidence.Hash, expires time
 	})
 }
 
-// TakeChallenge implements auth.Records. Whether it finds the nonce or not, it removes every challenge and session that expired by now:
-// signing in is what makes them.
+// TakeChallenge implements auth.Records. Whether it finds the nonce or not, it removes every challenge and session that has expired: signing
+// in is what makes them. That goes by the clock of the records, since a process whose own is ahead must not sign out everybody else's people.
 func (d *DB) TakeChallenge(ctx context.Context, nonce evidence.Hash, now time.Time) error {
 	var taken int64
 	err := d.submit(ctx, func(ctx context.Context, t *tx) (err error) {
 		if taken, err = t.exec(ctx, `delete from challenges where nonce = $1 and expires > $2`, nonce[:], micros(now)); err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, `delete from challenges where expires <= $1`, micros(now)); err != nil {
+		at, err := d.dialect.now(ctx, t, now)
+		if err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, `delete from sessions where expires <= $1`, micros(now))
+		if _, err := t.exec(ctx, `delete from challenges where expires <= $1`, at); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `delete from sessions where expires <= $1`, at)
 		return err
 	})
 	if err == nil && taken == 0 {

@@ -152,29 +152,3 @@ func (d *DB) Release(ctx context.Context, event evidence.Hash) (vault.Release, e
 		return r, err
 	}, `select item, actor, begun, expires from releases where event = $1`, event[:])
 }
-
-// Lease implements vault.Records.
-func (d *DB) Lease(ctx context.Context, work, holder string, now, until time.Time) (bool, error) {
-	var taken int64
-	err := d.submit(ctx, func(ctx context.Context, t *tx) (err error) {
-		taken, err = t.exec(ctx, `
-			insert into leases (work, holder, until) values ($1, $2, $3)
-			on conflict (work) do update set holder = excluded.holder, until = excluded.until
-			where leases.holder = excluded.holder or leases.until <= $4`, work, holder, micros(until), micros(now))
-		return err
-	})
-	return taken > 0, err
-}
-
-// Leased returns who had work last, and until when: NotFound if nobody ever did.
-func (d *DB) Leased(ctx context.Context, work string) (holder string, until time.Time, err error) {
-	type lease struct {
-		holder string
-		until  int64
-	}
-	l, err := one(ctx, d.read, "lease", func(row scanner) (l lease, err error) {
-		err = row.Scan(&l.holder, &l.until)
-		return l, err
-	}, `select holder, until from leases where work = $1`, work)
-	return l.holder, fromMicros(l.until), err
-}

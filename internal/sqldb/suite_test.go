@@ -24,7 +24,7 @@ func suite(t *testing.T, e engine) {
 		"Heads": testHeads, "Uploads": testUploads, "Invitations": testInvitations, "Releases": testReleases, "Sessions": testSessions,
 		"Meta": testMeta, "Restart": testRestart, "AppendOnly": testAppendOnly, "Savepoints": testSavepoints, "Together": testTogether, "Cancelled": testCancelled,
 		"Closed": testClosed, "Moments": testMoments, "Speakers": testSpeakers, "Forms": testForms, "Sides": testSides, "SidesRace": testSidesRace,
-		"InHands": testInHands, "Lease": testLease, "Published": testPublished, "EventStamps": testEventStamps,
+		"InHands": testInHands, "Lease": testLease, "Published": testPublished, "EventStamps": testEventStamps, "Taken": testTaken, "Limits": testLimits,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, e) })
 	}

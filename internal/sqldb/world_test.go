@@ -76,6 +76,12 @@ func newWorld(t testing.TB, db *DB) *world {
 // sign makes the next event of the stream. What its details say is nothing to the records.
 func (w *world) sign(s evidence.Stream, relied ...evidence.Stream) *custody.Signed {
 	w.t.Helper()
+	return w.signAs(s, nil, relied...)
+}
+
+// signAs makes one with these details, if there are any.
+func (w *world) signAs(s evidence.Stream, as evidence.Details, relied ...evidence.Stream) *custody.Signed {
+	w.t.Helper()
 	w.tool++
 	e := &evidence.Event{
 		Subject: []evidence.Subject{evidence.Named(s.ID, s.Tag(origin))},
@@ -106,6 +112,14 @@ func (w *world) sign(s evidence.Stream, relied ...evidence.Stream) *custody.Sign
 		e.Kind, e.Details = evidence.VaultConfirmed, &evidence.VaultConfirmedDetails{Event: evidence.SHA256(nil)}
 	case evidence.VaultStream:
 		e.Kind, e.Details = evidence.VaultHeads, &evidence.VaultHeadsDetails{Void: []int64{}}
+	}
+	switch as.(type) {
+	case *evidence.ItemEnvelopeRemovedDetails:
+		e.Kind, e.Details = evidence.ItemEnvelopeRemoved, as
+	case *evidence.ItemShreddedDetails:
+		e.Kind, e.Details = evidence.ItemShredded, as
+	case *evidence.CaseMemberRemovedDetails:
+		e.Kind, e.Details = evidence.CaseMemberRemoved, as
 	}
 	signed, err := custody.Sign(e, w.key.SPKI(), w.key)
 	if err != nil {
@@ -149,6 +163,16 @@ func (w *world) put(s evidence.Stream, state evidence.State, with ...ledger.Atta
 	return e
 }
 
+// putAs is put of an event with these details.
+func (w *world) putAs(s evidence.Stream, as evidence.Details, state evidence.State, with ...ledger.Attachment) ledger.Entry {
+	w.t.Helper()
+	signed := w.signAs(s, as)
+	e, err := w.db.Commit(ctx, ledger.Commit{Signed: signed, Attachments: with}, rule(signed, state))
+	ok(w.t, err)
+	w.tips[s] = tipOf(signed)
+	return e
+}
+
 func newActor(id evidence.ActorID) *evidence.ActorState {
 	return &evidence.ActorState{
 		ID: id, Role: evidence.Clinician, Key: keyText(string(id)), Recipient: "age1pq1" + string(id), Status: evidence.StatusActive,
@@ -170,6 +194,14 @@ func newGrant(id evidence.GrantID, item evidence.ItemID, to evidence.ActorID, st
 
 func attach(kind ledger.AttachmentKind, recipient evidence.Hash, body string) ledger.Attachment {
 	return ledger.Attachment{Kind: kind, Recipient: recipient, SHA256: evidence.SHA256([]byte(body)), Body: []byte(body)}
+}
+
+// named is how a state names envelopes, given in the order of their recipients.
+func named(list ...ledger.Attachment) (refs []evidence.EnvelopeRef) {
+	for _, a := range list {
+		refs = append(refs, evidence.EnvelopeRef{Recipient: a.Recipient, SHA256: a.SHA256})
+	}
+	return refs
 }
 
 func must[T any](t testing.TB) func(v T, err error) T {

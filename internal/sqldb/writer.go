@@ -46,7 +46,9 @@ func startWriter(h handle, known *decoded) *writer {
 
 // submit has do run in a transaction and returns when that is durable. A caller who gives up before do has begun leaves no trace; later,
 // the true result is waited for.
-func (d *DB) submit(ctx context.Context, do func(context.Context, *tx) error) error {
+func (d *DB) submit(ctx context.Context, do func(context.Context, *tx) error) (err error) {
+	ctx, end := watched(ctx)
+	defer func() { end(err) }()
 	w := d.writer
 	j := &job{do: do, done: make(chan error, 1)}
 	select {

@@ -71,6 +71,6 @@ func TestTruncatedFileIsNotServed(t *testing.T) {
 	if cut != 1 {
 		t.Fatalf("%d files were cut", cut)
 	}
-	_, _, err := w.Evidence(ctx(), by, access)
+	_, err := w.Evidence(ctx(), by, access, nil)
 	refused(t, err, ev.Held, ev.ReasonDamaged)
 }

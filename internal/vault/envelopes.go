@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 
 	"strongroom.example/strongroom/internal/evidence"
@@ -14,14 +13,30 @@ import (
 // or within a few sweeps, so this is far more than a crash can leave.
 const LookBack = 10_000
 
-// TakesEnvelopes reports whether an event of this kind takes envelopes away. It leaves their bytes behind, until clean has destroyed them.
-// What the state does not name is never served, and may come again for the same recipient in another envelope.
+// TakesEnvelopes reports whether an event of this kind takes envelopes away: the records destroy their bytes in the transaction that accepts it.
 func TakesEnvelopes(k evidence.Kind) bool {
 	switch k {
 	case evidence.ItemEnvelopeRemoved, evidence.ItemShredded, evidence.GrantRevoked, evidence.GrantExpired, evidence.CaseMemberRemoved:
 		return true
 	}
 	return false
+}
+
+// Names reports whether the bytes of an attachment, which the event at seq of a stream brought, must exist as the stream's state is now: an
+// item's envelope while the state names it, of a shredded item only what came later. A case's older label key stays with the members who
+// stay: nothing else opens the labels and notes made with it.
+func Names(s evidence.State, seq int64, a ledger.Attachment) bool {
+	switch state := s.(type) {
+	case *evidence.ItemState:
+		if state.Shredded != 0 && seq <= state.ShredSeq {
+			return false
+		}
+		ref, ok := state.Envelope(a.Recipient)
+		return a.Kind != ledger.Envelope || ok && ref.SHA256 == a.SHA256
+	case *evidence.CaseState:
+		return a.Kind != ledger.LabelEnvelope || slices.ContainsFunc(state.LabelKey.Envelopes, func(e evidence.EnvelopeRef) bool { return e.Recipient == a.Recipient })
+	}
+	return true
 }
 
 // An event that takes a permission back leaves envelopes with those who may not open any more, until the sweep has taken them away.
@@ -35,154 +50,71 @@ func takesKeys(k evidence.Kind) bool {
 	return k == evidence.CaseKeyringChanged || k == evidence.ActorRevoked || k == evidence.ActorConfirmed
 }
 
-// rewraps reports whether an event gives an item another keyholder.
-func rewraps(e *evidence.Event) bool {
+// rewraps reports whether an event may have given an item another keyholder: what had to stay as long as that one was not there may go.
+func rewraps(entry ledger.Entry) bool {
+	if entry.Kind != evidence.ItemEnvelopeAdded {
+		return false
+	}
+	e, err := eventOf(entry)
+	if err != nil {
+		return true // what one cannot read must not keep the rest waiting
+	}
 	d, ok := e.Details.(*evidence.ItemEnvelopeAddedDetails)
 	return ok && d.Cause == evidence.CauseRewrap
 }
 
-func bringsEnvelopes(k evidence.Kind) bool {
-	switch k {
-	case evidence.ItemDeposited, evidence.ItemEnvelopeAdded, evidence.CaseOpened, evidence.CaseMemberAdded, evidence.CaseMemberRemoved:
-		return true
-	}
-	return false
-}
-
-// commit makes an event accepted, and cleans up after it. The cleaning never fails the event: what it leaves is the sweep's.
+// commit makes an event accepted. With one that takes envelopes away their bytes are gone from the records; what the engine keeps of
+// them beside the records goes after it. That never fails the event: what it leaves is the sweep's. So is what else follows from an event.
 func (v *Vault) commit(ctx context.Context, c ledger.Commit, judge ledger.Judge) (ledger.Entry, error) {
-	e := c.Signed.Event()
-	entry, err := v.enter(ctx, e, c, judge)
+	// Commit point: when Accept returns nil the event is durable. After a crash the ledger finds it pending and includes it.
+	entry, err := v.cfg.Ledger.Accept(ctx, c, judge)
 	if err != nil {
 		return ledger.Entry{}, err
 	}
-	stream := e.Stream.Stream()
-	switch {
-	case TakesEnvelopes(e.Kind):
-		if err := v.clean(context.WithoutCancel(ctx), stream); err != nil {
-			v.cfg.Logger.Warn("envelopes_left", "reason", evidence.ReasonOf(err), "err", err)
-			v.remember(stream)
+	if e := c.Signed.Event(); TakesEnvelopes(e.Kind) {
+		if err := v.cfg.Records.Destroy(context.WithoutCancel(ctx), e.Stream.Stream()); err != nil {
+			v.cfg.Logger.WarnContext(ctx, "envelopes_left", "reason", evidence.ReasonOf(err), "err", err)
 		}
-	case takesPermission(e.Kind), takesKeys(e.Kind):
-		v.remember(stream) // the law refuses every release from now on; the sweep ends what is stored
-	case rewraps(e):
-		v.remember(stream) // what had to stay as long as this one was not there may go
 	}
+	v.secureAfter(ctx, entry)
 	return entry, nil
 }
 
-// enter hands an event to the ledger. Envelopes come only while none are destroyed, and after those of the same recipient that went.
-func (v *Vault) enter(ctx context.Context, e *evidence.Event, c ledger.Commit, judge ledger.Judge) (ledger.Entry, error) {
-	if !bringsEnvelopes(e.Kind) {
-		return v.cfg.Ledger.Accept(ctx, c, judge)
-	}
-	if e.Stream.Seq > 0 && v.left(e.Stream.Stream()) {
-		if err := v.clean(ctx, e.Stream.Stream()); err != nil && evidence.ReasonOf(err) != "erase_incomplete" {
-			return ledger.Entry{}, err
-		}
-	}
-	v.envelopes.RLock()
-	defer v.envelopes.RUnlock()
-	// Commit point: when Accept returns nil the event is durable. After a crash the ledger finds it pending and includes it.
-	return v.cfg.Ledger.Accept(ctx, c, judge)
-}
-
-// clean destroys every envelope of an item's or a case's stream whose recipient the state does not name any more, and of a shredded item
-// all that ever came along with its events. It can be repeated.
-// A case's older label key stays with the members who stay: nothing else opens the labels and notes made with it.
-func (v *Vault) clean(ctx context.Context, s evidence.Stream) error {
-	v.envelopes.Lock()
-	defer v.envelopes.Unlock()
-	states, err := v.cfg.Records.States(ctx, s)
-	if err != nil {
-		return err
-	}
-	kind, named := ledger.Envelope, []evidence.EnvelopeRef(nil)
-	switch state := states[s].(type) {
-	case *evidence.ItemState:
-		if state.Shredded != 0 {
-			return v.cfg.Records.DestroyUpTo(ctx, s, state.ShredSeq)
-		}
-		named = state.Envelopes
-	case *evidence.CaseState:
-		kind, named = ledger.LabelEnvelope, state.LabelKey.Envelopes
-	default:
-		return nil
-	}
-	gone, err := v.addressed(ctx, s)
-	if err != nil {
-		return err
-	}
-	for _, ref := range named {
-		delete(gone, ref.Recipient)
-	}
-	for recipient := range gone {
-		err = errors.Join(err, v.cfg.Records.Destroy(ctx, s, kind, recipient))
-	}
-	return err
-}
-
-// addressed collects all recipients that the stream's events ever brought an envelope for.
-func (v *Vault) addressed(ctx context.Context, s evidence.Stream) (map[evidence.Hash]bool, error) {
-	recipients := make(map[evidence.Hash]bool)
-	for after := int64(-1); ; {
-		page, err := v.cfg.Records.Stream(ctx, s, after, MaxPage)
-		if err != nil {
-			return nil, err
-		}
-		for _, entry := range page {
-			after = entry.Seq
-			if !bringsEnvelopes(entry.Kind) {
-				continue
-			}
-			e, err := eventOf(entry)
-			if err != nil {
-				return nil, err
-			}
-			for slot := range attachmentsOf(e) {
-				if !slot.recipient.IsZero() {
-					recipients[slot.recipient] = true
-				}
-			}
-		}
-		if len(page) < MaxPage {
-			return recipients, nil
-		}
-	}
-}
-
-func (v *Vault) remember(s evidence.Stream) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.unfinished[s]++
-}
-
-// left reports whether something of the stream may be left to destroy; before the first sweep that is not known of any.
-func (v *Vault) left(s evidence.Stream) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return !v.looked || v.unfinished[s] > 0
-}
-
-// sweepEnvelopes finishes what an event's own cleaning, or a crash, left.
+// sweepEnvelopes finishes what events accepted by any process left to do. What it could not do it does again.
 func (v *Vault) sweepEnvelopes(ctx context.Context) error {
-	if err := v.lookBack(ctx); err != nil {
-		return err
-	}
-	v.mu.Lock()
-	streams := maps.Clone(v.unfinished)
-	v.mu.Unlock()
-	var failed error
-	for s, times := range streams {
+	failed := v.hear(ctx)
+	for s := range v.unfinished {
 		done, err := v.finish(ctx, s)
-		v.mu.Lock()
-		if done && v.unfinished[s] == times { // else more has come to it meanwhile
+		if done {
 			delete(v.unfinished, s)
 		}
-		v.mu.Unlock()
 		failed = errors.Join(failed, err)
 	}
 	return failed
+}
+
+// hear reads the events since the last sweep, at first those in which an earlier process may have left something, and remembers the streams
+// in which something is to be done.
+func (v *Vault) hear(ctx context.Context) error {
+	if v.heard == 0 {
+		v.heard = max(0, v.cfg.Ledger.Size()-LookBack) // the order in the log is that of the commits
+	}
+	for {
+		page, err := v.cfg.Records.Events(ctx, v.heard, MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, entry := range page {
+			if rewraps(entry) || TakesEnvelopes(entry.Kind) || takesPermission(entry.Kind) || takesKeys(entry.Kind) {
+				v.unfinished[entry.Stream] = true
+			}
+			v.hearLock(entry)
+			v.heard = entry.Order
+		}
+		if len(page) < MaxPage {
+			return nil
+		}
+	}
 }
 
 func (v *Vault) finish(ctx context.Context, s evidence.Stream) (done bool, err error) {
@@ -192,47 +124,13 @@ func (v *Vault) finish(ctx context.Context, s evidence.Stream) (done bool, err e
 	case evidence.ActorStream:
 		return v.endKeys(ctx, evidence.ActorID(s.ID))
 	}
-	if err := v.clean(ctx, s); err != nil {
+	if err := v.cfg.Records.Destroy(ctx, s); err != nil {
 		return false, err
 	}
 	if s.Type == evidence.CaseStream {
 		return v.endHolding(ctx, evidence.CaseID(s.ID))
 	}
 	return v.endHoldingOf(ctx, s)
-}
-
-// lookBack finds, once, the streams in which an earlier process may have left something.
-func (v *Vault) lookBack(ctx context.Context) error {
-	v.mu.Lock()
-	looked := v.looked
-	v.mu.Unlock()
-	if looked {
-		return nil
-	}
-	note := func(entries []ledger.Entry) {
-		for _, e := range entries {
-			if TakesEnvelopes(e.Kind) || takesPermission(e.Kind) || takesKeys(e.Kind) || e.Kind == evidence.ItemEnvelopeAdded {
-				v.remember(e.Stream)
-			}
-		}
-	}
-	pending, err := v.cfg.Records.Pending(ctx, LookBack)
-	if err != nil {
-		return err
-	}
-	note(pending)
-	size := v.cfg.Ledger.Size()
-	for start := max(0, size-LookBack); start < size; start += MaxPage {
-		entries, err := v.cfg.Records.LogRange(ctx, start, start+MaxPage)
-		if err != nil {
-			return err
-		}
-		note(entries)
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.looked = true
-	return nil
 }
 
 // endSharing takes away, in the vault's own name, the envelopes by which recipients could open what a consent governs and does not let

@@ -22,11 +22,11 @@ type Records interface {
 	StreamAttachment(ctx context.Context, s evidence.Stream, digest evidence.Hash) (ledger.Attachment, error)
 	// Envelope returns the newest envelope of the item (or, with a case, of its label key) for the fingerprint: NotFound.
 	Envelope(ctx context.Context, s evidence.Stream, recipient evidence.Hash) (ledger.Attachment, error)
-	// Destroy erases the bytes of attachments for good (envelopes that an event removed). Idempotent.
-	Destroy(ctx context.Context, s evidence.Stream, kind ledger.AttachmentKind, recipient evidence.Hash) error
-
-	// DestroyUpTo erases all that the stream's events up to seq brought along. Idempotent.
-	DestroyUpTo(ctx context.Context, s evidence.Stream, seq int64) error
+	// Destroy erases for good what the stream's state does not name any more (Names), as it is in that transaction. Commit takes it away
+	// already, in the transaction of an event that takes envelopes: so what comes later is never touched by what went before, whoever
+	// commits it. Destroy finds nothing more to take, or what older programs left; when it returns nil nothing of it is left beside the
+	// records either. Idempotent; Internal "erase_incomplete" if somebody was in the way, to be repeated.
+	Destroy(ctx context.Context, s evidence.Stream) error
 
 	// Key finds the actor whose present or past signing key has this key id, and the key's SPKI DER: NotFound.
 	Key(ctx context.Context, keyID evidence.Hash) (evidence.ActorID, []byte, error)
@@ -54,15 +54,17 @@ type Records interface {
 	// Moments lists what has come after a moment and until a time, in order; the zero Moment begins.
 	Moments(ctx context.Context, after Moment, until evidence.Time, limit int) ([]Moment, error)
 
-	// Lease gives work that only one process may do at a time to holder until then, and reports whether holder has it: not if another has
-	// it beyond now.
-	Lease(ctx context.Context, work, holder string, now, until time.Time) (bool, error)
+	// Lease gives work that one process is to do at a time to holder for life from now, and reports whether holder has it: not while another
+	// has. Life 0 gives it back. Now is what the clock of the records says, so that those of the processes do not matter; records that have
+	// none are written by one process, and go by its clock. A lease saves work and protects nothing: who lost one may not know it yet.
+	Lease(ctx context.Context, work, holder string, now time.Time, life time.Duration) (bool, error)
 
 	PutUpload(ctx context.Context, u Upload) error
 	// Upload finds an upload: NotFound.
 	Upload(ctx context.Context, id evidence.UploadID) (Upload, error)
 	DropUpload(ctx context.Context, id evidence.UploadID) error
-	// Uploads returns how many unexpired uploads the actor has and their sizes' sum in bytes, for the quota.
+	// Uploads returns how many unexpired uploads the actor has and their sizes' sum in bytes, for the quota. Those that begin at the same
+	// moment do not see each other: the quota keeps one person from using up the store, and need not be met exactly.
 	Uploads(ctx context.Context, owner evidence.ActorID, now time.Time) (count int, bytes int64, err error)
 	// ExpiredUploads lists uploads that expired before now.
 	ExpiredUploads(ctx context.Context, now time.Time, limit int) ([]Upload, error)

@@ -193,24 +193,57 @@ func (v *Vault) StillAllowed(ctx context.Context, by Caller, access evidence.Has
 	return err
 }
 
-// Evidence opens evidence.age on the strength of a released access event. The caller closes it.
-func (v *Vault) Evidence(ctx context.Context, by Caller, access evidence.Hash) (objects.Object, evidence.Hash, error) {
+// addressTime is how long the address of a part of evidence can be used, by whoever has it. So a freeze comes into force that much later
+// where evidence is fetched past the vault; what was begun until then ends with its part, which is no longer than addressBytes.
+const (
+	addressTime  = time.Minute
+	addressBytes = 256 << 20
+)
+
+// Fetched is evidence.age, opened, or where a part of it is.
+type Fetched struct {
+	Digest  evidence.Hash
+	Object  objects.Object // nil if there is an address; else the caller closes it
+	Address objects.Address
+	From    int64 // the first byte that is there
+	To      int64 // and the last
+}
+
+// Part says which bytes of a file are asked for, both included; ok is false where there are none.
+type Part func(evidence.Evidence) (from, to int64, ok bool)
+
+// Evidence gives evidence.age on the strength of a released access event: by the address of the beginning of the part that direct asks
+// for, if it is not nil and the store has addresses. Whether it is released is asked first, in either case.
+func (v *Vault) Evidence(ctx context.Context, by Caller, access evidence.Hash, direct Part) (Fetched, error) {
 	item, _, err := v.released(ctx, by, access)
 	if err != nil {
-		return nil, evidence.Hash{}, err
+		return Fetched{}, err
 	}
 	if item.Class == evidence.DescriptionOnly {
-		return nil, evidence.Hash{}, errHidden
+		return Fetched{}, errHidden
 	}
-	o, err := v.cfg.Objects.Open(ctx, objects.Digest(item.Evidence.SHA256))
-	if err != nil {
-		return nil, evidence.Hash{}, storeError(err)
+	f := Fetched{Digest: item.Evidence.SHA256}
+	from, to, ok := int64(0), int64(0), direct != nil
+	if ok {
+		from, to, ok = direct(item.Evidence)
 	}
-	if o.Size() != item.Evidence.Size {
-		o.Close()
-		return nil, evidence.Hash{}, evidence.Refuse(evidence.Held, evidence.ReasonDamaged)
+	if ok {
+		f.From, f.To = from, min(to, from+addressBytes-1)
+		if f.Address, err = v.cfg.Objects.Address(ctx, objects.Digest(f.Digest), f.From, f.To, addressTime); err != nil {
+			return Fetched{}, storeError(err)
+		}
+		if f.Address.URL != "" {
+			return f, nil
+		}
 	}
-	return o, item.Evidence.SHA256, nil
+	if f.Object, err = v.cfg.Objects.Open(ctx, objects.Digest(f.Digest)); err != nil {
+		return Fetched{}, storeError(err)
+	}
+	if f.Object.Size() != item.Evidence.Size {
+		f.Object.Close()
+		return Fetched{}, evidence.Refuse(evidence.Held, evidence.ReasonDamaged)
+	}
+	return f, nil
 }
 
 // Attachment returns a description or a note of the item that the access event opened: notes to the item, and, for a grant's recipient

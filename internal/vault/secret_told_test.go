@@ -66,7 +66,7 @@ func TestSecretHoldUnsaid(t *testing.T) {
 	refused(t, opening("custodian"), ev.Held, ev.ReasonDamaged)
 	_, err := w.Open(ctx(), w.people["clinician"].caller(), clinicians)
 	refused(t, err, ev.Held, "withheld")
-	_, _, err = w.Evidence(ctx(), w.people["clinician"].caller(), clinicians)
+	_, err = w.Evidence(ctx(), w.people["clinician"].caller(), clinicians, nil)
 	refused(t, err, ev.Held, "withheld")
 
 	w.pass(secret)

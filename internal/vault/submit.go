@@ -274,13 +274,13 @@ func (v *Vault) outcome(ctx context.Context, by Caller, entry ledger.Entry, e *e
 	if e.Kind == evidence.GrantRedeemed { // until its receipt is final, it is as if the log had not answered
 		var err error
 		if o.Receipt, err = v.cfg.Ledger.Final(ctx, entry.LeafHash); err != nil {
-			v.failedTo("final_receipt_failed", err)
+			v.failedTo(ctx, "final_receipt_failed", err)
 			return o
 		}
 	}
 	opening, err := v.open(ctx, by, entry, e)
 	if err != nil {
-		v.failedTo("opening_failed", err)
+		v.failedTo(ctx, "opening_failed", err)
 		return o
 	}
 	o.Opening = &opening
@@ -288,9 +288,9 @@ func (v *Vault) outcome(ctx context.Context, by Caller, entry ledger.Entry, e *e
 }
 
 // failedTo logs what is the vault's own fault.
-func (v *Vault) failedTo(what string, err error) {
+func (v *Vault) failedTo(ctx context.Context, what string, err error) {
 	if evidence.KindOf(err) == evidence.Internal {
-		v.cfg.Logger.Error(what, "reason", evidence.ReasonOf(err), "err", err)
+		v.cfg.Logger.ErrorContext(ctx, what, "reason", evidence.ReasonOf(err), "err", err)
 	}
 }
 

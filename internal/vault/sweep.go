@@ -15,32 +15,55 @@ import (
 // sweepLimit bounds what one sweep takes up of a kind; the next one goes on.
 const sweepLimit = 256
 
+// giveBack is how long who stops tries to give the lease back.
+const giveBack = 2 * time.Second
+
 // Sweep ends what time has ended: uploads that no event named, and grants and holds, in the vault's own name. It suspends who opened in an
 // emergency and was not reviewed in time. Expiry binds without it: it only makes the end visible and destroys what is no longer needed. It
-// also finishes what the end of a grant or a membership, or the withdrawal of a consent, left to destroy.
+// also finishes what the end of a grant or a membership, or the withdrawal of a consent, left to destroy, whichever process accepted it,
+// and has the object store keep what the law keeps.
+// Several processes may sweep at once: what one has done the law refuses to the others.
 func (v *Vault) Sweep(ctx context.Context) error {
-	return errors.Join(v.sweepUploads(ctx), v.sweepGrants(ctx), v.sweepMoments(ctx), v.sweepEnvelopes(ctx))
+	v.sweeping.Lock()
+	defer v.sweeping.Unlock()
+	return errors.Join(v.sweepUploads(ctx), v.sweepGrants(ctx), v.sweepMoments(ctx), v.sweepEnvelopes(ctx), v.sweepLocks(ctx))
 }
 
-// SweepEvery sweeps until ctx ends, if no other process does: who has not renewed the lease for a few intervals has lost it.
+// SweepWork is the work that SweepEvery has a lease for.
+const SweepWork = "sweep"
+
+// SweepEvery sweeps until ctx ends, if no other process does: who has not renewed the lease for a few intervals has lost it, and who ends
+// gives it back.
 func (v *Vault) SweepEvery(ctx context.Context, interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		now := v.cfg.Now()
-		mine, err := v.cfg.Records.Lease(ctx, "sweep", v.cfg.Process, now, now.Add(3*interval))
+		mine, err := v.cfg.Records.Lease(ctx, SweepWork, v.cfg.Process, v.cfg.Now(), 3*interval)
 		if mine {
-			err = v.Sweep(ctx)
+			if err = v.Sweep(ctx); err == nil {
+				v.swept.Store(v.cfg.Now().UnixMicro())
+			}
 		}
 		if err != nil && ctx.Err() == nil {
-			v.cfg.Logger.Error("sweep_failed", "reason", evidence.ReasonOf(err), "err", err)
+			v.cfg.Logger.ErrorContext(ctx, "sweep_failed", "reason", evidence.ReasonOf(err), "err", err)
 		}
 		select {
 		case <-ctx.Done():
+			short, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBack)
+			defer cancel()
+			v.cfg.Records.Lease(short, "sweep", v.cfg.Process, v.cfg.Now(), 0) // or else it ends by itself
 			return
 		case <-ticker.C:
 		}
 	}
+}
+
+// Swept returns when SweepEvery swept last, here, and failed at nothing: the zero time if it never did.
+func (v *Vault) Swept() time.Time {
+	if at := v.swept.Load(); at != 0 {
+		return time.UnixMicro(at)
+	}
+	return time.Time{}
 }
 
 func (v *Vault) sweepUploads(ctx context.Context) error {
@@ -91,9 +114,7 @@ const suspension = 7 * 24 * time.Hour
 // sweepMoments does what time has given the vault to do. What could not be done, and whoever is still waited for, is looked at again by
 // every sweep; none of it keeps the rest waiting.
 func (v *Vault) sweepMoments(ctx context.Context) error {
-	v.mu.Lock()
 	after, streams := v.passed, slices.Collect(maps.Keys(v.late))
-	v.mu.Unlock()
 	now := v.now()
 	err := v.passAll(ctx, streams)
 	for page := []Moment(nil); ; {
@@ -112,8 +133,6 @@ func (v *Vault) sweepMoments(ctx context.Context) error {
 	if recent := now.Add(-2 * evidence.Clock); after.At > recent {
 		after = Moment{At: recent}
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.passed = after
 	return err
 }
@@ -123,11 +142,9 @@ func (v *Vault) passAll(ctx context.Context, streams []evidence.Stream) (err err
 	for _, s := range streams {
 		done, failed := v.pass(ctx, s)
 		err = errors.Join(err, failed)
-		v.mu.Lock()
 		if delete(v.late, s); !done {
 			v.late[s] = true
 		}
-		v.mu.Unlock()
 	}
 	return err
 }

@@ -143,7 +143,7 @@ func TestSweepLease(t *testing.T) {
 	w.placeHold("custodian", c, 0)
 	w.pass(3 * time.Second)
 	lease := func(holder string) bool {
-		return must(w.db.Lease(ctx(), "sweep", holder, w.now(), w.now().Add(time.Minute)))
+		return must(w.db.Lease(ctx(), "sweep", holder, w.now(), time.Minute))
 	}
 	if !lease("another") {
 		t.Fatal("nobody sweeps, and the lease is taken")

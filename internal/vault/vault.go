@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"strongroom.example/strongroom/internal/custody"
@@ -62,18 +63,19 @@ type Vault struct {
 	cfg  Config
 	keys custody.Keys // of those who submitted
 
-	envelopes sync.RWMutex // held while envelopes come, alone while those that went are destroyed
-
-	mu         sync.Mutex               // guards what follows
-	looked     bool                     // the first sweep has looked for what an earlier process left
-	unfinished map[evidence.Stream]int  // how often it was said that something is left to destroy
+	sweeping   sync.Mutex               // held by a sweep, guards what follows: what this process knows of sweeping. Another one finds it out anew
+	heard      int64                    // the order of the last event that was looked at
+	unfinished map[evidence.Stream]bool // in which an event left something to do
 	passed     Moment                   // up to here the moments were looked at
 	late       map[evidence.Stream]bool // in which something is left to do since
+	locks      locks                    // of files in the object store
+
+	swept atomic.Int64 // when the last sweep ended that failed at nothing, in microseconds since 1970; 0: never
 }
 
 // New returns a vault over its parts.
 func New(cfg Config) *Vault {
-	return &Vault{cfg: cfg, unfinished: make(map[evidence.Stream]int), late: make(map[evidence.Stream]bool)}
+	return &Vault{cfg: cfg, unfinished: make(map[evidence.Stream]bool), late: make(map[evidence.Stream]bool), locks: locks{due: make(map[evidence.ItemID]bool)}}
 }
 
 // Caller is who is signed in. The zero Caller is nobody.
@@ -90,12 +92,15 @@ var errHidden = evidence.Refuse(evidence.NotFound, "not_found")
 type Info struct {
 	Origin     string
 	Time       evidence.Time
-	Checkpoint []byte // the newest signed note, nil before the first event
+	Checkpoint []byte // the newest signed note that is known here, nil before the first event
 }
 
 func (v *Vault) Info() Info {
 	return Info{v.cfg.Origin, v.now(), v.cfg.Ledger.Checkpoint()}
 }
+
+// Newest is the newest signed note, nil before the first event, whichever replica signed it.
+func (v *Vault) Newest(ctx context.Context) ([]byte, error) { return v.cfg.Ledger.Newest(ctx) }
 
 // Consistency and Inclusion are the log reads with which a client detects a fork. They reveal hashes only.
 func (v *Vault) Consistency(ctx context.Context, from, to int64) ([][]byte, error) {

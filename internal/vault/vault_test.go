@@ -28,13 +28,13 @@ func TestDepositAndOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	object, digest, err := w.Evidence(ctx(), custodian.caller(), o.LeafHash)
+	f, err := w.Evidence(ctx(), custodian.caller(), o.LeafHash, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer object.Close()
-	file := must(io.ReadAll(object))
-	if !bytes.Equal(file, c.item.ciphertext) || digest != ev.SHA256(file) || !bytes.HasPrefix(file, o.Opening.Header) || o.Opening.Size != int64(len(file)) {
+	defer f.Object.Close()
+	file := must(io.ReadAll(f.Object))
+	if !bytes.Equal(file, c.item.ciphertext) || f.Digest != ev.SHA256(file) || !bytes.HasPrefix(file, o.Opening.Header) || o.Opening.Size != int64(len(file)) {
 		t.Error("the file that was opened is another")
 	}
 	if nonce := 16; len(o.Opening.Header) < ageheader.Size(1)+nonce {

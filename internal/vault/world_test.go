@@ -43,11 +43,13 @@ type world struct {
 	wrapTree func(ledger.Tree) ledger.Tree
 	objects  func(objects.Store) objects.Store
 	watched  func(*ledger.Config)
+	engine   func() *sqldb.DB // opens the records, if they are not in a file
 
 	db     *sqldb.DB
 	tree   *embedded.Log
 	store  *fs.Store
 	ledger *ledger.Ledger
+	config vault.Config
 	*vault.Vault
 }
 
@@ -63,13 +65,24 @@ func ctx() context.Context { return context.Background() }
 // newWorld founds a vault with an administrator and two custodians.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), logKey: must(custody.GenerateKey()), people: map[string]*person{}, recovery: must(sealing.NewIdentity())}
+	return newWorldOver(t, nil)
+}
+
+// newWorldOver has its records where engine opens them.
+func newWorldOver(t testing.TB, engine func() *sqldb.DB) *world {
+	t.Helper()
+	w := &world{
+		t: t, dir: t.TempDir(), logKey: must(custody.GenerateKey()), people: map[string]*person{}, recovery: must(sealing.NewIdentity()), engine: engine,
+	}
 	names := []string{"vault", "administrator", "custodian", "second"}
 	for i, role := range []ev.Role{ev.Vault, ev.Administrator, ev.Custodian, ev.Custodian} {
 		p := w.meet(names[i], role)
 		w.founders = append(w.founders, ev.Founder{Actor: p.id, Role: role, Key: custody.KeyID(p.key.SPKI())})
 	}
-	must(0, must(sqldb.Create(ctx(), w.path("records.db"))).Close())
+	if engine == nil {
+		must(0, must(sqldb.Create(ctx(), w.path("records.db"))).Close())
+		w.engine = func() *sqldb.DB { return must(sqldb.Open(ctx(), w.path("records.db"))) }
+	}
 	must(0, must(embedded.Create(ctx(), w.path("log.db"), embedded.Options{Logger: quiet()})).Close())
 	must(0, fs.Create(w.path("objects")))
 	w.start()
@@ -95,12 +108,9 @@ func (w *world) pass(d time.Duration) { w.drift.Add(int64(d)) }
 
 func (w *world) start() {
 	w.t.Helper()
-	w.db = must(sqldb.Open(ctx(), w.path("records.db")))
+	w.db = w.engine()
 	w.tree = must(embedded.Open(ctx(), w.path("log.db"), embedded.Options{Logger: quiet()}))
 	w.store = must(fs.Open(w.path("objects")))
-	public := must(x509.ParsePKIXPublicKey(w.logKey.SPKI())).(*ecdsa.PublicKey)
-	v := w.people["vault"]
-	author := ledger.Author{ID: v.id, SPKI: v.key.SPKI(), Signer: v.key, Tool: ev.Tool{Name: "strongroomd", Version: "1"}}
 	records, tree, store := vault.Records(w.db), ledger.Tree(w.tree), objects.Store(w.store)
 	if w.records != nil {
 		records = w.records(records)
@@ -111,22 +121,30 @@ func (w *world) start() {
 	if w.objects != nil {
 		store = w.objects(store)
 	}
+	w.config = w.process("checkpoint", records, tree, store)
+	w.Vault, w.ledger = vault.New(w.config), w.config.Ledger
+}
+
+// process is how one process works on records, tree and objects, with a ledger of its own.
+func (w *world) process(name string, records vault.Records, tree ledger.Tree, store objects.Store) vault.Config {
+	public := must(x509.ParsePKIXPublicKey(w.logKey.SPKI())).(*ecdsa.PublicKey)
+	v := w.people["vault"]
+	author := ledger.Author{ID: v.id, SPKI: v.key.SPKI(), Signer: v.key, Tool: ev.Tool{Name: "strongroomd", Version: "1"}}
 	config := ledger.Config{
 		Origin: origin, Founders: w.founders, Records: records, Tree: tree,
 		Signers: []note.Signer{must(tlog.NewECDSANoteSigner(origin, public, w.logKey.Sign))},
 		Keys:    must(tlog.NewLogKeys(origin, public)), LogID: tlog.Hash(ev.SHA256(w.logKey.SPKI())),
-		CheckpointFile: w.path("checkpoint"), Vault: author, Now: w.now, Logger: quiet(),
+		CheckpointFile: w.path(name), Vault: author, Now: w.now, Logger: quiet(),
 	}
 	if w.watched != nil {
 		w.watched(&config)
 	}
-	w.ledger = must(ledger.Open(ctx(), config))
 	limits := vault.DefaultLimits
 	limits.Uploads, limits.UploadBytes, limits.Answer = 16, 1<<30, 3*time.Second
-	w.Vault = vault.New(vault.Config{
-		Origin: origin, Founders: w.founders, Records: records, Objects: store, Ledger: w.ledger, Author: author, Now: w.now,
-		Logger: quiet(), Limits: limits,
-	})
+	return vault.Config{
+		Origin: origin, Founders: w.founders, Records: records, Objects: store, Ledger: must(ledger.Open(ctx(), config)), Author: author, Now: w.now,
+		Logger: quiet(), Limits: limits, Process: name,
+	}
 }
 
 func (w *world) stop() {
@@ -301,14 +319,15 @@ func (w *world) upload(by string, file []byte) ev.UploadID {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	half := len(file) / 2
-	for _, part := range []struct {
-		at int
-		b  []byte
-	}{{0, file[:half]}, {half, file[half:]}} {
-		if n, err := w.AppendUpload(ctx(), w.people[by].caller(), u.ID, int64(part.at), bytes.NewReader(part.b)); err != nil || n != int64(len(part.b)) {
+	at := int64(0)
+	for _, end := range []int{len(file) / 2, len(file)} { // a bucket keeps whole parts
+		n, err := w.AppendUpload(ctx(), w.people[by].caller(), u.ID, at, bytes.NewReader(file[at:end]))
+		if at += n; err != nil {
 			w.t.Fatalf("append: %d, %v", n, err)
 		}
+	}
+	if at != int64(len(file)) {
+		w.t.Fatalf("of %d bytes %d are durable", len(file), at)
 	}
 	return u.ID
 }

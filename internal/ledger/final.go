@@ -39,11 +39,11 @@ func (l *Ledger) AwaitFinal(ctx context.Context, leafHash evidence.Hash) ([]byte
 		if evidence.KindOf(err) != evidence.Pending {
 			return receipt, err
 		}
-		select {
-		case <-settled:
-		case <-l.done:
+		switch l.awaitSettled(ctx, settled) {
+		case nil:
+		case ErrStopped:
 			return nil, ErrStopped
-		case <-ctx.Done():
+		default:
 			return nil, err
 		}
 	}
@@ -73,34 +73,53 @@ func (l *Ledger) CompleteFinal(ctx context.Context, streams []evidence.Stream, i
 }
 
 // choose has the state right after p, which was the newest publication a moment ago, offered next. Only one is chosen until that is done,
-// so all who want a final proof get it under the same, however many publications follow each other meanwhile. Where it is not p's, choose
-// returns what to wait for before another one can be.
-func (l *Ledger) choose(p publication) (settled <-chan struct{}) {
+// so all who want a final proof get it under the same, in whatever process, however many publications follow each other meanwhile. Where it is
+// not p's, choose returns what to wait for before another one can be.
+func (l *Ledger) choose(ctx context.Context, p publication) (settled <-chan struct{}, err error) {
 	settled = l.settledNext()
 	offered := l.publisher.offered().Size
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.mu.RLock()
+	chosen := l.chosen
+	l.mu.RUnlock()
 	if p.after.Size <= offered { // it was its turn, or there is no such state
-		return nil
+		return nil, nil
 	}
-	if l.chosen.Size <= offered {
-		l.chosen = p.after
+	if chosen <= offered {
+		if chosen, err = l.cfg.Records.Choose(ctx, p.after.Size, p.after.note); err != nil {
+			return nil, err
+		}
+		l.mu.Lock()
+		l.chosen = chosen
+		l.mu.Unlock()
 	}
-	if l.chosen.Size == p.after.Size {
-		return nil
+	if chosen == p.after.Size {
+		return nil, nil
 	}
-	return settled
+	return settled, nil
 }
 
 // awaitOffer waits until settled is closed.
 func (l *Ledger) awaitOffer(ctx context.Context, settled <-chan struct{}) error {
+	err := l.awaitSettled(ctx, settled)
+	if err != nil && err != ErrStopped {
+		err = errNotFinal
+	}
+	return err
+}
+
+// awaitSettled waits until settled is closed: ErrStopped, or what ended ctx.
+func (l *Ledger) awaitSettled(ctx context.Context, settled <-chan struct{}) error {
+	if l.publisher != nil {
+		l.publisher.awaiting.Add(1)
+		defer l.publisher.awaiting.Add(-1)
+	}
 	select {
 	case <-settled:
 		return nil
 	case <-l.done:
 		return ErrStopped
 	case <-ctx.Done():
-		return errNotFinal
+		return ctx.Err()
 	}
 }
 
@@ -124,15 +143,11 @@ func (l *Ledger) finalAfter(ctx context.Context, under publication) ([]byte, err
 		if !final && offered > under.after.Size {
 			return nil, nil
 		}
-		select {
-		case <-settled:
-		case <-l.done:
-			return nil, ErrStopped
-		case <-ctx.Done():
-			if !final {
-				return nil, errNotFinal
-			}
+		switch err := l.awaitOffer(ctx, settled); {
+		case err == errNotFinal && final:
 			return l.receiptUnder(context.WithoutCancel(ctx), e, row.Size, row.Note)
+		case err != nil:
+			return nil, err
 		}
 	}
 }
@@ -248,12 +263,12 @@ func (l *Ledger) signedBy(parts tlog.ReceiptParts) (tlog.Receipt, error) {
 func (l *Ledger) FinalCheckpoint(ctx context.Context) ([]byte, error) {
 	p := l.publisher
 	if p == nil {
-		return l.Checkpoint(), nil
+		return l.Newest(ctx)
 	}
 	row, err := l.cfg.Records.LastPublished(ctx, Final, p.id)
 	if evidence.KindOf(err) == evidence.NotFound {
 		if !p.required() {
-			return l.Checkpoint(), nil
+			return l.Newest(ctx)
 		}
 		return nil, nil
 	}

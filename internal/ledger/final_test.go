@@ -193,20 +193,25 @@ func (f followed) Entry(ctx context.Context, leaf ev.Hash) (ledger.Entry, error)
 	return f.Records.Entry(ctx, leaf)
 }
 
-// However long somebody waits for a final proof, others get theirs under publications that nobody offers meanwhile. What is offered next is
-// what is waited for; and when the witness is back, the proof comes.
-func TestNobodyWaitsForFinality(t *testing.T) {
-	w := newWorld(t)
-	witness := newFake(t, "witness.example")
-	var down atomic.Bool
-	down.Store(true)
+// sulking is a witness that answers nobody until it is told to.
+func sulking(t *testing.T) (witness *fake, sulks *atomic.Bool) {
+	witness, sulks = newFake(t, "witness.example"), new(atomic.Bool)
+	sulks.Store(true)
 	witness.answer = func(w http.ResponseWriter, request []byte) {
-		if down.Load() {
+		if sulks.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
 		w.Write([]byte(cosign(witness.signer, request)))
 	}
+	return witness, sulks
+}
+
+// However long somebody waits for a final proof, others get theirs under publications that nobody offers meanwhile. What is offered next is
+// what is waited for; and when the witness is back, the proof comes.
+func TestNobodyWaitsForFinality(t *testing.T) {
+	w := newWorld(t)
+	witness, down := sulking(t)
 	s := w.watch(witness.line() + "quorum witness.example\n")
 	w.stop()
 	begun := make(chan struct{}, 100)
@@ -270,16 +275,7 @@ func TestPassedBy(t *testing.T) {
 		t.Skip("STRONGROOM_LONG is not set")
 	}
 	w := newWorld(t)
-	witness := newFake(t, "witness.example")
-	var sulks atomic.Bool
-	sulks.Store(true)
-	witness.answer = func(w http.ResponseWriter, request []byte) {
-		if sulks.Load() {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		w.Write([]byte(cosign(witness.signer, request)))
-	}
+	witness, sulks := sulking(t)
 	s := w.watch(witness.line() + "quorum witness.example\n")
 	w.stop()
 	w.openWith(s.by)

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -93,7 +94,11 @@ func (l *Ledger) complete(
 		return answer, func() error { return l.awaitHeads(ctx, changed) }, nil
 	}
 	if final {
-		if settled := l.choose(p); settled != nil {
+		settled, err := l.choose(ctx, p)
+		if err != nil {
+			return answer, nil, err
+		}
+		if settled != nil {
 			return answer, func() error { return l.awaitOffer(ctx, settled) }, nil
 		}
 	}
@@ -103,7 +108,7 @@ func (l *Ledger) complete(
 		if state, ok := states[s]; ok {
 			n = state.Tip().Seq + 1
 		}
-		if answer.Streams[i], err = length(ctx, m, l.cfg.Origin, s, n); err != nil {
+		if answer.Streams[i], err = length(ctx, m, p.covers, s, s.Tag(l.cfg.Origin), n); err != nil {
 			return Completeness{}, nil, evidence.Fail(evidence.Internal, "heads", err)
 		}
 	}
@@ -111,11 +116,10 @@ func (l *Ledger) complete(
 }
 
 // length looks for the last event of s that the map holds. The stream may have grown since the publication, or since n was read.
-func length(ctx context.Context, m *heads.Map, origin string, s evidence.Stream, n int64) (Length, error) {
-	tag := s.Tag(origin)
+func length(ctx context.Context, m *headsMap, covers int64, s evidence.Stream, tag evidence.Hash, n int64) (Length, error) {
 	prove := func(seq int64) (heads.Proof, bool, error) {
 		key := heads.Key(tag, uint64(seq))
-		proof, err := m.Prove(ctx, key)
+		proof, err := m.prove(ctx, covers, key)
 		return proof, proof.Leaf != nil && proof.Leaf.Key == key, err
 	}
 	at, member, err := prove(n)
@@ -134,7 +138,7 @@ func length(ctx context.Context, m *heads.Map, origin string, s evidence.Stream,
 }
 
 // publishHeads inserts what the newest checkpoint covers into the map and accepts the vault.heads event that says so; the event itself
-// goes into the log with the next wave. Only one is ever on its way. It reports whether there was anything to publish.
+// goes into the log with the next wave. Only one is ever on its way, of whatever process. It reports whether it published.
 func (l *Ledger) publishHeads(ctx context.Context) (bool, error) {
 	if l.stale {
 		if err := l.loadHeads(ctx); err != nil {
@@ -145,11 +149,23 @@ func (l *Ledger) publishHeads(ctx context.Context) (bool, error) {
 	if from == covers || l.accepted.leaf != l.published.leaf {
 		return false, nil
 	}
+	size := l.last.Size
 	entries, covers, void, err := l.headsBetween(ctx, from, covers)
 	if err != nil || entries == nil {
+		if covers == size {
+			l.followed.fruitless = size
+		}
 		return false, err
 	}
+	if l.lead != nil {
+		if at, err := l.headsState(ctx); err != nil || at.Last.Leaf != l.accepted.leaf {
+			return false, err // that of another process is on its way
+		}
+	}
 	update, err := l.heads.Insert(ctx, entries)
+	if errors.Is(err, heads.ErrStore) && l.beaten() {
+		return false, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("heads: %w", err)
 	}
@@ -165,6 +181,9 @@ func (l *Ledger) publishHeads(ctx context.Context) (bool, error) {
 	l.proving.Lock()
 	defer l.proving.Unlock()
 	if _, err := l.cfg.Records.Commit(ctx, Commit{Signed: event, Heads: &update}, judge); err != nil {
+		if evidence.KindOf(err) == evidence.Conflict && l.beaten() { // then nothing was written
+			return false, nil
+		}
 		// Whether it was written is not known: the map is read again before it is used.
 		l.stale = true
 		l.mu.Lock()
@@ -173,7 +192,14 @@ func (l *Ledger) publishHeads(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("heads: %w", err)
 	}
 	l.accepted = publication{leaf: event.LeafHash(), covers: covers, root: update.Root, void: allVoid}
-	return true, l.heads.Commit(update)
+	return true, l.heads.become(update, covers)
+}
+
+// beaten reports whether another process may have published first, or changed what the event stands on. What it published is followed; if there
+// is nothing to follow after a few times, it was something else.
+func (l *Ledger) beaten() bool {
+	l.followed.beaten++
+	return l.lead != nil && l.followed.beaten <= 3
 }
 
 // headsBetween lists the map's entries for leaves [from, to): one for every event, none for a leaf that has no statement (void, an
@@ -278,43 +304,6 @@ func (a Author) Sign(e *evidence.Event, s evidence.Stream, f evidence.Facts, now
 	return custody.Sign(e, key.SPKI, key.Signer)
 }
 
-// loadHeads reads the map, and the publication that is in the log, from the records.
-func (l *Ledger) loadHeads(ctx context.Context) error {
-	m, err := heads.Open(ctx, l.cfg.Records)
-	if err != nil {
-		return fmt.Errorf("heads: %w", err)
-	}
-	vault := evidence.VaultOf(l.cfg.Origin)
-	states, err := l.cfg.Records.States(ctx, vault)
-	if err != nil {
-		return err
-	}
-	root, p := heads.EmptyRoot(), publication{}
-	if state, ok := states[vault].(*evidence.HeadsState); ok {
-		e, err := l.cfg.Records.Entry(ctx, state.Last.Leaf)
-		if err != nil {
-			return err
-		}
-		if p, err = l.publicationOf(e); err != nil {
-			return err
-		}
-		if root = p.root; p.root != state.Root || p.covers != state.Covers {
-			return &Mismatch{"records", "the state of the vault's stream is not what its last event says"}
-		}
-	}
-	if m.Root() != root {
-		return &Mismatch{"records", "the heads map is not the one last published"}
-	}
-	l.accepted, l.stale = p, false
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.heads = m
-	if p.receipt != nil {
-		l.publish(p)
-	}
-	return nil
-}
-
 func (l *Ledger) publicationOf(e Entry) (publication, error) {
 	statement, err := custody.Open(e.Leaf.Extra)
 	if err != nil {
@@ -336,6 +325,9 @@ func (l *Ledger) publicationOf(e Entry) (publication, error) {
 // publish makes p, which is in the log, the one that proofs are given under. The caller holds mu.
 func (l *Ledger) publish(p publication) {
 	l.published = p
+	if l.cfg.Lead != nil {
+		l.followed.breath, l.followed.beaten = time.After(breath), 0
+	}
 	close(l.changed)
 	l.changed = make(chan struct{})
 }

@@ -8,6 +8,12 @@
 // It publishes checkpoints: offers them to the witnesses and time-stamp authorities of the trust file, and keeps what comes, until what
 // the trust file asks for is there and a checkpoint is final. Nothing that is accepted or included waits for them.
 //
+// Any number of processes may work with the same records and the same tree (Config.Lead). One of them leads: it includes, publishes and
+// asks. The others accept events too, and follow: they learn from the records what is included, published and final, and believe no
+// checkpoint that is not consistent with those they have seen. That only one leads saves work and protects nothing. Two who lead for ever put
+// each event into the log once and in the same order, because each appends a beginning of what is pending, and the tree answers a leaf it
+// has with its index; what only one of them can store the records refuse to the other, who then reads again.
+//
 // It may assume that Records and Tree are durable when they return. It distrusts both: every proof is verified before a receipt is
 // stored, every tree against the last signed checkpoint before the next is signed. It never signs a tree that is smaller than, or not
 // consistent with, one it signed before, and never lets a receipt out before its checkpoint is stored in every place it is kept.
@@ -26,11 +32,11 @@ import (
 
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
-	"strongroom.example/strongroom/internal/heads"
 	"strongroom.example/strongroom/internal/tlog"
+	"strongroom.example/strongroom/internal/trail"
 )
 
-// Tree is the append-only Merkle tree behind the log (RFC 6962). Satisfied by *embedded.Log.
+// Tree is the append-only Merkle tree behind the log (RFC 6962). Satisfied by *embedded.Log and *remote.Log.
 type Tree interface {
 	// Append makes every leaf durable and integrated and returns their indexes in the order given. It is idempotent: a leaf appended
 	// before answers with its original index.
@@ -53,9 +59,13 @@ type Config struct {
 	Signers  []note.Signer // of checkpoints: ECDSA P-256 first, then Ed25519, then ML-DSA-44 if any (FORMATS §5)
 	Keys     tlog.LogKeys  // the same keys, to check what was signed
 	LogID    tlog.Hash     // SHA-256 of the ECDSA key's SPKI
-	// CheckpointFile keeps the last signed checkpoint apart from the records and the tree, or is "".
+	// CheckpointFile keeps the last signed checkpoint apart from the records and the tree, or is "". Each process has its own, and remembers
+	// by itself what it has seen: a log that was put back everywhere else is refused.
 	CheckpointFile string
-	Vault          Author // signs vault.heads
+	// Lead reports whether this process is the one that works on the log; nil: there is no other. It is asked every two seconds, and a yes is
+	// good for eight. Two who are told yes do no harm.
+	Lead  func(context.Context) (bool, error)
+	Vault Author // signs vault.heads
 	// Trust says whose cosignatures and time stamps a checkpoint needs to be final. Without any, each is at once.
 	Trust       tlog.Trust
 	HTTP        *http.Client // asks witnesses; nil is a plain one
@@ -100,15 +110,18 @@ var ErrStopped = evidence.Refuse(evidence.Pending, "stopping")
 type Ledger struct {
 	cfg Config
 
-	wake chan struct{} // size 1: something may be pending
-	stop context.CancelFunc
-	done chan struct{}
+	wake   chan struct{} // size 1: something may be pending
+	stop   context.CancelFunc
+	done   chan struct{}
+	lead   *lead          // nil: there is no other process
+	others sync.WaitGroup // what runs beside the worker because there are
 
 	// The worker's own.
-	newest   signed      // the newest checkpoint ever signed, stored or not: the next must extend it
+	newest   signed      // the newest checkpoint ever signed or believed, stored or not: the next must extend it
 	unsure   *proven     // a wave of which it is not known whether it was stored
-	accepted publication // the newest heads publication, in the log or on its way
+	accepted publication // the newest heads publication, in the log or on its way, and so what the heads map in memory is
 	stale    bool        // the heads map in memory may not be the one in the records
+	followed followed
 
 	proving sync.RWMutex // held by whoever proves from the heads map, and alone while records and map change together
 	asking  atomic.Int32 // how many wait for a publication
@@ -116,13 +129,14 @@ type Ledger struct {
 	begun, ended atomic.Int64 // how many commits of events
 
 	publisher *publisher // nil where the trust file names nobody
+	trails    trails
 
 	mu        sync.RWMutex // guards what follows
 	last      signed       // the newest signed checkpoint that is stored everywhere
-	heads     *heads.Map
+	heads     *headsMap
 	published publication   // the newest heads publication that is in the log, if any
 	changed   chan struct{} // closed and replaced whenever published changes
-	chosen    signed        // the log right after a publication under which final proofs were made: offered before any other
+	chosen    int64         // what the records say is offered before any other, as far as is known here
 	waiting   map[evidence.Hash][]chan Entry
 	coming    map[evidence.Hash]*custody.Signed // accepted here, or about to be, and not in the log yet: what need not be read again
 }
@@ -147,35 +161,44 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 		waiting: make(map[evidence.Hash][]chan Entry),
 		coming:  make(map[evidence.Hash]*custody.Signed),
 	}
-	if err := l.crossCheck(ctx); err != nil {
+	var err error
+	if l.last, l.newest, err = l.crossCheck(ctx); err != nil {
 		return nil, err
 	}
 	if err := l.loadHeads(ctx); err != nil {
 		return nil, err
 	}
-	var err error
 	if l.publisher, err = newPublisher(ctx, l); err != nil {
 		return nil, err
 	}
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l.stop = stop
-	if l.publisher != nil {
-		if err := l.publisher.start(run); err != nil {
+	if cfg.Lead != nil {
+		if err := l.join(run); err != nil {
 			stop()
-			l.publisher.running.Wait()
 			return nil, err
 		}
+		return l, nil
+	}
+	if err := l.publisher.start(run); err != nil {
+		stop()
+		l.publisher.running.Wait()
+		return nil, err
 	}
 	l.wakeUp()
-	go l.run(run)
+	go func() {
+		defer close(l.done)
+		l.run(run, func() {})
+	}()
 	return l, nil
 }
 
 // Close ends the workers, a wave under way included, and answers ErrStopped to whoever waits. Nothing is lost: events that are pending
-// stay so until the next Open.
+// stay so until the next Open, or until another process includes them.
 func (l *Ledger) Close() error {
 	l.stop()
 	<-l.done
+	l.others.Wait()
 	if l.publisher != nil {
 		l.publisher.running.Wait()
 	}
@@ -187,6 +210,7 @@ func (l *Ledger) Close() error {
 func (l *Ledger) Accept(ctx context.Context, c Commit, judge Judge) (Entry, error) {
 	leaf := c.Signed.LeafHash()
 	l.expect(leaf, c.Signed)
+	l.trails.follow(ctx, leaf)
 	l.begun.Add(1)
 	e, err := l.cfg.Records.Commit(ctx, c, judge)
 	l.ended.Add(1)
@@ -197,6 +221,7 @@ func (l *Ledger) Accept(ctx context.Context, c Commit, judge Judge) (Entry, erro
 		delete(l.coming, leaf)
 	}
 	if err != nil {
+		l.trails.forget(leaf)
 		return Entry{}, err
 	}
 	return e, nil
@@ -219,28 +244,37 @@ func (l *Ledger) Await(ctx context.Context, leafHash evidence.Hash) (Entry, erro
 	l.waiting[leafHash] = append(l.waiting[leafHash], ch)
 	coming := l.coming[leafHash] != nil
 	l.mu.Unlock()
+	if l.lead != nil {
+		l.wakeUp()
+	}
 	defer l.forget(leafHash, ch)
+	ctx, end := trail.Begin(ctx, trail.Log, "await")
+	defer end(nil)
 
 	// Looked up only after the wait was registered, so an inclusion in between is not missed. What is coming has not been told yet.
-	if !coming {
-		switch e, err := l.cfg.Records.Entry(ctx, leafHash); {
-		case err == nil && e.Included():
-			return e, nil
-		case err != nil && ctx.Err() == nil:
-			return Entry{}, err
+	for look := !coming; ; look = true {
+		if look {
+			switch e, err := l.cfg.Records.Entry(ctx, leafHash); {
+			case err == nil && e.Included():
+				return e, nil
+			case err != nil && ctx.Err() == nil:
+				return Entry{}, err
+			}
 		}
-	}
-	select {
-	case e := <-ch:
-		return e, nil
-	case <-l.done:
-		return Entry{}, ErrStopped
-	case <-ctx.Done():
-		return Entry{}, &evidence.Error{Kind: evidence.Pending, Reason: "pending", Err: ctx.Err()}
+		select {
+		case e := <-ch:
+			return e, nil
+		case <-l.lookAgain():
+		case <-l.done:
+			return Entry{}, ErrStopped
+		case <-ctx.Done():
+			return Entry{}, &evidence.Error{Kind: evidence.Pending, Reason: "pending", Err: ctx.Err()}
+		}
 	}
 }
 
 func (l *Ledger) forget(leafHash evidence.Hash, ch chan Entry) {
+	l.trails.forget(leafHash)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	list := l.waiting[leafHash]
@@ -257,67 +291,32 @@ func (l *Ledger) forget(leafHash evidence.Hash, ch chan Entry) {
 	}
 }
 
-// Checkpoint returns the newest signed checkpoint, or nil before the first event is in the log.
+// Checkpoint returns the newest signed checkpoint that is known here, or nil before the first event is in the log.
 func (l *Ledger) Checkpoint() []byte {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.last.note
 }
 
-// Consistency proves that the log of size to extends the log of size from, both at most the newest checkpoint's size.
-func (l *Ledger) Consistency(ctx context.Context, from, to int64) ([][]byte, error) {
-	if from < 0 || to < from {
-		return nil, evidence.Refuse(evidence.Invalid, "log_size")
+// Newest returns the newest signed checkpoint, whichever process signed it, or nil before there is one. Among other processes it is asked of
+// the records: whoever saw it elsewhere would take an older one for a log that was rolled back.
+func (l *Ledger) Newest(ctx context.Context) ([]byte, error) {
+	if l.lead == nil {
+		return l.Checkpoint(), nil
 	}
-	if err := l.covers(ctx, to); err != nil {
+	known := l.Size()
+	note, err := l.cfg.Records.Checkpoint(ctx)
+	if err != nil || note == nil {
 		return nil, err
 	}
-	proof, err := l.cfg.Tree.Consistency(ctx, from, to)
+	stored, err := l.open(note, "records")
+	if err == nil && stored.Size < known {
+		err = &Mismatch{"records", "they are older than what this process has seen"}
+	}
 	if err != nil {
 		return nil, evidence.Fail(evidence.Internal, "log", err)
 	}
-	return proof, nil
-}
-
-// Inclusion proves that the event is in the log of the given size.
-func (l *Ledger) Inclusion(ctx context.Context, leafHash evidence.Hash, size int64) (index int64, proof [][]byte, err error) {
-	e, err := l.cfg.Records.Entry(ctx, leafHash)
-	if err != nil {
-		return 0, nil, err
-	}
-	if !e.Included() {
-		return 0, nil, evidence.Refuse(evidence.Pending, "pending")
-	}
-	if size <= e.Index {
-		return 0, nil, evidence.Refuse(evidence.Invalid, "log_size")
-	}
-	if err := l.covers(ctx, size); err != nil {
-		return 0, nil, err
-	}
-	if proof, err = l.cfg.Tree.Inclusion(ctx, e.Index, size); err != nil {
-		return 0, nil, evidence.Fail(evidence.Internal, "log", err)
-	}
-	return e.Index, proof, nil
-}
-
-// covers refuses a size beyond the newest stored checkpoint. That may be newer than the one known here: what is stored can be read, and so
-// be given away, before this process has heard that it is stored.
-func (l *Ledger) covers(ctx context.Context, size int64) error {
-	if size <= l.Size() {
-		return nil
-	}
-	note, err := l.cfg.Records.Checkpoint(ctx)
-	if err != nil {
-		return err
-	}
-	stored, err := l.open(note, "records")
-	if err != nil {
-		return evidence.Fail(evidence.Internal, "log", err)
-	}
-	if size > stored.Size {
-		return evidence.Refuse(evidence.Invalid, "log_size")
-	}
-	return nil
+	return note, nil
 }
 
 // Size is how many leaves the newest checkpoint has.
@@ -333,89 +332,5 @@ func wakeUp(wake chan struct{}) {
 	select {
 	case wake <- struct{}{}:
 	default:
-	}
-}
-
-const (
-	soonest = 50 * time.Millisecond // before a failure is tried again
-	latest  = 5 * time.Second
-	quiet   = 50 * time.Millisecond  // without a new event before the heads map is published
-	gather  = 100 * time.Millisecond // that a wave waits at most for the events that are just being committed
-)
-
-// run includes what is pending for as long as the ledger is open. A failure is retried for ever: the events wait in the records.
-func (l *Ledger) run(ctx context.Context) {
-	defer close(l.done)
-	delay, idle := 2*soonest, false
-	for ctx.Err() == nil {
-		progressed, err := l.step(ctx, idle)
-		if progressed {
-			delay = 2 * soonest
-		}
-		switch {
-		case err != nil && ctx.Err() == nil:
-			l.cfg.Logger.Error("log_append_failed", "reason", evidence.ReasonOf(err), "err", err, "retry_in", delay)
-			wait(ctx, soonest, nil)
-			wait(ctx, delay-soonest, l.wake) // the failure need not concern what arrives meanwhile
-			delay, idle = min(2*delay, latest), true
-		case progressed:
-			idle = false
-		case idle:
-			idle = false
-			wait(ctx, 0, l.wake)
-		default:
-			idle = !wait(ctx, quiet, l.wake)
-		}
-	}
-}
-
-// wait returns when ctx ends, after d unless d is 0, or when woken; it reports whether it was woken.
-func wait(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
-	var timer <-chan time.Time
-	switch {
-	case d > 0:
-		timer = time.After(d)
-	case wake == nil:
-		return false
-	}
-	select {
-	case <-wake:
-		return true
-	case <-timer:
-	case <-ctx.Done():
-	}
-	return false
-}
-
-// step takes one wave into the log. It publishes the heads map when nothing has come for a while (idle), when somebody waits for it, or
-// when much is uncovered. It reports whether there was anything to do.
-func (l *Ledger) step(ctx context.Context, idle bool) (bool, error) {
-	if l.unsure != nil {
-		if err := l.store(ctx, *l.unsure); err != nil {
-			return false, err
-		}
-	}
-	l.gatherWave(ctx)
-	pending, err := l.cfg.Records.Pending(ctx, maxWave)
-	if err != nil {
-		return false, err
-	}
-	if len(pending) > 0 {
-		if err := l.include(ctx, wave(pending)); err != nil {
-			return false, err
-		}
-	}
-	if idle && len(pending) == 0 && l.begun.Load() == l.ended.Load() || l.asking.Load() > 0 || l.last.Size-l.accepted.covers >= maxUncovered {
-		published, err := l.publishHeads(ctx)
-		return published || len(pending) > 0, err
-	}
-	return len(pending) > 0, nil
-}
-
-// gatherWave waits for the events that are being committed now: many commits come together, and one wave serves them all.
-func (l *Ledger) gatherWave(ctx context.Context) {
-	begun := l.begun.Load()
-	for waited := time.Duration(0); l.ended.Load() < begun && waited < gather; waited += time.Millisecond {
-		wait(ctx, time.Millisecond, nil)
 	}
 }

@@ -55,7 +55,8 @@ func (s Status) Alarmed() bool {
 	return false
 }
 
-// Witnessed says how finality stands. It is the zero Status where the trust file names nobody.
+// Witnessed says how finality stands. It is the zero Status where the trust file names nobody. A process that does not ask the witnesses and
+// authorities itself knows who signed the newest final checkpoint; the others are Waiting.
 func (l *Ledger) Witnessed() Status {
 	p := l.publisher
 	if p == nil {
@@ -68,11 +69,19 @@ func (l *Ledger) Witnessed() Status {
 	p.mu.Unlock()
 	s.Behind = max(0, size-s.Size)
 	witnesses := len(p.policy.Witnesses())
+	asks := l.lead == nil || l.lead.now() != nil
 	for i, peer := range p.peers {
+		is := peer.is()
+		if !asks {
+			is.State, is.Reason = Waiting, ""
+			if is.Size > 0 && is.Size >= s.Size {
+				is.State = Well
+			}
+		}
 		if i < witnesses {
-			s.Witnesses = append(s.Witnesses, peer.is())
+			s.Witnesses = append(s.Witnesses, is)
 		} else {
-			s.Authorities = append(s.Authorities, peer.is())
+			s.Authorities = append(s.Authorities, is)
 		}
 	}
 	return s
@@ -160,30 +169,4 @@ func (p *publisher) failed(ctx context.Context, who *peer, what string, err erro
 	}
 	wait(ctx, delay, nil)
 	return min(2*delay, lateAgain)
-}
-
-// noticed notes who has signed a stored checkpoint.
-func (p *publisher) noticed(row Published) {
-	by, err := p.policy.Cosigned(row.Note)
-	if err != nil {
-		return // fsck names it
-	}
-	witnesses := p.policy.Witnesses()
-	for _, c := range by.By {
-		for i, w := range witnesses {
-			if w.Name == c.Witness.Name {
-				p.peers[i].signed(row.Size, c.Time)
-			}
-		}
-	}
-	for i, a := range p.cfg.Authorities {
-		for _, s := range row.Stamps {
-			if s.Authority != a.Name {
-				continue
-			}
-			if stamp, err := p.cfg.Trust.VerifyTimestamp(s.Response, noteText(row.Note)); err == nil {
-				p.peers[len(witnesses)+i].signed(row.Size, stamp.Time)
-			}
-		}
-	}
 }

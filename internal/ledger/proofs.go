@@ -8,8 +8,65 @@ import (
 
 	tree "golang.org/x/mod/sumdb/tlog"
 
+	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/tlog"
 )
+
+// Consistency proves that the log of size to extends the log of size from, both at most the newest checkpoint's size.
+func (l *Ledger) Consistency(ctx context.Context, from, to int64) ([][]byte, error) {
+	if from < 0 || to < from {
+		return nil, evidence.Refuse(evidence.Invalid, "log_size")
+	}
+	if err := l.covers(ctx, to); err != nil {
+		return nil, err
+	}
+	proof, err := l.cfg.Tree.Consistency(ctx, from, to)
+	if err != nil {
+		return nil, evidence.Fail(evidence.Internal, "log", err)
+	}
+	return proof, nil
+}
+
+// Inclusion proves that the event is in the log of the given size.
+func (l *Ledger) Inclusion(ctx context.Context, leafHash evidence.Hash, size int64) (index int64, proof [][]byte, err error) {
+	e, err := l.cfg.Records.Entry(ctx, leafHash)
+	if err != nil {
+		return 0, nil, err
+	}
+	if !e.Included() {
+		return 0, nil, evidence.Refuse(evidence.Pending, "pending")
+	}
+	if size <= e.Index {
+		return 0, nil, evidence.Refuse(evidence.Invalid, "log_size")
+	}
+	if err := l.covers(ctx, size); err != nil {
+		return 0, nil, err
+	}
+	if proof, err = l.cfg.Tree.Inclusion(ctx, e.Index, size); err != nil {
+		return 0, nil, evidence.Fail(evidence.Internal, "log", err)
+	}
+	return e.Index, proof, nil
+}
+
+// covers refuses a size beyond the newest stored checkpoint. That may be newer than the one known here: what is stored can be read, and so
+// be given away, before this process has heard that it is stored.
+func (l *Ledger) covers(ctx context.Context, size int64) error {
+	if size <= l.Size() {
+		return nil
+	}
+	note, err := l.cfg.Records.Checkpoint(ctx)
+	if err != nil {
+		return err
+	}
+	stored, err := l.open(note, "records")
+	if err != nil {
+		return evidence.Fail(evidence.Internal, "log", err)
+	}
+	if size > stored.Size {
+		return evidence.Refuse(evidence.Invalid, "log_size")
+	}
+	return nil
+}
 
 // proofs returns the inclusion proofs of a wave's leaves, unverified. Where the wave is the log's end, as it is unless an earlier attempt
 // had appended part of it, one proof from the tree gives what lies to the left of all of them, and the rest follows from the leaves.

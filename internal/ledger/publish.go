@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
@@ -39,6 +40,8 @@ type publisher struct {
 	final   int64         // size of the newest final checkpoint
 	since   time.Time     // when the oldest one beyond it was published
 	settled chan struct{} // closed and replaced whenever a checkpoint is offered, or something comes for one
+
+	awaiting atomic.Int32 // how many wait for settled
 }
 
 // newPublisher reads where publishing stands; nil if nobody is named.
@@ -59,31 +62,7 @@ func newPublisher(ctx context.Context, l *Ledger) (*publisher, error) {
 	if len(p.peers) == 0 && !p.required() {
 		return nil, nil
 	}
-	if last, err := l.cfg.Records.LastPublished(ctx, Final, p.id); err == nil {
-		p.final = last.Size
-		p.noticed(last)
-	} else if evidence.KindOf(err) != evidence.NotFound {
-		return nil, err
-	}
-	newest, err := l.cfg.Records.LastPublished(ctx, Offered, p.id)
-	if evidence.KindOf(err) == evidence.NotFound {
-		return p, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	p.newest = newest
-	p.noticed(newest)
-	if p.since, err = p.behindSince(ctx, p.final); err != nil || newest.Final == p.id {
-		return p, err
-	}
-	// The policy may be another than before: what has come may be enough for it.
-	err = p.change(ctx, newest.Size, func(*Published) error { return nil })
-	if errors.Is(err, tlog.ErrCosignature) { // the next one takes its place
-		l.cfg.Logger.Error("published_checkpoint_damaged", "size", newest.Size, "err", err)
-		err = nil
-	}
-	return p, err
+	return p, p.read(ctx)
 }
 
 // PolicyID names a policy together with the time-stamp roots: what is final under one is to be weighed again under another.
@@ -105,24 +84,51 @@ func (p *publisher) required() bool {
 
 // start begins to publish and to ask, until ctx ends.
 func (p *publisher) start(ctx context.Context) error {
+	if p == nil {
+		return nil
+	}
+	if err := p.read(ctx); err != nil {
+		return err
+	}
+	if err := p.weighAgain(ctx); err != nil {
+		return err
+	}
 	witnesses := p.policy.Witnesses()
+	stampers := make([]*stamper, len(p.cfg.Authorities))
+	for i, a := range p.cfg.Authorities {
+		stampers[i] = &stamper{publisher: p, peer: p.peers[len(witnesses)+i], Authority: a}
+		if p.cfg.Stamped != nil {
+			var err error
+			if stampers[i].after, err = p.cfg.Records.StampedUpTo(ctx, a.Name); err != nil {
+				return err
+			}
+		}
+	}
 	for i, w := range witnesses {
 		if !w.Auditor { // auditors come by themselves
 			p.running.Go(func() { (&witness{publisher: p, peer: p.peers[i], Witness: w}).run(ctx) })
 		}
 	}
-	for i, a := range p.cfg.Authorities {
-		s := &stamper{publisher: p, peer: p.peers[len(witnesses)+i], Authority: a}
-		if p.cfg.Stamped != nil {
-			var err error
-			if s.after, err = p.cfg.Records.StampedUpTo(ctx, a.Name); err != nil {
-				return err
-			}
-		}
+	for _, s := range stampers {
 		p.running.Go(func() { s.run(ctx) })
 	}
 	p.running.Go(func() { p.run(ctx) })
 	return nil
+}
+
+// weighAgain weighs the newest published checkpoint under the present policy. That may be another than before: what has come may be enough
+// for it.
+func (p *publisher) weighAgain(ctx context.Context) error {
+	newest := p.offered()
+	if newest.Size == 0 || newest.Final == p.id {
+		return nil
+	}
+	err := p.change(ctx, newest.Size, func(*Published) error { return nil })
+	if errors.Is(err, tlog.ErrCosignature) { // the next one takes its place
+		p.cfg.Logger.Error("published_checkpoint_damaged", "size", newest.Size, "err", err)
+		return nil
+	}
+	return err
 }
 
 // news tells that the log has grown.
@@ -156,8 +162,12 @@ func (p *publisher) run(ctx context.Context) {
 // the heads map, or else, where that one is published, the newest. From then on it is offered, after a restart too.
 func (p *publisher) publish(ctx context.Context) (bool, error) {
 	p.Ledger.mu.RLock()
-	last, after, chosen := p.last, p.published.after, p.chosen
+	last, after := p.last, p.Ledger.published.after
 	p.Ledger.mu.RUnlock()
+	chosen, err := p.choice(ctx, last)
+	if err != nil {
+		return false, err
+	}
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	before, err := p.cfg.Records.LastPublished(ctx, Offered, p.id)
@@ -181,9 +191,25 @@ func (p *publisher) publish(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	if err := p.cfg.Records.Publish(ctx, row); err != nil {
+		if evidence.KindOf(err) == evidence.Conflict { // another process was faster
+			return true, p.read(ctx)
+		}
 		return false, err
 	}
 	return true, p.stored(ctx, row)
+}
+
+// choice is the checkpoint that the records say is to be offered next, of size 0 if there is none that this process can vouch for.
+func (p *publisher) choice(ctx context.Context, last signed) (signed, error) {
+	note, err := p.cfg.Records.Chosen(ctx)
+	if err != nil {
+		return signed{}, err
+	}
+	chosen, err := p.open(note, "records")
+	if err != nil || chosen.Size > last.Size || p.extends(ctx, chosen, last.Checkpoint) != nil {
+		return signed{}, nil
+	}
+	return chosen, nil
 }
 
 // awaitSettled gives those who are asked their time: were each checkpoint followed by the next at once, two slow witnesses might never
@@ -207,71 +233,47 @@ func (p *publisher) awaitSettled(ctx context.Context) {
 	}
 }
 
-// Weigh says what a published checkpoint has reached under a trust file. An error means that a line of the policy's keys does not verify.
-func (row Published) Weigh(t tlog.Trust) (Standing, error) {
-	by, err := t.Policy().Cosigned(row.Note)
-	if err != nil {
-		return Offered, err
-	}
-	if !by.Quorum || t.RequiresTimestamps() && !slices.ContainsFunc(row.Stamps, func(s Stamp) bool { return s.Verify(t, row) == nil }) {
-		return Offered, nil
-	}
-	if by.Audited && t.RequiresAuditors() {
-		return Audited, nil
-	}
-	return Final, nil
-}
-
-// Verify checks a time stamp over a published checkpoint.
-func (s Stamp) Verify(t tlog.Trust, row Published) error {
-	_, err := t.VerifyTimestamp(s.Response, noteText(row.Note))
-	return err
-}
-
-// weigh notes what a checkpoint has reached under the present policy.
-func (p *publisher) weigh(row *Published) error {
-	reached, err := row.Weigh(p.cfg.Trust)
-	if reached >= Final {
-		row.Final = p.id
-	}
-	if reached == Audited {
-		row.Audited = p.id
-	}
-	return err
-}
-
-// noteText is what the signatures of a note are over.
-func noteText(note []byte) []byte {
-	text, _, _ := bytes.Cut(note, []byte("\n\n"))
-	return note[:min(len(text)+1, len(note))]
-}
-
-// change adds what came for a published checkpoint and stores it: NotFound if there is none of that size.
+// change adds what came for a published checkpoint and stores it: NotFound if there is none of that size. Where another process has stored
+// more meanwhile it is added to that.
 func (p *publisher) change(ctx context.Context, size int64, add func(*Published) error) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
+	for try := 1; ; try++ {
+		row, err := p.add(ctx, size, add)
+		switch {
+		case err == nil && row.Size > 0:
+			return p.stored(ctx, row) // also what an attempt stored of which that was not known
+		case evidence.ReasonOf(err) != "published_differs" || try == maxTries:
+			return err
+		}
+	}
+}
+
+// maxTries bounds how often something is added that other processes add to too.
+const maxTries = 8
+
+// add stores a published checkpoint with what came, and returns it: without a size if there is nothing that was not known.
+func (p *publisher) add(ctx context.Context, size int64, add func(*Published) error) (Published, error) {
 	before, err := p.publishedAt(ctx, size)
 	if err != nil {
-		return err
+		return Published{}, err
 	}
 	row := before
 	row.Stamps = slices.Clone(before.Stamps)
 	if err := add(&row); err != nil {
-		return err
+		return Published{}, err
 	}
 	if err := p.weigh(&row); err != nil {
-		return err
+		return Published{}, err
 	}
-	switch same := sameAs(row, before); {
-	case same && p.knows(row): // the lines are public: whoever sends them again wakes nobody
-		return nil
-	case !same:
-		// Commit point: what came is kept from here.
-		if err := p.cfg.Records.Publish(ctx, row); err != nil {
-			return err
+	if sameAs(row, before) {
+		if p.knows(row) { // the lines are public: whoever sends them again wakes nobody
+			return Published{}, nil
 		}
+		return row, nil
 	}
-	return p.stored(ctx, row) // also what an attempt stored of which that was not known
+	// Commit point: what came is kept from here.
+	return row, p.cfg.Records.Publish(ctx, row)
 }
 
 func sameAs(a, b Published) bool {
@@ -294,44 +296,4 @@ func (l *Ledger) publishedAt(ctx context.Context, size int64) (Published, error)
 		err = evidence.Refuse(evidence.NotFound, "checkpoint")
 	}
 	return row, err
-}
-
-// stored makes known what is stored of a checkpoint.
-func (p *publisher) stored(ctx context.Context, row Published) error {
-	p.noticed(row)
-	p.mu.Lock()
-	final := p.final
-	p.mu.Unlock()
-	if row.Final == p.id {
-		final = max(final, row.Size)
-	}
-	since, err := p.behindSince(ctx, final)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if row.Size >= p.newest.Size {
-		p.newest = row
-	}
-	p.final, p.since = final, since
-	close(p.settled)
-	p.settled = make(chan struct{})
-	for _, peer := range p.peers {
-		wakeUp(peer.wake)
-	}
-	return err
-}
-
-// behindSince is when the oldest checkpoint beyond a final one was published; zero if there is none.
-func (p *publisher) behindSince(ctx context.Context, final int64) (time.Time, error) {
-	next, err := p.cfg.Records.NextPublished(ctx, final, Offered, p.id)
-	if evidence.KindOf(err) == evidence.NotFound {
-		return time.Time{}, nil
-	}
-	return next.At, err
-}
-
-// offered is the checkpoint that is asked for; of size 0 if there is none yet.
-func (p *publisher) offered() Published {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.newest
 }

@@ -100,6 +100,11 @@ type Records interface {
 	NextPublished(ctx context.Context, above int64, s Standing, policy evidence.Hash) (Published, error)
 	// LastPublished returns the largest that has: NotFound.
 	LastPublished(ctx context.Context, s Standing, policy evidence.Hash) (Published, error)
+	// Choose has a checkpoint published before any other, unless one that was chosen before has not been published yet. It returns the size of
+	// the one that is next; of the one given where it, or a larger one, is published.
+	Choose(ctx context.Context, size int64, note []byte) (next int64, err error)
+	// Chosen returns the one chosen last, or nil.
+	Chosen(ctx context.Context) (note []byte, err error)
 	// PutEventStamp keeps a time stamp over an event's signature, the first of each authority: NotFound.
 	PutEventStamp(ctx context.Context, event evidence.Hash, s Stamp) error
 	// EventStamps returns an event's time stamps.

@@ -14,7 +14,8 @@ import (
 
 // Check compares the parts that cfg names as Open does, without starting anything.
 func Check(ctx context.Context, cfg Config) error {
-	return (&Ledger{cfg: cfg}).crossCheck(ctx)
+	_, _, err := (&Ledger{cfg: cfg}).crossCheck(ctx)
+	return err
 }
 
 // Mismatch says that log, records and checkpoint file do not belong to one history. Nothing is written then, so that a restored old
@@ -29,51 +30,52 @@ func (m *Mismatch) Error() string {
 		"; nothing was written. Put back the newest copy of the " + m.Where + ", or restore the vault from one backup as a whole"
 }
 
-// crossCheck compares the last signed checkpoint, in the records and apart, with the tree (ARCHITECTURE §6).
-func (l *Ledger) crossCheck(ctx context.Context) error {
-	root, err := l.cfg.Tree.Root(ctx)
-	if err != nil {
-		return fmt.Errorf("root: %w", err)
-	}
-	now := tlog.Checkpoint{Origin: l.cfg.Origin, Size: root.Size, Root: root.Hash}
-
+// crossCheck compares the last signed checkpoint, in the records and apart, with the tree (ARCHITECTURE §6). It returns the newest that is
+// stored, and the newest that was signed as far as can be known here. The tree is asked last: others may be at work.
+func (l *Ledger) crossCheck(ctx context.Context) (last, newest signed, err error) {
+	none := signed{}
 	recorded, err := l.cfg.Records.Checkpoint(ctx)
 	if err != nil {
-		return err
+		return none, none, err
 	}
-	if l.last, err = l.open(recorded, "records"); err != nil {
-		return err
-	}
-	if err := l.extends(ctx, l.last, now); err != nil {
-		return err
+	if last, err = l.open(recorded, "records"); err != nil {
+		return none, none, err
 	}
 	kept, err := l.readApart()
 	if err != nil {
-		return err
+		return none, none, err
 	}
 	apart, err := l.open(kept, "checkpoint file")
 	if err != nil {
-		return err
+		return none, none, err
 	}
-	if err := l.extends(ctx, apart, now); err != nil {
-		return err
+	root, err := l.cfg.Tree.Root(ctx)
+	if err != nil {
+		return none, none, fmt.Errorf("root: %w", err)
 	}
-	if l.newest = l.last; apart.Size > l.last.Size {
-		l.newest = apart // a crash before the records had it
+	now := tlog.Checkpoint{Origin: l.cfg.Origin, Size: root.Size, Root: root.Hash}
+	for _, before := range []signed{last, apart} {
+		if err := l.extends(ctx, before, now); err != nil {
+			return none, none, err
+		}
+	}
+	if newest = last; apart.Size > last.Size {
+		newest = apart // a crash before the records had it
 	}
 	switch {
-	case apart.note == nil && l.last.note != nil && l.cfg.CheckpointFile != "":
-		return &Mismatch{"checkpoint file", "it is missing"}
-	case apart.note != nil && apart.Size < l.last.Size:
-		return &Mismatch{"checkpoint file", "it is older than the records"}
+	case l.cfg.Lead != nil: // another process has signed since, or this one is new: what the file says holds all the same
+	case apart.note == nil && last.note != nil && l.cfg.CheckpointFile != "":
+		return none, none, &Mismatch{"checkpoint file", "it is missing"}
+	case apart.note != nil && apart.Size < last.Size:
+		return none, none, &Mismatch{"checkpoint file", "it is older than the records"}
 	}
-	return l.checkUnrecorded(ctx, root.Size)
+	return last, newest, l.checkUnrecorded(ctx, last.Size, root.Size)
 }
 
 // checkUnrecorded looks at the leaves beyond the recorded checkpoint. A crash leaves some there, each of an event that was committed
 // before it was appended; a leaf without an event means that the records were put back from an older copy.
-func (l *Ledger) checkUnrecorded(ctx context.Context, size int64) error {
-	for start := l.last.Size; start < size; {
+func (l *Ledger) checkUnrecorded(ctx context.Context, start, size int64) error {
+	for start < size {
 		leaves, err := l.cfg.Tree.Leaves(ctx, start, min(size-start, maxWave))
 		if err != nil {
 			return fmt.Errorf("leaves: %w", err)
@@ -136,10 +138,10 @@ func (l *Ledger) readApart() ([]byte, error) {
 	return note, err
 }
 
-// keepApart writes the checkpoint to its second place, durably and at once or not at all.
+// keepApart writes the checkpoint to its second place, durably and at once or not at all. A larger one stays there.
 func (l *Ledger) keepApart(cp signed) error {
 	path := l.cfg.CheckpointFile
-	if path == "" {
+	if path == "" || cp.note == nil || cp.Size < l.newest.Size {
 		return nil
 	}
 	if err := replaceFile(path, cp.note); err != nil {

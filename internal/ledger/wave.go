@@ -38,6 +38,7 @@ func wave(pending []Entry) []Entry {
 // include takes a wave into the log: append, sign, prove, check, store, tell. It can be repeated after a failure at any point, because
 // the tree answers a leaf it has with the leaf's index.
 func (l *Ledger) include(ctx context.Context, wave []Entry) error {
+	ctx = l.trails.of(ctx, wave)
 	leaves := make([]tlog.TreeLeaf, len(wave))
 	statements := make([]statement, len(wave))
 	for i, e := range wave {
@@ -111,11 +112,16 @@ func (l *Ledger) store(ctx context.Context, p proven) error {
 	if err := l.keepApart(p.cp); err != nil {
 		return err
 	}
-	if err := l.cfg.Records.Include(ctx, p.cp.Size, p.cp.note, p.included); err != nil && !l.stored(ctx, p) {
+	switch err := l.cfg.Records.Include(ctx, p.cp.Size, p.cp.note, p.included); {
+	case err == nil || l.stored(ctx, p):
+		l.unsure = nil
+		l.tell(p)
+	case l.lead != nil && evidence.ReasonOf(err) == "checkpoint_smaller":
+		// Another process has signed more of the tree. What it has not included waits in the records, as before.
+		l.unsure = nil
+	default:
 		return err
 	}
-	l.unsure = nil
-	l.tell(p)
 	return nil
 }
 
@@ -169,7 +175,12 @@ func (l *Ledger) prove(e Entry, statement statement, index int64, proof [][]byte
 func (l *Ledger) tell(p proven) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.last = p.cp
+	if p.cp.Size >= l.last.Size {
+		l.last = p.cp
+	}
+	if first := p.included[0].Index; first == l.followed.told && p.cp.Size == first+int64(len(p.wave)) {
+		l.followed.told = p.cp.Size
+	}
 	for i, e := range p.wave {
 		e.Index, e.Receipt = p.included[i].Index, p.included[i].Receipt
 		if e.LeafHash == l.accepted.leaf {
@@ -179,13 +190,18 @@ func (l *Ledger) tell(p proven) {
 			}
 			l.publish(l.accepted)
 		}
-		for _, ch := range l.waiting[e.LeafHash] {
-			ch <- e // each channel has room for its one answer
-		}
-		delete(l.waiting, e.LeafHash)
-		delete(l.coming, e.LeafHash)
+		l.answer(e)
 	}
 	if l.publisher != nil {
 		l.publisher.news()
 	}
+}
+
+// answer gives an event that is in the log to those who wait for it. The caller holds mu.
+func (l *Ledger) answer(e Entry) {
+	for _, ch := range l.waiting[e.LeafHash] {
+		ch <- e // each channel has room for its one answer
+	}
+	delete(l.waiting, e.LeafHash)
+	delete(l.coming, e.LeafHash)
 }

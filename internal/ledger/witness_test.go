@@ -308,7 +308,7 @@ func TestLateAnswer(t *testing.T) {
 		status := w.until("answered", func(s ledger.Status) bool { return s.Witnesses[0].State != ledger.Waiting })
 		return status.Witnesses[0], must(s.trust.Policy().Cosigned(must(w.PublishedCheckpoint(t.Context(), old.Size)).Note)).By
 	}
-	for range 5 {
+	for range 20 { // each has ten seconds
 		p, by := late()
 		if p.Reason == "unreachable" { // this machine was too slow: it had given up by then
 			continue
@@ -318,5 +318,5 @@ func TestLateAnswer(t *testing.T) {
 		}
 		return
 	}
-	t.Skip("this machine is too slow")
+	t.Error("twenty times it had given up before the answer came")
 }

@@ -40,7 +40,10 @@ type world struct {
 	faults *faults      // nil: none
 
 	db   *sqldb.DB
-	tree *embedded.Log
+	tree interface {
+		ledger.Tree
+		Close() error
+	}
 	*ledger.Ledger
 }
 
@@ -71,6 +74,17 @@ func must2[T, U any](t T, u U, err error) (T, U) {
 // newWorld makes a founded vault: its own actor, an administrator and three custodians, in the log.
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	w := newPeople(t)
+	must(0, must(sqldb.Create(t.Context(), w.path("records.db"))).Close())
+	must(0, must(embedded.Create(t.Context(), w.path("log.db"), embedded.Options{Logger: quiet()})).Close())
+	w.start()
+	t.Cleanup(func() { w.stop() })
+	w.found()
+	return w
+}
+
+// newPeople are those of a vault that is not there yet.
+func newPeople(t testing.TB) *world {
 	w := &world{t: t, dir: t.TempDir(), logKey: must(custody.GenerateKey()), people: map[string]*person{}}
 	_, w.note = must2(ed25519.GenerateKey(nil))
 	for name, role := range map[string]ev.Role{
@@ -85,10 +99,12 @@ func newWorld(t testing.TB) *world {
 		}
 		w.people[name] = p
 	}
-	must(0, must(sqldb.Create(t.Context(), w.path("records.db"))).Close())
-	must(0, must(embedded.Create(t.Context(), w.path("log.db"), embedded.Options{Logger: quiet()})).Close())
-	w.start()
-	t.Cleanup(func() { w.stop() })
+	return w
+}
+
+// found takes the vault's first events.
+func (w *world) found() {
+	w.t.Helper()
 	for _, name := range []string{"vault", "administrator", "a", "b", "c"} {
 		p := w.people[name]
 		w.put(w.sign(name, ev.ActorOf(p.id), ev.ActorEnrolled, &ev.ActorEnrolledDetails{
@@ -96,7 +112,6 @@ func newWorld(t testing.TB) *world {
 		}))
 	}
 	w.put(w.configure("1"))
-	return w
 }
 
 // fork returns a world of its own that begins with a copy of this one's folder, which must be stopped.

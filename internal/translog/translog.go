@@ -71,6 +71,18 @@ func NewLeaf(leaf tlog.TreeLeaf) (*trillian.LogLeaf, error) {
 	}, nil
 }
 
+// NewLeaves is NewLeaf of each.
+func NewLeaves(leaves []tlog.TreeLeaf) ([]*trillian.LogLeaf, error) {
+	list := make([]*trillian.LogLeaf, len(leaves))
+	for i, leaf := range leaves {
+		var err error
+		if list[i], err = NewLeaf(leaf); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
 // CheckOriginal compares a leaf with the one that the log held before under
 // the same identity. Only values count: extra data lies outside the Merkle
 // hash, and the log keeps what it was given first.

@@ -38,13 +38,11 @@ func (l *Log) Append(ctx context.Context, leaves []tlog.TreeLeaf) ([]int64, erro
 	if len(leaves) == 0 {
 		return []int64{}, nil
 	}
-	r := &request{leaves: make([]*trillian.LogLeaf, len(leaves)), done: make(chan struct{})}
-	for i, leaf := range leaves {
-		var err error
-		if r.leaves[i], err = translog.NewLeaf(leaf); err != nil {
-			return nil, err
-		}
+	made, err := translog.NewLeaves(leaves)
+	if err != nil {
+		return nil, err
 	}
+	r := &request{leaves: made, done: make(chan struct{})}
 	select {
 	case l.appends <- r:
 	case <-l.closing:

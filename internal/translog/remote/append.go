@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/trillian"
 
@@ -35,16 +36,14 @@ func (l *Log) Append(ctx context.Context, leaves []tlog.TreeLeaf) ([]int64, erro
 	if len(leaves) == 0 {
 		return []int64{}, nil
 	}
-	r := &request{leaves: make([]*trillian.LogLeaf, len(leaves)), done: make(chan struct{})}
-	for i, leaf := range leaves {
-		var err error
-		if r.leaves[i], err = translog.NewLeaf(leaf); err != nil {
-			return nil, err
-		}
-		if bytesOf(r.leaves[i]) > batchBytes {
-			return nil, fmt.Errorf("%w: leaf of more than %d bytes", translog.ErrInvalid, batchBytes)
-		}
+	made, err := translog.NewLeaves(leaves)
+	if err != nil {
+		return nil, err
 	}
+	if slices.ContainsFunc(made, func(leaf *trillian.LogLeaf) bool { return bytesOf(leaf) > batchBytes }) {
+		return nil, fmt.Errorf("%w: leaf of more than %d bytes", translog.ErrInvalid, batchBytes)
+	}
+	r := &request{leaves: made, done: make(chan struct{})}
 	select {
 	case l.appends <- r:
 	case <-l.stopped:

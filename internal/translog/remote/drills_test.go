@@ -143,13 +143,51 @@ func TestTwoWriters(t *testing.T) {
 	load(t, []*remote.Log{open(t, cfg), open(t, cfg)}, func() {})
 }
 
+// Two writers who append from one sequence, each going on behind what it was answered, keep its order; also with one that ended in between.
+func TestOneSequence(t *testing.T) {
+	cfg := create(t)
+	const end = 150
+	write := func(log *remote.Log) {
+		for from := 0; from < end; {
+			batch := leaves(from, min(from+1+rand.IntN(8), end))
+			for i, index := range persist(t, log, batch) {
+				if index != int64(from+i) {
+					t.Errorf("leaf %d has index %d", from+i, index)
+				}
+			}
+			from += len(batch)
+		}
+	}
+	var all sync.WaitGroup
+	logs := []*remote.Log{open(t, cfg), open(t, cfg)}
+	for _, log := range logs {
+		all.Go(func() { write(log) })
+	}
+	all.Wait()
+	for i := range 10 {
+		from := end + 10*i
+		goes, err := remote.Open(t.Context(), cfg)
+		check(t, err)
+		ended := make(chan struct{})
+		go func() { _, _ = goes.Append(t.Context(), leaves(from, from+1+rand.IntN(9))); close(ended) }()
+		time.Sleep(time.Duration(rand.IntN(10)) * time.Millisecond)
+		check(t, goes.Close())
+		<-ended
+		for j, index := range persist(t, logs[0], leaves(from, from+10)) {
+			if index != int64(from+j) {
+				t.Errorf("after one that ended, leaf %d has index %d", from+j, index)
+			}
+		}
+	}
+	translogtest.Check(t, logs[0])
+}
+
 // The same where one of them ends at any moment and another comes.
 func TestWritersCome(t *testing.T) {
 	cfg := create(t)
 	cfg.Patience = 2 * time.Second
 	stays := open(t, cfg)
-	_, err := stays.Append(t.Context(), leaves(1_000_000, 1_000_100)) // so that batches are large
-	check(t, err)
+	persist(t, stays, leaves(1_000_000, 1_000_100)) // so that batches are large
 	var all []tlog.TreeLeaf
 	for round := range 12 {
 		goes, err := remote.Open(t.Context(), cfg)

@@ -72,9 +72,21 @@ func (p *placing) finish(ctx context.Context) error {
 // certain to reach, if it is larger: the next round goes on from there.
 func (p *placing) round(ctx context.Context) (until int64, err error) {
 	batch := p.batch()
+	rest := p.queue[len(batch):]
 	fresh, stored, err := p.sift(ctx, batch)
 	if err != nil {
 		return 0, err
+	}
+	if len(fresh) > 0 && batch[0] != fresh[0] {
+		// Another writer has begun with the same leaves. What it does not have is to follow them, from a root that has them on.
+		later, err := p.locate(ctx, stored)
+		if err != nil {
+			return 0, err
+		}
+		if growing, err := p.growing(ctx, stored, later); growing || err != nil {
+			return 0, err
+		}
+		stored = later
 	}
 	base := p.size
 	var again []*trillian.LogLeaf
@@ -105,8 +117,33 @@ func (p *placing) round(ctx context.Context) (until int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	p.queue = slices.Concat(again, p.queue[len(batch):], later)
+	if growing, err := p.growing(ctx, stored, later); growing || err != nil {
+		return until, err
+	}
+	p.queue = slices.Concat(again, rest, later)
 	return until, nil
+}
+
+// growing reports whether leaves that the log holds, some of them without a known place, are beyond the root that this round began with, and it
+// is certain that there will be a larger one. Then the queue keeps the order that was given.
+func (p *placing) growing(ctx context.Context, stored, later []*trillian.LogLeaf) (bool, error) {
+	growing := slices.ContainsFunc(stored, func(leaf *trillian.LogLeaf) bool {
+		index, ok := p.found[string(leaf.LeafIdentityHash)]
+		return ok && index >= p.size
+	})
+	if !growing && len(later) > 0 {
+		var err error
+		if growing, err = p.nextTaken(ctx); err != nil {
+			return false, err
+		}
+	}
+	if growing {
+		p.queue = slices.DeleteFunc(slices.Clone(p.queue), func(leaf *trillian.LogLeaf) bool {
+			_, ok := p.found[string(leaf.LeafIdentityHash)]
+			return ok
+		})
+	}
+	return growing, nil
 }
 
 // locate looks up leaves that the log holds, and returns those that it did not find: one at least is not integrated yet, and is the last.
@@ -232,6 +269,19 @@ func (l *Log) add(ctx context.Context, base int64, leaves []*trillian.LogLeaf) (
 		}
 	}
 	return results, nil
+}
+
+// nextTaken reports whether the index is taken at which the newest root ends: then there will be a larger root, whatever anybody does. An empty
+// tree gets its first leaf alone.
+func (l *Log) nextTaken(ctx context.Context) (bool, error) {
+	if l.size == 0 {
+		return true, nil
+	}
+	resp, err := l.log.GetLeavesByRange(ctx, &trillian.GetLeavesByRangeRequest{LogId: l.id, StartIndex: l.size - 1, Count: 2})
+	if err != nil {
+		return false, fmt.Errorf("remote: next leaf: %w", err)
+	}
+	return len(resp.GetLeaves()) > 1, nil
 }
 
 // indexOf looks a leaf up by its Merkle leaf hash, so what is found has the same bytes.

@@ -20,7 +20,8 @@
 //
 // With any number of writers, a leaf is in the log once: its identity is the key of a table, which whoever places leaves locks. What Append has
 // answered has lower indexes than what is appended afterwards. Only the leaves of calls at the same time may be mixed, and be in another
-// order than given.
+// order than given. Of writers that append from one sequence, each from the first leaf that is not answered yet, as two ledgers do that both
+// think they lead, the leaves keep their order too.
 //
 // # What it may assume
 //

@@ -49,6 +49,6 @@ Then: strongroomd serve --data ./vault`,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	c.AddCommand(initCommand(), serveCommand(), backupCommand(), restoreCommand(), fsckCommand(), scrubCommand(), rebuildCommand(), organizationCommand(), rotateCommand(),
-		migrateCommand(), logCommand())
+		migrateCommand(), logCommand(), configCommand(), readyCommand())
 	return c
 }

@@ -15,6 +15,7 @@ import (
 func restoreCommand() *cobra.Command {
 	var p place
 	var r daemon.Restoration
+	var engines bool
 	c := &cobra.Command{
 		Use:   "restore",
 		Short: "Make a vault from a backup, in a new folder",
@@ -37,12 +38,21 @@ holds the statement of every event since the backup. The records are made from i
 again, and what those events took away is taken away again. Envelopes and evidence
 deposited since the backup are lost, and named.
 
+With --engines the vault's records and log are in PostgreSQL and Trillian: you have
+put the cluster back with PostgreSQL's own tools, and its folder is in --data. This
+compares, examines and logs the same, and the vault can be served afterwards. No
+replica may run meanwhile. Give the checkpoint file of every replica's folder.
+
 Exit code: 0 restored, 2 refused, with the reason; nothing is in place then.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r.Data = p.data
 			list := lister{out: c.OutOrStdout()}
-			done, err := daemon.Restore(c.Context(), r, p.options(), list.add)
+			restore := daemon.Restore
+			if engines {
+				restore = daemon.RestoreEngines
+			}
+			done, err := restore(c.Context(), r, p.options(), list.add)
 			if errors.Is(err, daemon.ErrOccupied) {
 				return fmt.Errorf("%w: %s", err, p.data)
 			}
@@ -67,7 +77,11 @@ Exit code: 0 restored, 2 refused, with the reason; nothing is in place then.`,
 	c.Flags().StringArrayVar(&r.Newest, "newest-checkpoint", nil, "file with a checkpoint known from elsewhere; repeat it for each")
 	c.Flags().BoolVar(&r.None, "none-newer", false, "no checkpoint can be found anywhere else")
 	c.Flags().StringVar(&r.Log, "log", "", "a newer copy of the log's file, log.db")
-	c.MarkFlagRequired("from")
+	c.Flags().BoolVar(&engines, "engines", false, "records and log were put back with PostgreSQL's own tools")
+	c.MarkFlagsOneRequired("from", "engines")
+	for _, flag := range []string{"from", "snapshot", "log"} {
+		c.MarkFlagsMutuallyExclusive("engines", flag)
+	}
 	c.MarkFlagRequired("data")
 	c.MarkFlagsMutuallyExclusive("newest-checkpoint", "none-newer")
 	return c

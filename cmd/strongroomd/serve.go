@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"strongroom.example/strongroom/internal/config"
 	"strongroom.example/strongroom/internal/daemon"
 	"strongroom.example/strongroom/internal/ledger"
 )
@@ -19,6 +21,23 @@ import (
 type site struct {
 	listen, cert, key, addressFile string
 	proxies                        []string
+	drain                          time.Duration
+}
+
+// configured takes from the configuration what no flag says.
+func (s *site) configured(c config.Serve, given func(flag string) bool) {
+	if !given("listen") && c.Listen != "" {
+		s.listen = c.Listen
+	}
+	if !given("tls-cert") {
+		s.cert, s.key = c.CertFile, c.KeyFile
+	}
+	if !given("trusted-proxy") {
+		s.proxies = c.TrustedProxies
+	}
+	if !given("drain") {
+		s.drain = c.Drain
+	}
 }
 
 func serveCommand() *cobra.Command {
@@ -34,23 +53,35 @@ nothing else.
 On an address that other machines can reach it needs a certificate. For clients
 on this machine it makes one itself and keeps it in the vault's folder; give
 them the address that is printed as a whole: what follows the # is the
-certificate's number, and they accept no other.`,
+certificate's number, and they accept no other.
+
+What the flags do not say stands in the configuration; strongroomd config show
+explains it. Without one the vault is served from its folder, on this machine.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return serve(c.Context(), p, s) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			configured, err := daemon.ReadConfig(p.data, p.config)
+			if err != nil {
+				return err
+			}
+			s.configured(configured.Serve, c.Flags().Changed)
+			return serve(c.Context(), p, s, configured.Logging)
+		},
 	}
 	p.flags(c)
-	c.Flags().StringVar(&s.listen, "listen", "127.0.0.1:8443", "address to listen on; port 0 takes a free one")
+	c.Flags().StringVar(&s.listen, "listen", config.DefaultListen, "address to listen on; port 0 takes a free one")
 	c.Flags().StringVar(&s.cert, "tls-cert", "", "certificate chain (PEM)")
 	c.Flags().StringVar(&s.key, "tls-key", "", "the certificate's key (PEM)")
 	c.Flags().StringVar(&s.addressFile, "address-file", "", "write the address to this file once the vault is open")
 	c.Flags().StringArrayVar(&s.proxies, "trusted-proxy", nil,
 		"network of a proxy (10.0.0.0/8) whose X-Forwarded-For says where requests come from; repeat it for each")
+	c.Flags().DurationVar(&s.drain, "drain", 0, "how long to go on after being told to stop, until load balancers have noticed")
 	c.MarkFlagsRequiredTogether("tls-cert", "tls-key")
 	return c
 }
 
-func serve(ctx context.Context, p place, s site) (err error) {
+func serve(ctx context.Context, p place, s site, says config.Logging) (err error) {
 	options := p.options()
+	options.Logger, options.Drain = logger(os.Stderr, says), s.drain
 	if options.TrustedProxies, err = networks(s.proxies); err != nil {
 		return err
 	}
@@ -120,8 +151,8 @@ func (s site) certificate() (daemon.Certificate, error) {
 func networks(list []string) ([]netip.Prefix, error) {
 	var networks []netip.Prefix
 	for _, text := range list {
-		n, err := netip.ParsePrefix(text)
-		if err != nil || n != n.Masked() {
+		n, ok := config.ParseNetwork(text)
+		if !ok {
 			return nil, fmt.Errorf("--trusted-proxy %s is not a network such as 10.0.0.0/8", text)
 		}
 		networks = append(networks, n)

@@ -54,6 +54,7 @@ type Client struct {
 	known   known
 	memory  memory
 	ground  ground
+	bucket  bucket
 }
 
 // session is a sign-in of the person's.

@@ -14,8 +14,8 @@ import (
 	"strongroom.example/strongroom/internal/wire"
 )
 
-// download reads evidence.age on the strength of an access event. It goes on where a broken connection ended, and renews the release when
-// its time is over. It never gives more bytes than the deposit has.
+// download reads evidence.age on the strength of an access event, from the vault or, part by part, from where the vault says that it is. It
+// goes on where a broken connection ended, and renews the release when its time is over. It never gives more bytes than the deposit has.
 type download struct {
 	c        *Client
 	ctx      context.Context
@@ -23,7 +23,10 @@ type download struct {
 	item     *evidence.ItemState
 	progress func(done, total int64)
 
-	body     io.ReadCloser
+	body     part
+	begun    int64 // where it begins
+	direct   bool  // it does not come from the vault
+	through  bool  // nor shall anything any more: all comes through the vault
 	at       int64
 	excess   bool
 	sum      hash.Hash
@@ -45,7 +48,7 @@ func (d *download) digest() evidence.Hash {
 }
 
 func (d *download) Close() error {
-	if d.body == nil {
+	if d.body.ReadCloser == nil {
 		return nil
 	}
 	return d.body.Close()
@@ -56,7 +59,7 @@ func (d *download) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	for {
-		if d.body == nil {
+		if d.body.ReadCloser == nil {
 			if d.at == d.item.Evidence.Size {
 				return 0, io.EOF
 			}
@@ -65,7 +68,7 @@ func (d *download) Read(p []byte) (int, error) {
 			}
 		}
 		n, err := d.body.Read(p)
-		if int64(n) > d.item.Evidence.Size-d.at {
+		if int64(n) > d.body.end-d.at {
 			d.excess = true
 			return 0, alarm(OtherBytes, evidence.ItemOf(d.item.ID), errors.New("more bytes than were deposited"))
 		}
@@ -75,12 +78,14 @@ func (d *download) Read(p []byte) (int, error) {
 		if err != nil {
 			broken := err
 			d.body.Close()
-			d.body = nil
-			if n == 0 && d.at < d.item.Evidence.Size {
+			nothing := d.direct && d.at == d.begun
+			d.through = d.through || nothing
+			if n == 0 && d.at < d.body.end && !nothing {
 				if err := d.patience.wait(d.ctx, d.c, broken); err != nil {
 					return 0, err
 				}
 			}
+			d.body = part{}
 		}
 		if n > 0 {
 			d.patience = unbroken
@@ -93,15 +98,26 @@ func (d *download) Read(p []byte) (int, error) {
 func (d *download) connect() error {
 	renewed := false
 	for {
-		req, err := wire.NewGetEvidenceRequest(d.c.address, d.leaf.String(), d.params())
+		params := d.params()
+		req, err := wire.NewGetEvidenceRequest(d.c.address, d.leaf.String(), params)
 		if err != nil {
 			return err
 		}
-		status := http.StatusOK
+		want := []int{http.StatusOK}
 		if d.at > 0 {
-			status = http.StatusPartialContent
+			want = []int{http.StatusPartialContent}
 		}
-		resp, err := d.c.signedIn(d.ctx, req, status)
+		if params.Direct {
+			want = append(want, http.StatusOK)
+		}
+		resp, err := d.c.signedIn(d.ctx, req, want...)
+		if err == nil && params.Direct && resp.Header.Get("Content-Type") == "application/json" {
+			if err = d.beginAt(resp); err == nil || !errors.Is(err, errBucket) {
+				return err
+			}
+			d.through = true
+			continue
+		}
 		switch {
 		case err == nil:
 			return d.begin(resp)
@@ -125,19 +141,32 @@ func (d *download) connect() error {
 func (d *download) etag() string { return `"` + d.item.Evidence.SHA256.String() + `"` }
 
 func (d *download) params() *wire.GetEvidenceParams {
-	if d.at == 0 {
-		return &wire.GetEvidenceParams{}
+	p := &wire.GetEvidenceParams{Direct: !d.through && d.c.bucket.usable()}
+	if d.at > 0 {
+		from, tag := fmt.Sprintf("bytes=%d-", d.at), d.etag()
+		p.Range, p.IfRange = &from, &tag
 	}
-	from, tag := fmt.Sprintf("bytes=%d-", d.at), d.etag()
-	return &wire.GetEvidenceParams{Range: &from, IfRange: &tag}
+	return p
 }
 
+// begin takes what the vault sends.
 func (d *download) begin(resp *http.Response) error {
-	d.body = resp.Body
 	size := d.item.Evidence.Size
-	part := d.at > 0 && resp.Header.Get("Content-Range") != fmt.Sprintf("bytes %d-%d/%d", d.at, size-1, size)
-	if part || resp.Header.Get("ETag") != d.etag() {
+	d.body, d.begun, d.direct = part{resp.Body, size}, d.at, false
+	other := d.at > 0 && resp.Header.Get("Content-Range") != fmt.Sprintf("bytes %d-%d/%d", d.at, size-1, size)
+	if other || resp.Header.Get("ETag") != d.etag() {
 		return alarm(OtherBytes, evidence.ItemOf(d.item.ID), errors.New("another file, or another part of it"))
 	}
 	return nil
+}
+
+// beginAt goes where the vault says that the file is.
+func (d *download) beginAt(resp *http.Response) error {
+	var a wire.EvidenceAddress
+	if err := decode(resp, &a); err != nil {
+		return err
+	}
+	body, err := d.c.bucket.fetch(d.ctx, d.item, a, d.at)
+	d.body, d.begun, d.direct = body, d.at, true
+	return err
 }

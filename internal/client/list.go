@@ -73,6 +73,8 @@ func (c *Client) listed(ctx context.Context, items []wire.Item, in evidence.Case
 		for i, item := range batch {
 			own, err := state[*evidence.ItemState](v, streams[i])
 			switch {
+			case v.Len(streams[i]) == 0: // it has just been deposited, and is not in the log yet
+				continue
 			case err != nil:
 				return nil, err
 			case in != "" && own.Case != in:

@@ -16,8 +16,9 @@ const UndecidedTrust Lie = "undecided_trust_file"
 
 // Repin pins a newer trust file of the same vault in the place of the one that is pinned (FORMATS §10). The person has compared its number over
 // a second channel; that is not enough here. The old file says whom to believe: the new one must keep its founders, its log keys with their
-// ends, its witness policies, its time-stamp roots and authorities; and what is new in it must stand in the vault's policy, proposed and
-// confirmed by people who are led back to those founders; what was replaced ends when that says. So neither the operator nor who has the log's keys changes what this device stands on.
+// ends, its witness policies, its time-stamp roots and authorities; what is new in it must stand in the vault's policy, proposed and confirmed
+// by people who are led back to those founders; what was replaced ends when that says. So neither the operator nor who has the log's keys
+// changes what this device stands on.
 //
 // ErrPinned means another vault, Invalid "trust_older" a file that takes away what the pinned one has, Invalid "clock" one that was decided if
 // the vault's clock is right, but not by this device's, and an Alarm UndecidedTrust one that nobody decided. Nothing is kept of what was

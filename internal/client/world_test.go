@@ -41,6 +41,7 @@ type world struct {
 	witness string               // who must cosign, or nobody
 	quantum bool                 // the log signs with ML-DSA-44 as well
 	policy  evidence.VaultPolicy // another than the default
+	file    string               // the configuration, "" is the folder's own
 	record  ceremony.Record      // of the recovery key,
 	shares  []ceremony.Share     // 3 of which are needed
 	strict  bool                 // answers are held against the contract, which takes time
@@ -86,8 +87,10 @@ func (setUp) Fatal(args ...any)        { panic(fmt.Sprint(args...)) }
 func (w *world) found() {
 	ctx := w.Context()
 	o := options
-	o.PostQuantum = w.quantum
-	origin := must(daemon.Create(ctx, w.dir, "", o))(w)
+	o.ConfigFile = w.file
+	create := o
+	create.PostQuantum = w.quantum
+	origin := must(daemon.Create(ctx, w.dir, "", create))(w)
 	for name, algorithm := range map[string]keys.Algorithm{"log.pem": keys.P256, "log-ed25519.pem": keys.Ed25519, "vault.pem": keys.P256} {
 		path := filepath.Join(w.dir, "keys", name) // anew and without a passphrase: to open one that has it takes a second
 		check(w, os.Remove(path))
@@ -110,8 +113,8 @@ func (w *world) found() {
 		check(w, WriteProfile(p.folder, Profile{Actor: id}))
 		founding.Founders = append(founding.Founders, file)
 	}
-	w.trust = must(daemon.Found(ctx, w.dir, options, founding))(w)
-	d := must(daemon.Open(ctx, w.dir, options))(w)
+	w.trust = must(daemon.Found(ctx, w.dir, o, founding))(w)
+	d := must(daemon.Open(ctx, w.dir, o))(w)
 	w.server = httptest.NewServer(d.Handler())
 	w.connect(w.admin)
 	w.connect(w.custodian)

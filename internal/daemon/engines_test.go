@@ -165,13 +165,13 @@ func (s *serving) is(t *testing.T, code int, on wire.Dependencies) {
 	})
 }
 
-// elsewhere makes and founds a vault whose records and log are in the engines.
-func elsewhere(t *testing.T, e *engines) (dir string, o Options, c cast) {
+// elsewhere makes and founds a vault whose records and log are in the engines, and its objects where more of the configuration says.
+func elsewhere(t *testing.T, e *engines, more ...string) (dir string, o Options, c cast) {
 	t.Helper()
 	owner, server := e.newDatabase(t)
 	o = testOptions()
 	o.Limits.Answer = 2 * time.Second
-	o.ConfigFile = written(t, e.recordsConfig(server)+e.logConfig())
+	o.ConfigFile = written(t, e.recordsConfig(server)+e.logConfig()+strings.Join(more, ""))
 	dir = filepath.Join(t.TempDir(), "vault")
 	if _, err := Create(t.Context(), dir, "", o); err == nil || !strings.Contains(err.Error(), "strongroomd migrate") {
 		t.Fatalf("without tables: %v", err)

@@ -93,7 +93,7 @@ func (c *checker) attachment(a sqldb.StoredAttachment) {
 	event, named := c.named[key]
 	where := place(event)
 	delete(c.named, key)
-	wanted := c.wanted(a.Stream, event.Seq, a.Attachment)
+	wanted := vault.Names(c.states[a.Stream], event.Seq, a.Attachment)
 	switch {
 	case !named:
 		c.damage(fmt.Sprintf("%s %s", a.Stream.Type, a.Stream.ID), doAttach, "a %s is stored that no event names", a.Kind)

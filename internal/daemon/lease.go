@@ -15,15 +15,20 @@ import (
 )
 
 // A vault in one folder is guarded by the lock on its log's file. Of one whose records or log other machines can reach, whoever works on it
-// has a lease in its records, and renews it.
+// has a lease in its records, and renews it: one process alone or, of a shared vault, each replica one of its own. Of the two, whoever came
+// later gives way.
 const (
-	leaseWork  = "serve"
-	leaseTime  = 30 * time.Second
-	leaseRenew = 5 * time.Second
+	aloneWork   = "serve"
+	replicaWork = sqldb.Replica // and the holder
+	leaseTime   = 30 * time.Second
+	leaseRenew  = 5 * time.Second
 )
 
 // ErrLeaseLost means that this process did not renew its lease in time, and that another works on the vault now.
 var ErrLeaseLost = errors.New("another process works on the vault now, because this one did not renew its lease in time; stopped")
+
+// ErrRecordsNewer means that the database was changed so that this version cannot go on with it.
+var ErrRecordsNewer = errors.New("the database was updated by a newer version of strongroomd, with which this one cannot work; stopped")
 
 // Held says that another process works on the vault. It is ErrRunning.
 type Held struct {
@@ -41,41 +46,49 @@ func (h *Held) Is(target error) bool { return target == ErrRunning }
 // lease is this process's right to work on a vault, for as long as it renews it.
 type lease struct {
 	records *sqldb.DB
+	work    string
 	holder  string // nobody else's, and never one's own again
 	now     func() time.Time
 	logger  *slog.Logger
+	renewed func(context.Context) // is called at first and each time, if there is any
 
 	stop context.CancelFunc
 	done chan struct{}
-	lost chan struct{} // closed once another process has it
+	lost chan struct{} // closed once this process must stop
+	why  error         // it must
 }
 
-// takeLease takes the lease and renews it until it is given back. What a process left that was killed is waited for until it ends. A process
-// that renews it meanwhile lives: *Held.
-func takeLease(ctx context.Context, records *sqldb.DB, o Options) (*lease, error) {
+// takeLease takes the lease and renews it until it is given back: with others, as a replica, or alone. What a process left that was killed
+// is waited for until it ends. A process that renews it meanwhile lives: *Held.
+func takeLease(ctx context.Context, records *sqldb.DB, o Options, replica bool, renewed func(context.Context)) (*lease, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, err
 	}
 	l := &lease{
-		records: records, holder: fmt.Sprintf("%s, process %d (%s)", host, os.Getpid(), strings.ToLower(rand.Text()[:8])), now: o.Now, logger: o.Logger,
-		done: make(chan struct{}), lost: make(chan struct{}),
+		records: records, work: aloneWork, now: o.Now, logger: o.Logger, renewed: renewed,
+		holder: fmt.Sprintf("%s, process %d (%s)", host, os.Getpid(), strings.ToLower(rand.Text()[:8])),
+		done:   make(chan struct{}), lost: make(chan struct{}),
+	}
+	if replica {
+		l.holder += fmt.Sprintf(" schema %d", sqldb.SchemaVersion()) // strongroomd migrate looks for older ones
+		l.work = replicaWork + l.holder
 	}
 	for first := (Held{}); ; {
-		mine, err := l.renew(ctx)
+		mine, held, err := l.take(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if mine {
 			break
 		}
-		held, err := l.other(ctx)
+		now, err := l.clock(ctx)
 		if err != nil {
 			return nil, err
 		}
-		switch now := l.now(); {
-		case !held.Until.After(now): // it has just ended
-		case first == (Held{}) && !held.Until.After(now.Add(2*leaseTime)):
+		switch {
+		case held == (Held{}): // it has just ended
+		case first == (Held{}) && !held.Until.After(now.Add(2*leaseTime)): // beyond that, no process of ours took it
 			first = held
 			l.logger.Info("lease_waited_for", "holder", held.Holder, "until", held.Until)
 		case held != first:
@@ -93,44 +106,102 @@ func takeLease(ctx context.Context, records *sqldb.DB, o Options) (*lease, error
 	return l, nil
 }
 
-func (l *lease) renew(ctx context.Context) (bool, error) {
-	now := l.now()
-	return l.records.Lease(ctx, leaseWork, l.holder, now, now.Add(leaseTime))
-}
-
-// other is who has it.
-func (l *lease) other(ctx context.Context) (Held, error) {
-	holder, until, err := l.records.Leased(ctx, leaseWork)
-	if evidence.KindOf(err) == evidence.NotFound {
-		err = nil
+// take takes the lease, unless somebody is in the way. It writes first and looks then: of two that come together one sees the other at least.
+func (l *lease) take(ctx context.Context) (mine bool, held Held, err error) {
+	if mine, err = l.records.Lease(ctx, l.work, l.holder, l.now(), leaseTime); err != nil {
+		return false, Held{}, err
 	}
-	return Held{holder, until}, err
+	held, err = l.other(ctx)
+	if mine && (err != nil || held != (Held{})) {
+		_, failed := l.records.Lease(ctx, l.work, l.holder, l.now(), 0)
+		return false, held, errors.Join(err, failed)
+	}
+	return mine, held, err
 }
 
-// keep renews the lease until ctx ends, or another has it. While the records do not answer it tries again: nobody else gets it there either.
+// other is who is in the way: of a replica who works alone, of who works alone everybody.
+func (l *lease) other(ctx context.Context) (Held, error) {
+	now, err := l.clock(ctx)
+	if err != nil {
+		return Held{}, err
+	}
+	works := []string{aloneWork}
+	if l.work == aloneWork {
+		works = append(works, replicaWork)
+	}
+	for _, work := range works {
+		leases, err := l.records.Leases(ctx, work)
+		if err != nil {
+			return Held{}, err
+		}
+		for _, other := range leases {
+			if other.Holder != l.holder && other.Until.After(now) {
+				return Held{other.Holder, other.Until}, nil
+			}
+		}
+	}
+	return Held{}, nil
+}
+
+// clock is that by which the lease ends: the records' own, if they have one.
+func (l *lease) clock(ctx context.Context) (time.Time, error) {
+	now, err := l.records.Clock(ctx)
+	if err == nil && now.IsZero() {
+		now = l.now()
+	}
+	return now, err
+}
+
+// keep renews the lease until ctx ends, or another has the vault. While the records do not answer it tries again: nobody else gets it there
+// either.
 func (l *lease) keep(ctx context.Context) {
 	defer close(l.done)
 	ticker := time.NewTicker(leaseRenew)
 	defer ticker.Stop()
 	for {
+		if l.renewed != nil {
+			l.renewed(ctx)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		mine, err := l.renew(ctx)
-		if mine || ctx.Err() != nil {
-			continue
-		}
-		if err != nil {
+		held, err := l.renew(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
 			l.logger.Warn("lease_not_renewed", "reason", evidence.ReasonOf(err), "err", err)
-			continue
+		case held != (Held{}):
+			l.logger.Error("lease_lost", "holder", held.Holder, "until", held.Until)
+			l.why = ErrLeaseLost
+			close(l.lost)
+			return
+		case evidence.ReasonOf(l.records.Usable(ctx)) == "records_newer":
+			l.logger.Error("records_newer")
+			l.why = ErrRecordsNewer
+			close(l.lost)
+			return
 		}
-		held, _ := l.other(ctx) // lost all the same
-		l.logger.Error("lease_lost", "holder", held.Holder, "until", held.Until)
-		close(l.lost)
-		return
 	}
+}
+
+// renew renews the lease, and returns who has the vault if it was not renewed in time. While it runs, whoever comes gives way.
+func (l *lease) renew(ctx context.Context) (Held, error) {
+	now, err := l.clock(ctx)
+	if err != nil {
+		return Held{}, err
+	}
+	holder, until, err := l.records.Leased(ctx, l.work)
+	if err != nil {
+		return Held{}, err
+	}
+	if holder != l.holder || !until.After(now) {
+		_, held, err := l.take(ctx)
+		return held, err
+	}
+	_, err = l.records.Lease(ctx, l.work, l.holder, l.now(), leaseTime)
+	return Held{}, err
 }
 
 // close gives the lease back, so that nobody has to wait for its end.
@@ -145,13 +216,13 @@ func (l *lease) close() error {
 	// Whoever cannot give it back, because the records do not answer, leaves it to end by itself.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if _, err := l.records.Lease(ctx, leaseWork, l.holder, l.now(), time.Unix(0, 0)); err != nil {
+	if _, err := l.records.Lease(ctx, l.work, l.holder, l.now(), 0); err != nil {
 		l.logger.Warn("lease_not_given_back", "reason", evidence.ReasonOf(err), "err", err)
 	}
 	return nil
 }
 
-// taken is closed once another process works on the vault; of a vault in one folder it never is.
+// taken is closed once the vault is not this process's any more; of a vault in one folder it never is.
 func (p *parts) taken() <-chan struct{} {
 	if p.lease == nil {
 		return nil

@@ -40,11 +40,19 @@ func TestOneServer(t *testing.T) {
 		})
 	}
 	tries.Wait()
-	// Another, whose clock is a day ahead, takes what this one would have renewed.
-	then := time.Now().Add(24 * time.Hour)
-	if taken, err := s.d.parts.records.Lease(t.Context(), leaseWork, "another", then, then.Add(leaseTime)); !taken || err != nil {
+	// One whose clock is a day ahead does not take what this one renews; once this one did not renew it, another has it.
+	records, ahead := s.d.parts.records, time.Now().Add(24*time.Hour)
+	if taken, err := records.Lease(t.Context(), aloneWork, "another", ahead, leaseTime); taken || err != nil {
 		t.Fatal(taken, err)
 	}
+	holder, _, err := records.Leased(t.Context(), aloneWork)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the lease's end", func() bool { // unless it is renewed in between
+		must(records.Lease(t.Context(), aloneWork, holder, time.Now(), 0))
+		return must(records.Lease(t.Context(), aloneWork, "another", time.Now(), time.Hour))
+	})
 	select {
 	case err := <-s.ended:
 		if !errors.Is(err, ErrLeaseLost) {
@@ -65,12 +73,12 @@ func TestLease(t *testing.T) {
 	var clock atomic.Int64
 	o := testOptions()
 	o.Now = func() time.Time { return time.Unix(1_800_000_000+clock.Load(), 0) }
-	killed := must(takeLease(t.Context(), db, o))
+	killed := must(takeLease(t.Context(), db, o, false, nil))
 	killed.stop()
 	<-killed.done
 
 	taken := make(chan *lease)
-	go func() { taken <- must(takeLease(t.Context(), db, o)) }()
+	go func() { taken <- must(takeLease(t.Context(), db, o, false, nil)) }()
 	select {
 	case <-taken:
 		t.Fatal("two have the lease")
@@ -79,18 +87,18 @@ func TestLease(t *testing.T) {
 	clock.Add(int64(leaseTime.Seconds()))
 	second := <-taken
 	must(0, second.close())
-	third := must(takeLease(t.Context(), db, o))
+	third := must(takeLease(t.Context(), db, o, false, nil))
 
 	// One that renews it lives.
 	refused := make(chan error)
 	go func() {
-		_, err := takeLease(t.Context(), db, o)
+		_, err := takeLease(t.Context(), db, o, false, nil)
 		refused <- err
 	}()
 	until(t, "the refusal", func() bool {
 		clock.Add(1)
-		if mine, err := third.renew(t.Context()); !mine || err != nil {
-			t.Fatal(mine, err)
+		if held := must(third.renew(t.Context())); held != (Held{}) {
+			t.Fatal(held)
 		}
 		select {
 		case err := <-refused:

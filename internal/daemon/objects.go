@@ -31,6 +31,7 @@ func (f folder) readConfig(file string) (config.Config, error) {
 func bucket(c config.S3, origin string) s3.Config {
 	return s3.Config{
 		Endpoint: c.Endpoint, Region: c.Region, Bucket: c.Bucket, Prefix: c.Prefix, CAFile: c.CAFile, CredentialsFile: c.CredentialsFile, Owner: origin,
+		Direct: c.Direct, Governance: c.Retention == "governance",
 	}
 }
 
@@ -46,12 +47,16 @@ func (f folder) createObjects(ctx context.Context, c config.Objects, origin stri
 	return err
 }
 
-// openObjects opens the object store of a vault.
-func (f folder) openObjects(ctx context.Context, c config.Objects, origin string) (store objects.Store, err error) {
+// openObjects opens the object store of a vault, for others to work on too unless it is alone with it.
+func (f folder) openObjects(ctx context.Context, c config.Objects, origin string, alone bool) (store objects.Store, err error) {
 	if c.S3 == nil {
 		store, err = fs.Open(f.objects())
 	} else {
-		store, err = s3.Open(ctx, bucket(*c.S3, origin))
+		b := bucket(*c.S3, origin)
+		if alone {
+			b.Process = "embedded" // what an earlier one left is its own
+		}
+		store, err = s3.Open(ctx, b)
 	}
 	if errors.Is(err, objects.ErrNotFound) {
 		err = errors.Join(ErrNoObjects, err)
@@ -65,7 +70,7 @@ func (f folder) openObjects(ctx context.Context, c config.Objects, origin string
 // provideObjects opens the object store of a vault that is restored, and makes it first where there is none: a lost machine's bucket may
 // be lost too.
 func (f folder) provideObjects(ctx context.Context, c config.Objects, origin string) (objects.Store, error) {
-	store, err := f.openObjects(ctx, c, origin)
+	store, err := f.openObjects(ctx, c, origin, true)
 	switch {
 	case c.S3 == nil && errors.Is(err, objects.ErrNotFound):
 		err = fs.Create(f.objects())
@@ -77,5 +82,5 @@ func (f folder) provideObjects(ctx context.Context, c config.Objects, origin str
 	if err != nil {
 		return nil, err
 	}
-	return f.openObjects(ctx, c, origin)
+	return f.openObjects(ctx, c, origin, true)
 }

@@ -27,16 +27,15 @@ func bucketServer(t *testing.T) *versitygw.Server {
 	return server
 }
 
-// bucketConfig is the configuration of a vault that keeps its objects there.
+// bucketConfig is the file of the configuration of a vault that keeps its objects there.
 func bucketConfig(t *testing.T, server *versitygw.Server, bucket string) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "server.yaml")
-	text := fmt.Sprintf("objects:\n  s3: {endpoint: %q, region: %s, bucket: %s, prefix: v1/, ca_file: %q, credentials_file: %q}\n",
+	return written(t, objectsConfig(server, bucket))
+}
+
+func objectsConfig(server *versitygw.Server, bucket string) string {
+	return fmt.Sprintf("objects:\n  s3: {endpoint: %q, region: %s, bucket: %s, prefix: v1/, ca_file: %q, credentials_file: %q}\n",
 		server.Endpoint, versitygw.Region, bucket, server.CAFile, server.CredentialsFile)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 // TestBucket founds a vault that keeps its objects in a bucket, deposits, checks everything, and finds what was altered there.

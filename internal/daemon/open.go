@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -32,6 +33,10 @@ type Options struct {
 	Now            func() time.Time
 	Logger         *slog.Logger
 	TrustedProxies []netip.Prefix // in front of the server, believed about where requests come from
+	Drain          time.Duration  // that Serve goes on, and says so, after it was told to stop: until nobody sends it anything new
+
+	replica    bool // with others, where the vault is shared
+	monitoring *monitoring
 }
 
 // parts are the opened pieces of one vault, in the order in which they stand on each other.
@@ -52,6 +57,8 @@ type parts struct {
 	config   config.Config
 
 	readiness    readiness
+	clock        clock
+	draining     atomic.Bool
 	timestampers []timestamper
 }
 
@@ -88,11 +95,12 @@ func openParts(ctx context.Context, f folder, o Options) (p *parts, err error) {
 	if err = p.openStores(ctx); err != nil {
 		return p, err
 	}
-	p.objects, err = f.openObjects(ctx, p.config.Objects, p.settings.Origin)
+	p.objects, err = f.openObjects(ctx, p.config.Objects, p.settings.Origin, !p.shared())
 	return p, err
 }
 
-// openStores opens log and records, for nobody else to work on: the lock on the log's file says so, or the lease.
+// openStores opens log and records, for nobody else to work on: the lock on the log's file says so, or the lease. Replicas of a
+// shared vault work on them together.
 func (p *parts) openStores(ctx context.Context) (err error) {
 	if p.tree, err = p.folder.openLog(ctx, p.settings, p.config.Log, p.options); err != nil {
 		return err
@@ -103,7 +111,7 @@ func (p *parts) openStores(ctx context.Context) (err error) {
 	if !p.settings.outside() {
 		return nil
 	}
-	if p.lease, err = takeLease(ctx, p.records, p.options); err != nil || p.settings.Records == "" {
+	if p.lease, err = takeLease(ctx, p.records, p.options, p.options.replica && p.shared(), p.watchClock); err != nil || p.settings.Records == "" {
 		return err
 	}
 	return p.own(ctx)
@@ -126,9 +134,9 @@ func (p *parts) start(ctx context.Context, trust tlog.Trust) (err error) {
 		return err
 	}
 	p.vault = vault.New(vault.Config{
-		Origin: p.settings.Origin, Founders: p.founders, Records: p.records, Objects: p.objects, Ledger: p.ledger, Author: p.author,
+		Origin: p.settings.Origin, Founders: p.founders, Records: p.records, Objects: watchedObjects{p.objects}, Ledger: p.ledger, Author: p.author,
 		Now: p.options.Now, Logger: p.options.Logger, Limits: p.options.Limits,
-		Process: "embedded", // nobody else has the vault
+		Process: p.process(),
 	})
 	p.auth, err = auth.New(p.settings.Origin, p.records, p.records, p.options.Now)
 	return err
@@ -161,9 +169,9 @@ func (p *parts) ledgerConfig(trust tlog.Trust) (ledger.Config, error) {
 	}
 	client, err := witnessClient(p.config.Witnesses)
 	return ledger.Config{
-		Origin: p.settings.Origin, Founders: p.founders, Records: p.records, Tree: p.tree, Signers: signers, Keys: trust.LogKeys(), LogID: logID,
+		Origin: p.settings.Origin, Founders: p.founders, Records: p.records, Tree: watchedTree{p.tree}, Signers: signers, Keys: trust.LogKeys(), LogID: logID,
 		CheckpointFile: p.folder.checkpoint(), Vault: p.author, Now: p.options.Now, Logger: p.options.Logger,
-		Trust: trust, HTTP: client, Authorities: p.authorities(trust), Stamped: stamped(p.config.Timestamps),
+		Lead: p.lead(), Trust: trust, HTTP: client, Authorities: p.authorities(trust), Stamped: stamped(p.config.Timestamps),
 	}, err
 }
 
@@ -175,6 +183,7 @@ func (p *parts) close() error {
 	if p.objects != nil {
 		errs = append(errs, p.objects.Close())
 	}
+	p.release(logWork, scrubWork, vault.SweepWork)
 	if p.lease != nil {
 		errs = append(errs, p.lease.close())
 	}

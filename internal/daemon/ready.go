@@ -23,8 +23,14 @@ type readiness struct {
 	on    wire.Dependencies
 }
 
-// ready says how the vault's records, log and objects answer, and logs what changes.
-func (p *parts) ready(ctx context.Context) wire.Dependencies {
+// ready says what decides on whether new requests are welcome here.
+func (p *parts) ready(ctx context.Context) wire.Health {
+	on := p.dependencies(ctx)
+	return wire.Health{Dependencies: &on, Draining: p.draining.Load(), Clock: p.clockOff()}
+}
+
+// dependencies says how the vault's records, log and objects answer, and logs what changes.
+func (p *parts) dependencies(ctx context.Context) wire.Dependencies {
 	r := &p.readiness
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -73,22 +73,6 @@ func (r *replay) signer(e *evidence.Event) ([]byte, error) {
 	return nil, errors.New("its signer is unknown")
 }
 
-// wanted reports whether the bytes of an attachment of a stream's event must exist: an item's envelope while its state names it, a case's
-// while its recipient has one at all. Of a shredded item only what came later is there.
-func (r *replay) wanted(s evidence.Stream, seq int64, a ledger.Attachment) bool {
-	switch state := r.states[s].(type) {
-	case *evidence.ItemState:
-		if state.Shredded != 0 && seq <= state.ShredSeq {
-			return false
-		}
-		ref, ok := state.Envelope(a.Recipient)
-		return a.Kind != ledger.Envelope || ok && ref.SHA256 == a.SHA256
-	case *evidence.CaseState:
-		return a.Kind != ledger.LabelEnvelope || slices.ContainsFunc(state.LabelKey.Envelopes, func(e evidence.EnvelopeRef) bool { return e.Recipient == a.Recipient })
-	}
-	return true
-}
-
 // stands lists the leaf hashes on which an event stands, as the records keep them.
 func stands(e *evidence.Event) []evidence.Hash {
 	var list []evidence.Hash

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,9 @@ type Scrubbed struct {
 	Unread  int64           `json:"unread"`  // could not be read now
 }
 
+// errOthers says that another replica is scrubbing.
+var errOthers = errors.New("another server of this vault is scrubbing")
+
 // scrub reads the evidence of every item while the vault works, at most rate bytes a second, or as fast as it can with rate 0. What
 // differs from the deposit is logged as item.verified by the vault itself, with result failure; from then on the law refuses to serve it.
 // Once it is whole again, put back from a backup, the same event with result success ends that. Of every other item the record says once
@@ -43,6 +47,11 @@ func (p *parts) scrub(ctx context.Context, from Scrubbed, rate int64, report fun
 			return s, err
 		}
 		for _, item := range page {
+			if unsaved == 0 {
+				if mine, err := p.hold(ctx, scrubWork, scrubTime); err != nil || !mine {
+					return s, cmp.Or(err, errOthers)
+				}
+			}
 			if err := p.scrubItem(ctx, item, rate, &s, report); err != nil {
 				return s, err
 			}
@@ -206,7 +215,9 @@ func (p *operator) scrubAlways(ctx context.Context) {
 			p.scrubbing.Lock()
 			done, err := p.scrub(ctx, last, scrubRate, func(Damage) {})
 			p.scrubbing.Unlock()
-			if err == nil {
+			if errors.Is(err, errOthers) {
+				wait = scrubTime
+			} else if err == nil {
 				p.options.Logger.Info("scrubbed", "objects", done.Objects, "bytes", done.Bytes, "damaged", done.Damaged, "unread", done.Unread)
 			} else if wait = time.Hour; ctx.Err() == nil {
 				p.options.Logger.Error("scrub_failed", "err", err)

@@ -29,15 +29,21 @@ type Daemon struct {
 	handler http.Handler
 }
 
-// Open opens a founded vault, checks that its parts belong to one history, and begins to take what is pending into the log.
+// Open opens a founded vault, checks that its parts belong to one history, and begins to take what is pending into the log. A shared vault
+// others may serve as well.
 func Open(ctx context.Context, dir string, o Options) (*Daemon, error) {
-	p, err := open(ctx, dir, o)
+	o.replica = true
+	ctx, err := o.observed(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
+	p, err := open(ctx, dir, o)
+	if err != nil {
+		return nil, errors.Join(err, o.monitoring.close())
+	}
 	d, err := newDaemon(ctx, p)
 	if err != nil {
-		return nil, errors.Join(err, p.close())
+		return nil, errors.Join(err, p.close(), o.monitoring.close())
 	}
 	return d, nil
 }
@@ -54,11 +60,15 @@ func newDaemon(ctx context.Context, p *parts) (*Daemon, error) {
 	if err := p.keepTrust(ctx, trust); err != nil {
 		return nil, err
 	}
-	handler, err := httpapi.New(httpapi.Config{
+	config := httpapi.Config{
 		Vault: p.vault, Auth: p.auth, TrustFingerprint: evidence.Hash(trust.Fingerprint()), TrustFile: p.trustFile, Revocations: p.revocations, Ready: p.ready, Logger: p.options.Logger,
 		Organizations: func() (map[evidence.OrgID]string, error) { return p.folder.readNames() },
-		Now:           p.options.Now, TrustedProxies: p.options.TrustedProxies,
-	})
+		Now:           p.options.Now, TrustedProxies: p.options.TrustedProxies, Observe: p.options.monitoring.observe(),
+	}
+	if p.shared() {
+		config.Shared = p.records
+	}
+	handler, err := httpapi.New(config)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +115,9 @@ func (d *Daemon) Witnessed() ledger.Status { return d.parts.ledger.Witnessed() }
 func (d *Daemon) Handler() http.Handler { return d.handler }
 
 // Close stops the ledger's worker and closes the stores.
-func (d *Daemon) Close() error { return d.parts.close() }
+func (d *Daemon) Close() error {
+	return errors.Join(d.parts.close(), d.parts.options.monitoring.close())
+}
 
 // Certificate is what Serve shows: a pair from files, or Loopback.Certificate.
 type Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
@@ -133,11 +145,13 @@ func (d *Daemon) listen(l net.Listener, c Certificate) net.Listener {
 	})
 }
 
-// Serve answers on l, with TLS, logs which program does, and sweeps, until ctx ends; then it lets requests under way finish.
-// It ends with ErrLeaseLost, and whatever is under way, once another process works on the vault.
+// Serve answers on l, with TLS, logs which program does, and sweeps, until ctx ends; then it says on /readyz that it is draining, goes on for
+// as long as the options say, and lets requests under way finish.
+// It ends with ErrLeaseLost, and whatever is under way, once another process works on the vault alone, and with ErrRecordsNewer.
 func (d *Daemon) Serve(ctx context.Context, l net.Listener, c Certificate) error {
 	server := newServer(d.handler, d.parts.options.Logger)
 	l = d.listen(l, c)
+	defer d.monitor(c)()
 	sweep, stopSweep := context.WithCancel(ctx)
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { d.parts.vault.SweepEvery(sweep, sweepInterval) })
@@ -157,9 +171,11 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener, c Certificate) error
 	case err := <-failed:
 		return err
 	case <-d.parts.taken():
-		return errors.Join(ErrLeaseLost, server.Close())
+		return errors.Join(d.parts.lease.why, server.Close())
 	case <-ctx.Done():
 	}
+	d.parts.draining.Store(true)
+	pause(context.WithoutCancel(ctx), d.parts.options.Drain)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {

@@ -25,7 +25,7 @@ var (
 	ErrLogTaken     = errors.New("the log server has a log of this name already, with entries in it: give the vault another name (--origin); nothing was written to it")
 	// ErrEngines means that what was asked for copies or makes files, and this vault's records or log are in none.
 	ErrEngines = errors.New("this vault's records are in PostgreSQL, or its log is in Trillian, so this command cannot do it. " +
-		"Both are copied and put back with PostgreSQL's own tools, as one cluster at one moment: pg_basebackup with archived WAL. " +
+		"Both are copied and put back with PostgreSQL's own tools, as one cluster at one moment: pg_basebackup with archived WAL, then strongroomd restore --engines. " +
 		"Objects in a bucket are copied by the bucket's own replication. " +
 		"Beside them copy the vault's folder without tls and operator.sock: vault.json, trust.json, checkpoint, keys and, if they are there, objects, organizations.json and strongroomd.yaml")
 )
@@ -112,6 +112,7 @@ func explained(err error) error {
 		"records_older":       "the database is of an earlier version: update it with strongroomd migrate",
 		"records_newer":       "the database was updated by a newer version of strongroomd",
 		"records_unreachable": "PostgreSQL does not answer",
+		"replicas_older":      "servers of an older version still work on this database: stop or update them first; nothing was changed",
 	}
 	if help := helps[evidence.ReasonOf(err)]; help != "" {
 		return fmt.Errorf("records: %s: %w", help, err)

@@ -106,9 +106,10 @@ func TestPlugin(t *testing.T) {
 	}
 }
 
-// What a plugin says of its error is repeated in plain words alone, and not at length.
-func TestPluginTellsNoSecret(t *testing.T) {
-	dir := plugin(t)
+// behaving opens a key through a plugin that behaves in a mode from then on.
+func behaving(t *testing.T, mode string) (dir string, s *Signer) {
+	t.Helper()
+	dir = plugin(t)
 	path := filepath.Join(dir, "key.pem")
 	if _, err := Create(path, P256, nil); err != nil {
 		t.Fatal(err)
@@ -117,10 +118,16 @@ func TestPluginTellsNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path+".mode", []byte("tell"), 0o600); err != nil {
+	if err := os.WriteFile(path+".mode", []byte(mode), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Sign([]byte("a message"))
+	return dir, s
+}
+
+// What a plugin says of its error is repeated in plain words alone, and not at length.
+func TestPluginTellsNoSecret(t *testing.T) {
+	dir, s := behaving(t, "tell")
+	_, err := s.Sign([]byte("a message"))
 	if !errors.Is(err, ErrKMS) || !strings.Contains(err.Error(), "permission denied (403) for … at … blah") || len(err.Error()) > mostSaid+100 {
 		t.Errorf("%v", err)
 	}
@@ -138,18 +145,7 @@ func TestPluginTellsNoSecret(t *testing.T) {
 
 // A plugin that leaves processes behind, each of which keeps an answer open, is asked no more once there are some.
 func TestPluginLeavesFew(t *testing.T) {
-	dir := plugin(t)
-	path := filepath.Join(dir, "key.pem")
-	if _, err := Create(path, P256, nil); err != nil {
-		t.Fatal(err)
-	}
-	s, err := Open(context.Background(), "pemfile://"+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path+".mode", []byte("leave"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	dir, s := behaving(t, "leave")
 	before := patience
 	patience = 300 * time.Millisecond
 	defer func() { patience = before }()
@@ -158,7 +154,7 @@ func TestPluginLeavesFew(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	left, err := filepath.Glob(path + ".left-*")
+	left, err := filepath.Glob(filepath.Join(dir, "key.pem.left-*"))
 	if err != nil || len(left) > mostAsked {
 		t.Errorf("%d processes were left, %v", len(left), err)
 	}

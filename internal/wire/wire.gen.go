@@ -726,6 +726,14 @@ type EventList struct {
 	Next   *int64        `json:"next,omitempty"`
 }
 
+// EvidenceAddress Where a range of evidence.age can be fetched past the vault, by a GET with this Range header and without a session.
+type EvidenceAddress struct {
+	// Certificates Those (PEM) that the one there may come from, besides those that the device trusts.
+	Certificates string `json:"certificates,omitempty"`
+	Range        string `json:"range"`
+	URL          string `json:"url"`
+}
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	In FieldErrorIn `json:"in"`
@@ -813,8 +821,11 @@ type HeadsProof struct {
 
 // Health defines model for Health.
 type Health struct {
+	Clock float32 `json:"clock,omitempty"`
+
 	// Dependencies What the vault stands on, as it answered a second ago at most.
 	Dependencies *Dependencies   `json:"dependencies,omitempty"`
+	Draining     bool            `json:"draining,omitempty"`
 	Status       HealthStatus    `json:"status"`
 	Witnesses    HealthWitnesses `json:"witnesses,omitempty"`
 }
@@ -1353,6 +1364,9 @@ type GetAttachmentParams struct {
 
 // GetEvidenceParams defines parameters for GetEvidence.
 type GetEvidenceParams struct {
+	// Direct An address will do.
+	Direct bool `form:"direct,omitempty" json:"direct,omitempty"`
+
 	// Range One byte range.
 	Range *string `json:"Range,omitempty"`
 
@@ -1553,7 +1567,9 @@ type ClientInterface interface {
 	// Ready The process can serve, and what it stands on answers.
 	//
 	// `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped, so that
-	// events are accepted and wait. With one that is down the status is 503, until it answers again.
+	// events are accepted and wait. With one that is down the status is 503, until it answers again. `draining` says that the process was
+	// told to stop, and is 503 too: what it has begun it finishes, other requests belong elsewhere. `clock` is how far the process's clock
+	// is ahead of that of the records, in seconds, where that is more than two; replicas whose clocks differ refuse what others accept.
 	// `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
 	// witness saw another history of the log (`alarm`).
 	//
@@ -1634,6 +1650,11 @@ type ClientInterface interface {
 	// GetEvidence The item's ciphertext, on the strength of an access event with a release in force.
 	//
 	// One range per request (RFC 9110). The state of the item is checked at every request. The ETag is the ciphertext's SHA-256.
+	//
+	// With `direct` a vault whose files are in a bucket that people can reach answers with an address there, for the asked range or its first
+	// 256 MiB. It needs no sign-in, holds for that range alone and for 60 seconds, and is made after the same checks: after a freeze nothing
+	// new is begun for longer than that, and what has begun ends with its range. An address is as secret as a session. Other vaults answer as
+	// without it.
 	//
 	// Corresponds with GET /v1/events/{leaf_hash}/evidence (the `GetEvidence` operationId).
 	GetEvidence(ctx context.Context, leafHash LeafHash, params *GetEvidenceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1874,7 +1895,9 @@ func (c *Client) Health(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 // Ready The process can serve, and what it stands on answers.
 //
 // `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped, so that
-// events are accepted and wait. With one that is down the status is 503, until it answers again.
+// events are accepted and wait. With one that is down the status is 503, until it answers again. `draining` says that the process was
+// told to stop, and is 503 too: what it has begun it finishes, other requests belong elsewhere. `clock` is how far the process's clock
+// is ahead of that of the records, in seconds, where that is more than two; replicas whose clocks differ refuse what others accept.
 // `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
 // witness saw another history of the log (`alarm`).
 //
@@ -2085,6 +2108,11 @@ func (c *Client) GetAttachment(ctx context.Context, leafHash LeafHash, digest Di
 // GetEvidence The item's ciphertext, on the strength of an access event with a release in force.
 //
 // One range per request (RFC 9110). The state of the item is checked at every request. The ETag is the ciphertext's SHA-256.
+//
+// With `direct` a vault whose files are in a bucket that people can reach answers with an address there, for the asked range or its first
+// 256 MiB. It needs no sign-in, holds for that range alone and for 60 seconds, and is made after the same checks: after a freeze nothing
+// new is begun for longer than that, and what has begun ends with its range. An address is as secret as a session. Other vaults answer as
+// without it.
 //
 // Corresponds with GET /v1/events/{leaf_hash}/evidence (the `GetEvidence` operationId).
 func (c *Client) GetEvidence(ctx context.Context, leafHash LeafHash, params *GetEvidenceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3254,6 +3282,29 @@ func NewGetEvidenceRequest(server string, leafHash LeafHash, params *GetEvidence
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "direct", params.Direct, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -4464,7 +4515,9 @@ type ClientWithResponsesInterface interface {
 	// ReadyWithResponse The process can serve, and what it stands on answers.
 	//
 	// `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped, so that
-	// events are accepted and wait. With one that is down the status is 503, until it answers again.
+	// events are accepted and wait. With one that is down the status is 503, until it answers again. `draining` says that the process was
+	// told to stop, and is 503 too: what it has begun it finishes, other requests belong elsewhere. `clock` is how far the process's clock
+	// is ahead of that of the records, in seconds, where that is more than two; replicas whose clocks differ refuse what others accept.
 	// `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
 	// witness saw another history of the log (`alarm`).
 	//
@@ -4563,6 +4616,11 @@ type ClientWithResponsesInterface interface {
 	// GetEvidenceWithResponse The item's ciphertext, on the strength of an access event with a release in force.
 	//
 	// One range per request (RFC 9110). The state of the item is checked at every request. The ETag is the ciphertext's SHA-256.
+	//
+	// With `direct` a vault whose files are in a bucket that people can reach answers with an address there, for the asked range or its first
+	// 256 MiB. It needs no sign-in, holds for that range alone and for 60 seconds, and is made after the same checks: after a freeze nothing
+	// new is begun for longer than that, and what has begun ends with its range. An address is as secret as a session. Other vaults answer as
+	// without it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5444,6 +5502,8 @@ type GetEvidenceResponse416Headers struct {
 type GetEvidenceResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EvidenceAddress
 	// ApplicationProblemJSON416 the response for an HTTP 416 `application/problem+json` response
 	ApplicationProblemJSON416 *Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5454,6 +5514,11 @@ type GetEvidenceResponse struct {
 	Headers206 *GetEvidenceResponse206Headers
 	// Headers416 the parsed response headers for an HTTP 416 response
 	Headers416 *GetEvidenceResponse416Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetEvidenceResponse) GetJSON200() *EvidenceAddress {
+	return r.JSON200
 }
 
 // GetApplicationProblemJSON416 returns the response for an HTTP 416 `application/problem+json` response
@@ -6795,7 +6860,9 @@ func (c *ClientWithResponses) HealthWithResponse(ctx context.Context, reqEditors
 // ReadyWithResponse The process can serve, and what it stands on answers.
 //
 // `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped, so that
-// events are accepted and wait. With one that is down the status is 503, until it answers again.
+// events are accepted and wait. With one that is down the status is 503, until it answers again. `draining` says that the process was
+// told to stop, and is 503 too: what it has begun it finishes, other requests belong elsewhere. `clock` is how far the process's clock
+// is ahead of that of the records, in seconds, where that is more than two; replicas whose clocks differ refuse what others accept.
 // `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
 // witness saw another history of the log (`alarm`).
 //
@@ -6972,6 +7039,11 @@ func (c *ClientWithResponses) GetAttachmentWithResponse(ctx context.Context, lea
 // GetEvidenceWithResponse The item's ciphertext, on the strength of an access event with a release in force.
 //
 // One range per request (RFC 9110). The state of the item is checked at every request. The ETag is the ciphertext's SHA-256.
+//
+// With `direct` a vault whose files are in a bucket that people can reach answers with an address there, for the asked range or its first
+// 256 MiB. It needs no sign-in, holds for that range alone and for 60 seconds, and is made after the same checks: after a freeze nothing
+// new is begun for longer than that, and what has begun ends with its range. An address is as secret as a session. Other vaults answer as
+// without it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7858,6 +7930,13 @@ func ParseGetEvidenceResponse(rsp *http.Response) (*GetEvidenceResponse, error) 
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EvidenceAddress
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 416:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7871,6 +7950,9 @@ func ParseGetEvidenceResponse(rsp *http.Response) (*GetEvidenceResponse, error) 
 			return nil, err
 		}
 		response.ApplicationProblemJSONDefault = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (application/octet-stream) unsupported
 
 	}
 

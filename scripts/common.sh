@@ -22,6 +22,6 @@ build() {
 	local name
 	mkdir -p "$root/bin"
 	for name in "$@"; do
-		(cd "$root" && go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o "bin/$name" "./cmd/$name")
+		(cd "$root" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o "bin/$name" "./cmd/$name")
 	done
 }

@@ -138,7 +138,8 @@ type places struct {
 	t     *testing.T
 	w     *town
 	tap   *tap
-	looks int // at the memory
+	sent  *collected // to a collector of traces
+	looks int        // at the memory
 }
 
 // look calls found for every place in which a word is, and returns how many bytes each place has.
@@ -154,6 +155,8 @@ func (p *places) look(s *sieve, found func(place, name string)) map[string]int64
 	}
 	in("traffic", bytes.NewReader(p.tap.seen()))
 	in("log", bytes.NewReader(p.w.server.said()))
+	in("numbers", strings.NewReader(p.w.numbers()))
+	in("traces", strings.NewReader(p.sent.bytes()))
 	for _, folder := range []string{"vault", "backup", "memory"} {
 		err := filepath.WalkDir(p.w.path(folder), func(path string, entry os.DirEntry, err error) error {
 			if err != nil || !entry.Type().IsRegular() {
@@ -191,7 +194,7 @@ func (p *places) remember() {
 
 // TestCanary goes through a whole journey with a text of its own in every confidential field, and then looks for those texts, for the
 // people's keys and for the passphrase in everything that the vault has or had: its folder (records with their write-ahead log, log,
-// objects, keys), a backup, what it said, what came and went inside TLS, and its memory while it ran (invariant 1).
+// objects, keys), a backup, what it said, what it told monitoring, what came and went inside TLS, and its memory while it ran (invariant 1).
 //
 // Session tokens and invitation codes are secrets of another kind: the vault must be given them. They are in traffic and memory, and must
 // not be kept: neither in its folder, nor in a backup, nor in what it says.
@@ -200,7 +203,7 @@ func TestCanary(t *testing.T) {
 	if _, err := os.Stat("/proc/self/mem"); err != nil {
 		t.Skip("the memory of a process can be read on Linux only")
 	}
-	p := &places{t: t, w: w, tap: w.tap()}
+	p := &places{t: t, w: w, sent: w.watched(), tap: w.tap()}
 	for _, person := range []*person{w.admin, w.custodian, w.second, w.clinician, w.court} {
 		person.types("", "connect", "--server", w.address).ends(0)
 	}
@@ -236,7 +239,7 @@ func TestCanary(t *testing.T) {
 	if !inTraffic {
 		t.Error("the search does not find what is known to be in the traffic")
 	}
-	for _, place := range []string{"memory", "traffic", "log", "vault/records.db", "vault/log.db", "vault/objects", "vault/keys", "backup/snapshots", "backup/objects"} {
+	for _, place := range []string{"memory", "traffic", "log", "numbers", "traces", "vault/records.db", "vault/log.db", "vault/objects", "vault/keys", "backup/snapshots", "backup/objects"} {
 		if sizes[place] == 0 {
 			t.Errorf("nothing was searched in %s", place)
 		}

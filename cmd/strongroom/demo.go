@@ -60,6 +60,7 @@ With --keep, DIR holds afterwards:
 	c.Flags().BoolVar(&o.once, "once", false, "end after the journey instead of serving until Ctrl-C")
 	c.Flags().StringVar(&o.keep, "keep", "", "keep everything in `DIR`, which must not exist or be empty")
 	c.Flags().StringVar(&o.s3, "s3", "", "keep the objects in an S3 bucket, which `PROGRAM` serves: versitygw")
+	c.Flags().StringVar(&o.trillian, "scale-out", "", "with --s3: serve it with two processes over a PostgreSQL and a Trillian log server from `FOLDER`")
 	c.Flags().StringVar(&o.witnesses, "witnesses", "", "have two witnesses sign the record book's states, and a time-stamp authority; each witness runs `PROGRAM`: omniwitness")
 	return c
 }
@@ -69,16 +70,20 @@ type demoOptions struct {
 	once          bool
 	keep          string // the folder that stays, or ""
 	s3, witnesses string // programs, or ""
+	trillian      string // folder of programs, or ""
 }
 
 // demo is one run.
 type demo struct {
 	*narrator
-	dir    string // holds everything
-	bin    string // folder of this program and its sisters
-	files  []demoFile
-	server *vaultProcess
-	bucket *versitygw.Server // nil without --s3
+	dir     string // holds everything
+	bin     string // folder of this program and its sisters
+	files   []demoFile
+	server  *vaultProcess
+	bucket  *versitygw.Server // nil without --s3
+	engines *engines          // nil without --scale-out
+	config  string            // of the vault-to-be
+	address string            // at which people reach it
 
 	witnesses, running []*omniwitness.Witness // none without --witnesses
 
@@ -143,6 +148,9 @@ func playDemo(ctx context.Context, out io.Writer, o demoOptions, files []string)
 		if d.server != nil {
 			err = errors.Join(err, d.server.stop())
 		}
+		if d.engines != nil {
+			err = errors.Join(err, d.engines.stop())
+		}
 		if d.bucket != nil {
 			d.bucket.Kill()
 		}
@@ -164,6 +172,14 @@ func playDemo(ctx context.Context, out io.Writer, o demoOptions, files []string)
 			return err
 		}
 	}
+	if o.trillian != "" {
+		if err := d.startEngines(ctx, o.trillian); err != nil {
+			return err
+		}
+	}
+	if err := d.configure(); err != nil {
+		return err
+	}
 	if err := d.journey(ctx); err != nil {
 		return err
 	}
@@ -173,7 +189,7 @@ func playDemo(ctx context.Context, out io.Writer, o demoOptions, files []string)
 	}
 	if !o.once {
 		d.printf("\nThe vault goes on until you press Ctrl-C. Look at it as the clinician:\n  %s --home %s whoami\n\nAPI at %s\n",
-			quoted(d.bin, "strongroom"), quoted(d.clinician.folder), d.server.address)
+			quoted(d.bin, "strongroom"), quoted(d.clinician.folder), d.address)
 		if d.narrator.err == nil {
 			if err := d.server.wait(ctx); err != nil {
 				return err
@@ -192,6 +208,10 @@ func playDemo(ctx context.Context, out io.Writer, o demoOptions, files []string)
 func (d *demo) journey(ctx context.Context) error {
 	d.printf("Seven people and a vault, on this computer only. Every key is made now.\n")
 	d.printf("Waiting times are set to %s. Do not put real evidence in.\n", demoWaits)
+	loseServer := d.loseServer
+	if d.engines == nil {
+		loseServer = nil // it is the only one
+	}
 	for _, act := range []struct {
 		title string
 		play  func(context.Context) error
@@ -201,6 +221,7 @@ func (d *demo) journey(ctx context.Context) error {
 		{"The case and the consent", d.openCase},
 		{"The evidence", d.depositEvidence},
 		{"A keyholder looks", d.openEvidence},
+		{"One of the servers dies", loseServer},
 		{"The share, decided by two", d.shareEvidence},
 		{"The court", d.serveCourt},
 		{"The package, checked without the vault", d.checkPackage},
@@ -210,6 +231,9 @@ func (d *demo) journey(ctx context.Context) error {
 		{"One record is held, the other shredded", d.decide},
 		{"What the vault can see", d.searchVault},
 	} {
+		if act.play == nil {
+			continue
+		}
 		d.title(act.title)
 		if err := act.play(ctx); err != nil {
 			return fmt.Errorf("%s: %w", act.title, err)

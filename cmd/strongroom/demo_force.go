@@ -90,7 +90,7 @@ func (d *demo) post(ctx context.Context, path, token string, body, answer any) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	address, err := client.ParseAddress(d.server.address)
+	address, err := client.ParseAddress(d.address)
 	if err != nil {
 		return 0, err
 	}

@@ -88,13 +88,19 @@ func (d *demo) foundVault(ctx context.Context) (err error) {
 	if err := d.makeVault(ctx, data); err != nil {
 		return err
 	}
-	if d.server, err = startVault(ctx, d.bin, data, d.dir); err != nil {
+	if d.server, err = startVault(ctx, d.bin, data, filepath.Join(d.dir, "strongroomd.log")); err != nil {
 		return err
 	}
 	d.memory.watch("server", d.server.pid)
+	d.address = d.server.address
 	d.note("The vault is a program of its own: strongroomd, process %d. Its key for recovery is kept apart from it.", d.server.pid)
 	if d.bucket != nil {
 		d.note("It keeps the ciphertext in an S3 bucket with Object Lock. The S3 server is versitygw, process %d.", d.bucket.Process().Pid)
+	}
+	if d.engines != nil {
+		if err := d.startSecond(ctx, data); err != nil {
+			return err
+		}
 	}
 	for _, w := range d.running {
 		d.note("The witness %s, process %d, signs the record book's states. Elsewhere, others would run it: on this computer it shows how, and no more.", w.Name, w.Process().Pid)
@@ -102,7 +108,7 @@ func (d *demo) foundVault(ctx context.Context) (err error) {
 	d.note("It enters every act into its record book. Some entries are its own, so the numbers below have gaps.")
 	founders := []*player{d.administrator, d.custodian1}
 	for _, p := range founders {
-		if err := p.connect(d.trust, d.number, d.server.address, p.founder); err != nil {
+		if err := p.connect(d.trust, d.number, d.address, p.founder); err != nil {
 			return err
 		}
 	}
@@ -269,7 +275,7 @@ func (d *demo) nameOrganizations(ctx context.Context) error {
 }
 
 func (d *demo) enrol(ctx context.Context, p, inviter, second *player) error {
-	if err := p.connect(d.trust, d.number, d.server.address, ""); err != nil {
+	if err := p.connect(d.trust, d.number, d.address, ""); err != nil {
 		return err
 	}
 	secret, invitation, err := inviter.Invite(ctx, client.Offer{Role: p.role, Organization: p.organization})

@@ -15,6 +15,9 @@ func (d *demo) searchVault(ctx context.Context) error {
 	if d.bucket != nil {
 		folders, called = append(folders, d.bucketFolder()), "The vault's whole folder and the S3 server's were"
 	}
+	if d.engines != nil {
+		folders, called = append(folders, filepath.Join(d.dir, "vault-2"), d.engines.database.Folder()), "The folders of both servers, of the S3 server and of PostgreSQL were"
+	}
 	var secrets sieve
 	secrets.add("a word of the samples", []byte(sampleMark))
 	secrets.add("a key", []byte("AGE-SECRET-KEY-"))

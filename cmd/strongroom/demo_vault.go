@@ -50,15 +50,15 @@ type vaultProcess struct {
 	err   error // of the process, once ended
 }
 
-// startVault starts a founded vault on a free port of this computer, and waits until it is open.
-func startVault(ctx context.Context, bin, data, dir string) (*vaultProcess, error) {
-	p := &vaultProcess{log: filepath.Join(dir, "strongroomd.log"), ended: make(chan struct{})}
+// startVault starts a founded vault on a free port of this computer, and waits until it is open. What it says goes into a new file.
+func startVault(ctx context.Context, bin, data, logFile string) (*vaultProcess, error) {
+	p := &vaultProcess{log: logFile, ended: make(chan struct{})}
 	log, err := os.OpenFile(p.log, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	addressFile := filepath.Join(dir, "address")
+	addressFile := logFile + ".address"
 	p.cmd = exec.Command(filepath.Join(bin, "strongroomd"), "serve", "--data", data, "--listen", "127.0.0.1:0", "--address-file", addressFile) //#nosec G204 -- the program beside this one
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = ownProcess()
@@ -87,6 +87,12 @@ func startVault(ctx context.Context, bin, data, dir string) (*vaultProcess, erro
 			return nil, errors.Join(ctx.Err(), p.stop())
 		}
 	}
+}
+
+// listens is where the process does: host:port.
+func (p *vaultProcess) listens() string {
+	at, _, _ := strings.Cut(strings.TrimPrefix(p.address, "https://"), "#")
+	return at
 }
 
 // wait returns when ctx ends: nil. If the vault ends first, that is an error.

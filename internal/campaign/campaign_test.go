@@ -32,6 +32,7 @@ type campaign struct {
 
 	numbers atomic.Int64
 	stop    context.CancelFunc
+	resting bool
 	working sync.WaitGroup
 	workers []*worker
 }
@@ -60,7 +61,7 @@ func number(name string, usual int) int {
 // begin sets everybody to work.
 func begin(w *world) *campaign {
 	c := &campaign{world: w}
-	w.model.begin(w, w.path("vault", "records.db"))
+	w.model.begin(w, w.records(w.path("vault")))
 	for i, job := range []struct {
 		p     *person
 		hands int
@@ -105,6 +106,7 @@ func (c *campaign) work() {
 
 // rest ends what is under way, as if the people's machines were switched off.
 func (c *campaign) rest() {
+	c.resting = true
 	c.stop()
 	c.working.Wait()
 }
@@ -130,7 +132,7 @@ func (w *worker) does(ctx context.Context, a act) error {
 	w.model.mu.Unlock()
 	err := a.do(w, context.WithValue(ctx, actKey{}, number))
 	if !errors.Is(err, errNothing) && ctx.Err() == nil {
-		w.judge(a.name, err)
+		w.judge(number, a.name, err)
 	}
 	return err
 }
@@ -143,24 +145,24 @@ var expected = []string{
 }
 
 // judge takes note of how an act ended.
-func (w *worker) judge(name string, err error) {
+func (w *worker) judge(number int, name string, err error) {
 	how, e := "done", (*ev.Error)(nil)
 	switch lie := client.LieOf(err); {
 	case err == nil:
 	case lie != "":
-		w.Errorf("%s, %s: an honest vault raised an alarm: %v", w.name, name, err)
+		w.Errorf("%s, %s (act %d): an honest vault raised an alarm: %v", w.name, name, number, err)
 		how = "ALARM"
 	case !errors.As(err, &e):
 		how = "no answer"
 	case e.Kind == ev.Internal && w.faultless:
-		w.Errorf("%s, %s: the vault failed: %v", w.name, name, err)
+		w.Errorf("%s, %s (act %d): the vault failed: %v", w.name, name, number, err)
 		how = "FAILED"
 	case e.Kind == ev.Internal, e.Kind == ev.Pending:
 		how = e.Reason
 	case slices.Contains(expected, e.Reason):
 		how = e.Reason
 	default:
-		w.Errorf("%s, %s: refused without a cause: %v, %s", w.name, name, err, e.Kind)
+		w.Errorf("%s, %s (act %d): refused without a cause: %v, %s", w.name, name, number, err, e.Kind)
 		how = e.Reason
 	}
 	m := w.model
@@ -175,7 +177,7 @@ func (w *worker) judge(name string, err error) {
 // settle finishes what can be finished: every deposit that was interrupted, every event that is pending. Nobody else is needed for it.
 func (c *campaign) settle() {
 	c.Helper()
-	ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(c.Context(), 3*time.Minute)
 	defer cancel()
 	for _, w := range c.workers {
 		if w.person != c.clinician && w.person != c.investigator {

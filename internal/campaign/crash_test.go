@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,19 +27,31 @@ import (
 // process is strongroomd as its own process.
 type process struct {
 	*world
-	under   []string // a command that runs it
+	folder  string                 // of the vault, "" is vault
+	at      *atomic.Pointer[place] // where it answers, nil is the world's place
+	in      *namespace             // in which it runs
+	under   []string               // a command that runs it
 	cmd     *exec.Cmd
-	said    *bytes.Buffer
+	said    *words
 	ended   chan error
 	address string // as it says it
 }
 
+func (p *process) data() string { return p.path(cmp.Or(p.folder, "vault")) }
+
+func (p *process) answers(at *place) {
+	if p.at == nil {
+		p.at = &p.place
+	}
+	p.at.Store(at)
+}
+
 func (p *process) spawn() {
 	p.Helper()
-	os.Remove(p.path("address"))
-	line := append(slices.Clone(p.under), filepath.Join(bin, "strongroomd"), "serve", "--data", p.path("vault"), "--listen", "127.0.0.1:0",
-		"--address-file", p.path("address"))
-	p.cmd, p.said, p.ended = exec.Command(line[0], line[1:]...), new(bytes.Buffer), make(chan error, 1)
+	address := p.data() + ".address"
+	os.Remove(address)
+	line := append(slices.Clone(p.under), filepath.Join(bin, "strongroomd"), "serve", "--data", p.data(), "--listen", "127.0.0.1:0", "--address-file", address)
+	p.cmd, p.said, p.ended = exec.Command(line[0], line[1:]...), new(words), make(chan error, 1)
 	p.cmd.Stderr = p.said
 	check(p, p.cmd.Start())
 	cmd, ended := p.cmd, p.ended
@@ -48,21 +62,26 @@ func (p *process) spawn() {
 // start waits until the vault answers.
 func (p *process) start() {
 	p.Helper()
+	check(p, p.tryStart())
+}
+
+func (p *process) tryStart() error {
+	p.Helper()
 	p.spawn()
 	for deadline := time.After(time.Minute); ; {
-		text, _ := os.ReadFile(p.path("address"))
+		text, _ := os.ReadFile(p.data() + ".address")
 		if address, whole := strings.CutSuffix(string(text), "\n"); whole {
 			at := must(client.ParseAddress(address))(p)
 			p.address = address
-			p.place.Store(&place{strings.TrimPrefix(at.URL(), "https://"), at.Transport().TLSClientConfig})
-			return
+			p.answers(&place{strings.TrimPrefix(at.URL(), "https://"), at.Transport().TLSClientConfig, p.in})
+			return nil
 		}
 		select {
 		case err := <-p.ended:
-			p.Fatalf("strongroomd does not start: %v\n%s", err, tail(p.said.String()))
+			return fmt.Errorf("strongroomd does not start: %w\n%s", err, tail(p.said.String()))
 		case <-deadline:
 			p.kill()
-			p.Fatalf("strongroomd does not answer:\n%s", tail(p.said.String()))
+			return fmt.Errorf("strongroomd does not answer:\n%s", tail(p.said.String()))
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
@@ -72,7 +91,7 @@ func (p *process) start() {
 func (p *process) kill() {
 	p.cmd.Process.Kill()
 	<-p.ended
-	p.place.Store(nil)
+	p.answers(nil)
 }
 
 // terminate ends it as an operator does.
@@ -82,7 +101,26 @@ func (p *process) terminate() {
 	if err := <-p.ended; err != nil {
 		p.Errorf("strongroomd: %v\n%s", err, tail(p.said.String()))
 	}
-	p.place.Store(nil)
+	p.answers(nil)
+}
+
+// words are what a program says.
+type words struct {
+	mu   sync.Mutex
+	said []byte
+}
+
+func (w *words) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.said = append(w.said, p...)
+	return len(p), nil
+}
+
+func (w *words) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return string(w.said)
 }
 
 func tail(s string) string { return s[max(0, len(s)-3000):] }
@@ -191,28 +229,46 @@ func (w *world) left() string {
 	return dir
 }
 
+// fsck examines a vault's folder, and what else belongs to it.
+func (w *world) fsck(folder string, under ...string) map[string]any {
+	w.Helper()
+	line := append(slices.Clone(under), filepath.Join(bin, "strongroomd"), "fsck", "--data", folder, "--config", w.config, "--json")
+	var said bytes.Buffer
+	fsck := exec.Command(line[0], line[1:]...)
+	fsck.Stderr = &said
+	out, err := fsck.Output()
+	var report struct{ Examined map[string]any }
+	if err != nil || json.Unmarshal(out, &report) != nil {
+		w.Errorf("fsck: %v\n%s%s", err, out, tail(said.String()))
+	}
+	return report.Examined
+}
+
 // examine runs fsck over a folder that was left, holds it against the model, and removes it.
 func (w *world) examine(left string, before said) map[string]any {
 	w.Helper()
 	defer os.RemoveAll(left)
-	fsck := exec.Command(filepath.Join(bin, "strongroomd"), "fsck", "--data", left, "--config", w.config, "--json")
-	out, err := fsck.Output()
-	var report struct{ Examined map[string]any }
-	if err != nil || json.Unmarshal(out, &report) != nil {
-		w.Errorf("fsck: %v\n%s", err, out)
-	}
-	w.model.kept(w, before, filepath.Join(left, "records.db"), must(os.ReadFile(filepath.Join(left, "checkpoint")))(w))
-	return report.Examined
+	examined := w.fsck(left)
+	w.model.kept(w, before, w.records(left), must(os.ReadFile(filepath.Join(left, "checkpoint")))(w))
+	return examined
 }
 
 // consistent demands that the log as it is extends every checkpoint that was ever given away.
 func (w *world) consistent() {
 	w.Helper()
 	ctx := context.Background()
-	way := &http.Client{Transport: &recorder{world: w, way: &http.Transport{DialContext: w.dial}}}
+	way := &http.Client{Transport: &recorder{world: w, way: w.way(nil)}}
 	c := must(wire.NewClientWithResponses(vaultAddress, wire.WithHTTPClient(way)))(w)
-	note := must(c.GetCheckpointWithResponse(ctx, nil))(w)
-	now := must(tlog.OpenCheckpoint(note.Body, w.model.keys))(w)
+	var now tlog.Checkpoint
+	for newest, deadline := w.model.said().newest, time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) { // a replica may be behind
+		note := must(c.GetCheckpointWithResponse(ctx, nil))(w)
+		if now = must(tlog.OpenCheckpoint(note.Body, w.model.keys))(w); now.Size >= newest {
+			break
+		}
+		if time.Now().After(deadline) {
+			w.Fatalf("the log has %d entries, and had %d", now.Size, newest)
+		}
+	}
 	w.model.mu.Lock()
 	defer w.model.mu.Unlock()
 	for size, root := range w.model.checkpoints {

@@ -161,11 +161,10 @@ func (m *model) said() said {
 	return said{maps.Clone(m.accepted), maps.Clone(m.included), maps.Clone(m.released), slices.Max(append(slices.Collect(maps.Keys(m.checkpoints)), 0))}
 }
 
-// kept checks what lies in a vault's folder, while nothing runs there, against what was said before it came to rest.
-func (m *model) kept(t testing.TB, before said, records string, apart []byte) {
+// kept checks a vault's records and its newest checkpoint elsewhere, while nothing runs there, against what was said before it came to rest.
+func (m *model) kept(t testing.TB, before said, db *sqldb.DB, apart []byte) {
 	t.Helper()
 	ctx := context.Background()
-	db := must(sqldb.Open(ctx, records))(t)
 	defer db.Close()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -241,9 +240,8 @@ func (m *model) events(t testing.TB, db *sqldb.DB, f func(ledger.Entry)) {
 }
 
 // begin notes what is there before the campaign.
-func (m *model) begin(t testing.TB, records string) {
+func (m *model) begin(t testing.TB, db *sqldb.DB) {
 	t.Helper()
-	db := must(sqldb.Open(context.Background(), records))(t)
 	defer db.Close()
 	m.events(t, db, func(e ledger.Entry) { m.founding[e.LeafHash] = true })
 }

@@ -168,8 +168,8 @@ func (r faultyRecords) Envelope(ctx context.Context, s ev.Stream, recipient ev.H
 	return through(ctx, r.f, "records.Envelope", func(ctx context.Context) (ledger.Attachment, error) { return r.DB.Envelope(ctx, s, recipient) })
 }
 
-func (r faultyRecords) Destroy(ctx context.Context, s ev.Stream, kind ledger.AttachmentKind, recipient ev.Hash) error {
-	return attempt(ctx, r.f, "records.Destroy", func(ctx context.Context) error { return r.DB.Destroy(ctx, s, kind, recipient) })
+func (r faultyRecords) Destroy(ctx context.Context, s ev.Stream) error {
+	return attempt(ctx, r.f, "records.Destroy", func(ctx context.Context) error { return r.DB.Destroy(ctx, s) })
 }
 
 func (r faultyRecords) Key(ctx context.Context, keyID ev.Hash) (id ev.ActorID, spki []byte, err error) {

@@ -22,6 +22,7 @@ import (
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/keys"
 	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/vault"
 )
@@ -35,18 +36,21 @@ type world struct {
 	model *model
 	seed  uint64
 
-	config string // strongroomd's configuration file, "" is none
+	config   string // strongroomd's configuration file, "" is none
+	database string // URL of the records in PostgreSQL, "" is the file in the vault's folder
 
 	place   atomic.Pointer[place] // where the vault answers, nil while it does not
 	network atomic.Pointer[network]
+	spread  *spread // where there are replicas, instead of place
 
 	admin, custodian, second, clinician, investigator, court *person
 }
 
-// place is a host and port, and how to speak there; nil is in the clear.
+// place is a host and port, in a namespace or not, and how to speak there; nil is in the clear.
 type place struct {
 	host string
 	tls  *tls.Config
+	in   *namespace
 }
 
 // person is somebody with keys and a folder.
@@ -86,7 +90,7 @@ func TestMain(m *testing.M) {
 			panic(fmt.Sprintf("go build: %v\n%s", err, out))
 		}
 		first = &world{TB: setUp{}, dir: filepath.Join(dir, "first"), model: newModel(0)}
-		first.found()
+		first.found(options)
 		return m.Run()
 	}())
 }
@@ -103,7 +107,7 @@ func (w *world) path(name ...string) string {
 }
 
 // found makes the vault and brings everybody in.
-func (w *world) found() {
+func (w *world) found(options daemon.Options) {
 	ctx := w.Context()
 	origin := must(daemon.Create(ctx, w.path("vault"), "", options))(w)
 	// Keys without a passphrase: unlocking them would take longer than all else of a start.
@@ -211,23 +215,45 @@ func (w *world) join(p *person) *person {
 	}
 	check(w, err)
 	check(w, client.Pin(p.folder, w.trust))
-	way := &http.Transport{DialContext: w.dial, ResponseHeaderTimeout: 30 * time.Second}
 	p.Client = must(client.New(client.Config{
 		Keystore: p.folder, Signer: p.key, Unlock: func() (sealing.Identity, error) { return p.identity, nil },
-		HTTP: &http.Client{Transport: &recorder{world: w, person: p, way: way}}, Tool: tool, Now: time.Now,
+		HTTP: &http.Client{Transport: &recorder{world: w, person: p, way: w.way(p)}}, Tool: tool, Now: time.Now,
 	}))(w)
 	return p
+}
+
+// way is a person's way to the vault, or anybody's.
+func (w *world) way(p *person) http.RoundTripper {
+	switch {
+	case w.spread == nil:
+		return &http.Transport{DialContext: w.dial, ResponseHeaderTimeout: 30 * time.Second}
+	case p == nil:
+		return w.spread
+	}
+	return w.spread.watched(p)
+}
+
+// records opens the records, in a vault's folder or wherever they are.
+func (w *world) records(folder string) *sqldb.DB {
+	w.Helper()
+	if w.database != "" {
+		return must(sqldb.OpenPostgres(context.Background(), w.database))(w)
+	}
+	return must(sqldb.Open(context.Background(), filepath.Join(folder, "records.db")))(w)
 }
 
 var errDown = errors.New("the vault is down")
 
 // dial goes to wherever the vault answers now.
 func (w *world) dial(ctx context.Context, network, _ string) (net.Conn, error) {
-	p := w.place.Load()
+	return w.place.Load().dial(ctx, network)
+}
+
+func (p *place) dial(ctx context.Context, network string) (net.Conn, error) {
 	if p == nil {
 		return nil, errDown
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, network, p.host)
+	conn, err := p.in.dial(ctx, network, p.host)
 	if err != nil || p.tls == nil {
 		return conn, err
 	}

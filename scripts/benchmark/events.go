@@ -137,8 +137,8 @@ func (w *world) submit(ctx context.Context, signed *custody.Signed) error {
 }
 
 // post does the same through HTTP.
-func (w *world) post(c *http.Client, token string, signed *custody.Signed) error {
-	req, err := wire.NewSubmitEventRequest(w.url, wire.Submission{DSSE: signed.DSSE()})
+func (w *world) post(c *http.Client, url, token string, signed *custody.Signed) error {
+	req, err := wire.NewSubmitEventRequest(url, wire.Submission{DSSE: signed.DSSE()})
 	if err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func events(ctx context.Context, b *bench) result {
 	all := []contestant{
 		round("vault.Submit", own((*chain).verification), submit),
 		round("vault.Submit, an access with its release", own((*chain).access), submit),
-		round("through HTTP", own((*chain).verification), func(s *custody.Signed) error { return w.post(web, token, s) }),
+		round("through HTTP", own((*chain).verification), func(s *custody.Signed) error { return w.post(web, w.url, token, s) }),
 		round("limit: raw in-process Trillian, same storage", others, func(s *custody.Signed) error {
 			_, err := tree.Append(ctx, []tlog.TreeLeaf{{Value: s.Leaf(), Extra: s.DSSE()}})
 			return err

@@ -200,8 +200,10 @@ func openOnce(ctx context.Context, dir string) (o opened) {
 }
 
 // anonymous is this process's resident memory that no file stands behind, in MiB.
-func anonymous() float64 {
-	kib, err := strconv.ParseFloat(strings.TrimSuffix(field("/proc/self/status", "RssAnon"), " kB"), 64)
+func anonymous() float64 { return anonymousOf(os.Getpid()) }
+
+func anonymousOf(pid int) float64 {
+	kib, err := strconv.ParseFloat(strings.TrimSuffix(field(fmt.Sprintf("/proc/%d/status", pid), "RssAnon"), " kB"), 64)
 	if err != nil {
 		return 0
 	}

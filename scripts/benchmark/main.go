@@ -23,6 +23,8 @@ type bench struct {
 	rounds int
 	large  bool   // P8 goes on to a million events
 	age    string // the stock age command
+
+	strongroomd string
 }
 
 var measurements = []struct {
@@ -30,7 +32,7 @@ var measurements = []struct {
 	run func(context.Context, *bench) result
 }{
 	{"P1", encrypting}, {"P2", depositing}, {"P3", photographs}, {"P4", events}, {"P5", opening}, {"P6", verifying}, {"P7", envelopes}, {"P8", growing},
-	{"P11", auditing},
+	{"P10", replicated}, {"P11", auditing},
 }
 
 func main() {
@@ -39,6 +41,7 @@ func main() {
 	flag.BoolVar(&b.quick, "quick", false, "small sizes and few rounds")
 	flag.BoolVar(&b.large, "large", false, "P8 up to a million events")
 	flag.StringVar(&b.age, "age", "age", "the stock age command")
+	flag.StringVar(&b.strongroomd, "strongroomd", "strongroomd", "the server's program, for P10")
 	flag.IntVar(&b.rounds, "rounds", 0, "rounds, of which the median is taken (default 5, quick 3)")
 	only := flag.String("only", "", "comma-separated list, such as P1,P4")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the whole run to this file")

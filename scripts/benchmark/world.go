@@ -107,13 +107,7 @@ func newWorld(ctx context.Context, dir string) *world {
 	founders := []tlog.Founder{{Actor: string(w.author.ID), Key: vaultKey.SPKI(), Role: string(evidence.Vault)}}
 	var enrolments []*custody.Signed
 	for _, p := range []*person{w.admin, w.custodian} {
-		f := client.Founder{Origin: origin, Role: p.role, Organization: w.org, Signer: p.key, Tool: tool, Time: evidence.At(time.Now())}
-		if !p.role.Keyless() {
-			f.Recipient = p.identity.Recipient()
-		}
-		id, file, err := client.Found(f)
-		check(err)
-		check(client.WriteProfile(p.folder, client.Profile{Actor: id}))
+		id, file := w.founder(p)
 		enrolments = append(enrolments, must(must(custody.Open(file)).Verify(p.key.SPKI())))
 		founders = append(founders, tlog.Founder{Actor: string(id), Key: p.key.SPKI(), Role: string(p.role)})
 	}
@@ -123,12 +117,29 @@ func newWorld(ctx context.Context, dir string) *world {
 	}))
 	w.start(ctx)
 	w.foundVault(ctx, enrolments)
+	w.staff(ctx)
+	return w
+}
+
+// founder makes a founder's file, and remembers who that is.
+func (w *world) founder(p *person) (evidence.ActorID, []byte) {
+	f := client.Founder{Origin: origin, Role: p.role, Organization: w.org, Signer: p.key, Tool: tool, Time: evidence.At(time.Now())}
+	if !p.role.Keyless() {
+		f.Recipient = p.identity.Recipient()
+	}
+	id, file, err := client.Found(f)
+	check(err)
+	check(client.WriteProfile(p.folder, client.Profile{Actor: id}))
+	return id, file
+}
+
+// staff brings everybody in.
+func (w *world) staff(ctx context.Context) {
 	w.connect(w.admin)
 	w.connect(w.custodian)
 	w.second = w.enrol(ctx, "second", evidence.Custodian, w.admin, w.custodian)
 	w.clinician = w.enrol(ctx, "clinician", evidence.Clinician, w.admin, w.custodian)
 	w.court = w.enrol(ctx, "court", evidence.Court, w.custodian, w.admin)
-	return w
 }
 
 func (w *world) public() *ecdsa.PublicKey {
@@ -178,8 +189,8 @@ func (w *world) start(ctx context.Context) {
 	w.auth = must(auth.New(origin, w.db, w.db, time.Now))
 	edge := must(httpapi.New(httpapi.Config{
 		Vault: w.vault, Auth: w.auth, TrustFingerprint: evidence.Hash(w.trust.Fingerprint()), Logger: quiet(),
-		Ready: func(context.Context) wire.Dependencies {
-			return wire.Dependencies{Log: "ok", Objects: "ok", Records: "ok"}
+		Ready: func(context.Context) wire.Health {
+			return wire.Health{Dependencies: &wire.Dependencies{Log: "ok", Objects: "ok", Records: "ok"}}
 		},
 	}))
 	listener := must(net.Listen("tcp", "127.0.0.1:0"))
@@ -218,13 +229,14 @@ func (w *world) connect(p *person) *person {
 
 // client is a process of the person's, on the way to the vault through t.
 func (w *world) client(p *person, t http.RoundTripper) *client.Client {
-	if t == nil {
-		t = &http.Transport{MaxIdleConnsPerHost: 64}
+	c := client.Config{Keystore: p.folder, Signer: p.key, Unlock: func() (sealing.Identity, error) { return p.identity, nil }, Tool: tool, Now: time.Now}
+	switch {
+	case t != nil:
+		c.HTTP = &http.Client{Transport: t}
+	case w.server != nil: // of this process, without TLS
+		c.HTTP = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	}
-	return must(client.New(client.Config{
-		Keystore: p.folder, Signer: p.key, Unlock: func() (sealing.Identity, error) { return p.identity, nil },
-		HTTP: &http.Client{Transport: t}, Tool: tool, Now: time.Now,
-	}))
+	return must(client.New(c))
 }
 
 // enrol brings a person in: invited and admitted by one, confirmed by another.

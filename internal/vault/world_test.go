@@ -68,7 +68,7 @@ func newWorld(t testing.TB) *world {
 	return newWorldOver(t, nil)
 }
 
-// newWorldOver has its records where engine opens them.
+// newWorldOver has its records where engine opens them, for several processes, all of which lead.
 func newWorldOver(t testing.TB, engine func() *sqldb.DB) *world {
 	t.Helper()
 	w := &world{
@@ -79,7 +79,9 @@ func newWorldOver(t testing.TB, engine func() *sqldb.DB) *world {
 		p := w.meet(names[i], role)
 		w.founders = append(w.founders, ev.Founder{Actor: p.id, Role: role, Key: custody.KeyID(p.key.SPKI())})
 	}
-	if engine == nil {
+	if engine != nil {
+		w.watched = func(c *ledger.Config) { c.Lead = func(context.Context) (bool, error) { return true, nil } }
+	} else {
 		must(0, must(sqldb.Create(ctx(), w.path("records.db"))).Close())
 		w.engine = func() *sqldb.DB { return must(sqldb.Open(ctx(), w.path("records.db"))) }
 	}
@@ -140,7 +142,7 @@ func (w *world) process(name string, records vault.Records, tree ledger.Tree, st
 		w.watched(&config)
 	}
 	limits := vault.DefaultLimits
-	limits.Uploads, limits.UploadBytes, limits.Answer = 16, 1<<30, 3*time.Second
+	limits.Uploads, limits.UploadBytes, limits.Answer = 16, 1<<30, 10*time.Second
 	return vault.Config{
 		Origin: origin, Founders: w.founders, Records: records, Objects: store, Ledger: must(ledger.Open(ctx(), config)), Author: author, Now: w.now,
 		Logger: quiet(), Limits: limits, Process: name,

@@ -46,14 +46,11 @@ func (o *operator) answer(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	os.Remove(path) // a killed server's: the log's lock, or the lease, says that there is no other
-	l, err := net.Listen("unix", path)
+	l, err := listenAt(path)
 	if err != nil {
 		return err
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return errors.Join(err, l.Close())
-	}
+	defer os.Remove(path)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /backup", answer(o.backupNow))
 	mux.HandleFunc("POST /scrub", answer(o.scrubNow))
@@ -66,6 +63,21 @@ func (o *operator) answer(ctx context.Context) error {
 	case <-ctx.Done():
 		return server.Shutdown(context.WithoutCancel(ctx)) // the answers under way end with ctx
 	}
+}
+
+// listenAt makes the socket. Under its name it answers, and nobody else may use it, from the first moment.
+func listenAt(path string) (net.Listener, error) {
+	fresh := path + ".new"
+	os.Remove(fresh) // a killed server's: the log's lock, or the lease, says that there is no other
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false)
+	if err := errors.Join(os.Chmod(fresh, 0o600), os.Rename(fresh, path)); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
 }
 
 func (o *operator) backupNow(ctx context.Context, b BackupOptions) (Backed, error) {

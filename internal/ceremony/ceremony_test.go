@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"rsc.io/qr"
 
 	"strongroom.example/strongroom/internal/sealing"
 )
@@ -230,7 +233,7 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-// The sheet says all that a trustee needs, and its square is there; nothing on it is fetched.
+// The sheet says all that a trustee needs, and its square holds the share's own code; nothing on it is fetched.
 func TestSheet(t *testing.T) {
 	record, shares := made(t, 5, 3)
 	var page bytes.Buffer
@@ -246,6 +249,35 @@ func TestSheet(t *testing.T) {
 		if strings.Contains(page.String(), never) {
 			t.Errorf("%q is on the sheet", never)
 		}
+	}
+	code, err := qr.Encode(shares[3].Code(), qr.M)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const quiet = 4 // the blank margin
+	dark := make(map[[2]int]bool)
+	for _, run := range regexp.MustCompile(`M\d+ \d+h\d+v1h-\d+z`).FindAllString(page.String(), -1) {
+		var x, y, n, back int
+		if _, err := fmt.Sscanf(run, "M%d %dh%dv1h-%dz", &x, &y, &n, &back); err != nil || n != back {
+			t.Fatalf("a run of %q: %v", run, err)
+		}
+		for i := range n {
+			dark[[2]int{x + i - quiet, y - quiet}] = true
+		}
+	}
+	if !strings.Contains(page.String(), fmt.Sprintf(`viewBox="0 0 %d %[1]d"`, code.Size+2*quiet)) {
+		t.Error("the square is of another size")
+	}
+	for y := range code.Size {
+		for x := range code.Size {
+			if dark[[2]int{x, y}] != code.Black(x, y) {
+				t.Fatalf("the square differs at %d, %d", x, y)
+			}
+			delete(dark, [2]int{x, y})
+		}
+	}
+	if len(dark) > 0 {
+		t.Errorf("%d more places are dark", len(dark))
 	}
 }
 

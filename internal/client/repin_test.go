@@ -264,6 +264,21 @@ func TestWitnessRotation(t *testing.T) {
 	consent := w.consent(in)
 	earlier, old := w.exported(in, consent, "before"), w.trustFile()
 	w.verified("the earlier package", earlier, old, dossier.Verified, "")
+	item := w.deposit(w.clinician, in, consent, strings.NewReader("shared twice"))
+	must(w.clinician.Seal(ctx, item, 0))(t)
+	grant := w.grants(w.custodian, item, w.court)
+	// deposited says between which times the witnesses saw the deposit.
+	deposited := func(trust tlog.Trust) (after, by evidence.Time) {
+		t.Helper()
+		var file bytes.Buffer
+		must(w.court.Export(ctx, Export{Item: item, Grant: grant}, &file))(t)
+		r := must(dossier.Verify(bytes.NewReader(file.Bytes()), int64(file.Len()), dossier.Options{Trust: &trust}))(t)
+		if r.Verdict != dossier.Verified || len(r.Events) == 0 {
+			t.Fatalf("%s: %+v", r.Verdict, r.Checks)
+		}
+		return r.Events[0].After, r.Events[0].By
+	}
+	after, by := deposited(old)
 
 	var decided evidence.Time
 	rotate := func(policy string) tlog.Trust {
@@ -349,6 +364,9 @@ func TestWitnessRotation(t *testing.T) {
 	}
 	later := w.exported(in, consent, "after")
 	w.verified("a later package", later, last, dossier.Verified, "")
+	if a, b := deposited(last); a != after || b != by || by == 0 {
+		t.Errorf("the witnesses of its time saw the deposit in (%v, %v], a package of today says (%v, %v]", after, by, a, b)
+	}
 	w.verified("a later package, under the old file", later, old, dossier.Incomplete, dossier.ReasonWitnessMissing)
 	w.verified("the earlier package, after two rotations", earlier, last, dossier.Verified, "")
 	w.stop()
@@ -356,11 +374,14 @@ func TestWitnessRotation(t *testing.T) {
 }
 
 // The vault's own key is rotated by a custodian and confirmed by another person. The vault signs with the one that is in force, before, between
-// and after, and says nothing while there is none.
+// and after, and says nothing while there is none. Packages of before and after verify under the one trust file.
 func TestVaultKeyRotation(t *testing.T) {
 	w := newWorldOf(t)
 	ctx := t.Context()
 	vault := evidence.ActorID(w.trust.Founders()[0].Actor)
+	in := w.openCase()
+	consent := w.consent(in)
+	earlier := w.exported(in, consent, "before")
 	if _, _, err := w.admin.Invite(ctx, Offer{Rotation: vault}); err == nil {
 		t.Error("an administrator invites the vault's next key")
 	}
@@ -404,6 +425,8 @@ func TestVaultKeyRotation(t *testing.T) {
 	if strings.Contains(settings, "vault_next") || !strings.Contains(settings, "vault-2.pem") {
 		t.Errorf("%s", settings)
 	}
+	w.verified("a package of before", earlier, w.trust, dossier.Verified, "")
+	w.verified("a package of after", w.exported(in, consent, "after"), w.trust, dossier.Verified, "")
 	w.stop()
 	must(daemon.Fsck(ctx, w.dir, options, func(d daemon.Damage) { t.Errorf("fsck: %+v", d) }))(t)
 }

@@ -39,6 +39,7 @@ type world struct {
 	trust   tlog.Trust
 	org     evidence.OrgID
 	witness string               // who must cosign, or nobody
+	roots   []byte               // what time stamps must come from, in PEM, or nothing
 	quantum bool                 // the log signs with ML-DSA-44 as well
 	policy  evidence.VaultPolicy // another than the default
 	file    string               // the configuration, "" is the folder's own
@@ -102,7 +103,7 @@ func (w *world) found() {
 	var err error
 	w.record, w.shares, err = ceremony.Make(5, 3, "2027-03-14")
 	check(w, err)
-	founding := daemon.Founding{Recovery: w.record.Recipient, Policy: cmp.Or(w.policy, daemon.DefaultPolicy), Witness: w.witness, Version: "test"}
+	founding := daemon.Founding{Recovery: w.record.Recipient, Policy: cmp.Or(w.policy, daemon.DefaultPolicy), Witness: w.witness, TimestampRoots: w.roots, Version: "test"}
 	for role, p := range map[evidence.Role]*person{evidence.Administrator: w.admin, evidence.Custodian: w.custodian} {
 		f := Founder{Origin: origin, Role: role, Organization: w.org, Signer: p.key, Tool: tool, Time: evidence.At(time.Now())}
 		if !role.Keyless() {

@@ -191,16 +191,21 @@ func (l *Ledger) Finals(ctx context.Context, entries []Entry) ([]Entry, error) {
 	return list, nil
 }
 
-// covering finds the checkpoint of a final receipt; none, of size 0, if nothing but the log's signature is needed.
+// covering finds the checkpoint of a final receipt; none, of size 0, if nothing but the log's signature is needed. An event keeps the word of
+// those who were asked when it was entered, as far as the trust file still counts it: a later one would say no more than that it is old.
 func (p *publisher) covering(ctx context.Context, e Entry) (Published, error) {
-	under, err := p.cfg.Records.NextPublished(ctx, e.Index, Final, p.id)
-	if evidence.KindOf(err) == evidence.NotFound {
-		if p.required() {
-			return under, errNotFinal
+	for above := e.Index; ; {
+		under, err := p.cfg.Records.NextPublished(ctx, above, Once, evidence.Hash{})
+		switch {
+		case evidence.KindOf(err) == evidence.NotFound && p.required():
+			return Published{}, errNotFinal
+		case evidence.KindOf(err) == evidence.NotFound:
+			return Published{}, nil
+		case err != nil || under.Final == p.id || under.met(p.cfg.Trust):
+			return under, err
 		}
-		return Published{}, nil
+		above = under.Size
 	}
-	return under, err
 }
 
 // receiptUnder makes an event's receipt anew, under a checkpoint of another size or, where that is 0, its own; and checks it as a stranger

@@ -319,12 +319,28 @@ func TestAnotherPolicy(t *testing.T) {
 	w.stop()
 	w.openWith(before.by)
 	e := w.put(w.openCase("a"))
-	w.finally(before, e)
+	first := textOf(w.finally(before, e).Checkpoint())
+	w.finally(before, w.put(w.openCase("b")))
 	w.until("quiet", func(s ledger.Status) bool { return s.Behind == 0 && s.Since.IsZero() })
 	w.stop()
 	after := w.watch(two.line() + "quorum two.example\n")
 	w.openWith(after.by)
 	w.finally(after, e) // nothing has happened since: it is the newest one that is asked for again
+	later := w.put(w.openCase("b"))
+	w.finally(after, later)
+	w.until("quiet", func(s ledger.Status) bool { return s.Behind == 0 && s.Since.IsZero() })
+	w.stop()
+	// Where the trust file knows of the earlier policy, the event keeps the word of its time; what that policy did not cover has the later one's.
+	both := w.watch(two.line()+"quorum two.example\n", func(p *tlog.TrustParts) {
+		p.EarlierPolicies = []tlog.EarlierPolicy{{Policy: one.line() + "quorum one.example\n", Until: time.Now().Add(time.Minute).UTC().Truncate(time.Millisecond)}}
+	})
+	w.openWith(both.by)
+	state := func(e ledger.Entry) []byte {
+		return textOf(must(tlog.ParseReceipt(must(w.Final(t.Context(), e.LeafHash)))).Checkpoint())
+	}
+	if !bytes.Equal(state(e), first) || bytes.Equal(state(later), first) {
+		t.Errorf("under the earlier policy it was\n%s\nnow\n%s\nand what came later\n%s", first, state(e), state(later))
+	}
 	w.stop()
 	w.openWith(before.by)
 	w.finally(before, e)

@@ -137,4 +137,5 @@ const (
 	Offered Standing = iota // whatever came
 	Final                   // the policy's quorum and, where the trust file asks for one, a time stamp
 	Audited                 // final, and cosigned by enough auditors
+	Once                    // final under any policy, whichever is asked for
 )

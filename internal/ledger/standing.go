@@ -82,6 +82,13 @@ func (row Published) Weigh(t tlog.Trust) (Standing, error) {
 	return Final, nil
 }
 
+// met reports whether a published checkpoint has, by the policies of their time too, what the trust file asks for (FORMATS §6, §10).
+func (row Published) met(t tlog.Trust) bool {
+	by, err := t.Cosigned(row.Note)
+	return err == nil && by.Quorum &&
+		(!t.RequiresTimestamps() || slices.ContainsFunc(row.Stamps, func(s Stamp) bool { return s.Verify(t, row) == nil }))
+}
+
 // Verify checks a time stamp over a published checkpoint.
 func (s Stamp) Verify(t tlog.Trust, row Published) error {
 	_, err := t.VerifyTimestamp(s.Response, noteText(row.Note))

@@ -92,6 +92,8 @@ func (d *DB) NextPublished(ctx context.Context, above int64, s ledger.Standing, 
 		query, args = selectPublished+` where size > $1 and final = $2 order by size limit 1`, []any{above, policy[:]}
 	case ledger.Audited:
 		query, args = selectPublished+` where size > $1 and audited = $2 order by size limit 1`, []any{above, policy[:]}
+	case ledger.Once:
+		query = selectPublished + ` where size > $1 and length(final) > 0 order by size limit 1`
 	}
 	return d.published(ctx, query, args...)
 }

@@ -58,11 +58,14 @@ func testPublished(t *testing.T, e engine) {
 	next(10, ledger.Final, policy, thirty)
 	next(0, ledger.Final, other, twenty)
 	next(0, ledger.Audited, policy, thirty)
+	next(10, ledger.Once, evidence.Hash{}, twenty)
 	for s, size := range map[ledger.Standing]int64{ledger.Offered: 40, ledger.Final: 30, ledger.Audited: 30} {
 		_, err = db.NextPublished(ctx, size, s, policy)
 		refused(t, err, evidence.NotFound, "checkpoint")
 		same(t, must[ledger.Published](t)(db.LastPublished(ctx, s, policy)).Size, size)
 	}
+	_, err = db.NextPublished(ctx, 30, ledger.Once, evidence.Hash{})
+	refused(t, err, evidence.NotFound, "checkpoint")
 	_, err = db.LastPublished(ctx, ledger.Final, evidence.SHA256(nil))
 	refused(t, err, evidence.NotFound, "checkpoint")
 	// What is final under one policy can become so under another.

@@ -54,7 +54,7 @@ func ParseRevocationList(der []byte) (*RevocationList, error) {
 		return nil, malformed("revocation list is too large")
 	}
 	list, err := x509.ParseRevocationList(der)
-	if err != nil {
+	if err != nil || !wholeList(der) {
 		return nil, malformed("revocation list")
 	}
 	// A list of some certificates only, or of what changed, says so in these.
@@ -70,6 +70,20 @@ func ParseRevocationList(der []byte) (*RevocationList, error) {
 	}
 	list.RevokedCertificateEntries = nil
 	return l, nil
+}
+
+// wholeList reports whether a list has its three parts and nothing besides,
+// which its signature would not cover, and of which x509 takes no notice.
+func wholeList(der []byte) bool {
+	var parts struct {
+		Signed, Algorithm asn1.RawValue
+		Signature         asn1.BitString
+	}
+	if rest, err := asn1.Unmarshal(der, &parts); err != nil || len(rest) > 0 {
+		return false
+	}
+	again, err := asn1.Marshal(parts)
+	return err == nil && bytes.Equal(again, der)
 }
 
 // Of says what the list says of the certificate that signed a verified time

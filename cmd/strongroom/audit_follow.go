@@ -162,6 +162,10 @@ func sleep(ctx context.Context, d time.Duration) error {
 // followOnce does one step and what was asked for after it.
 func (a *app) followOnce(ctx context.Context, f *client.Following, o following, by *audit.Cosigner, m *meter) (r followed, err error) {
 	defer m.end()
+	owed, err := a.cosign(ctx, f, by) // of an earlier look: many steps later it would not be known any more
+	if err != nil {
+		return r, err
+	}
 	step, err := f.Step(ctx)
 	if err != nil {
 		return r, a.auditProblem(err, f)
@@ -174,17 +178,27 @@ func (a *app) followOnce(ctx context.Context, f *client.Following, o following, 
 	if r.Alarms, err = f.State.Alarms(); err != nil {
 		return r, err
 	}
-	if by != nil && len(r.Void) == 0 && len(r.Alarms) == 0 {
-		if f.HashesOnly {
-			return r, &problem{code: exitRefused, label: "Refused", reason: "audit_cosign", kept: keptAll,
-				sentence: "Only an auditor signs what was followed: the lists of last steps cannot be checked without that role.",
-				next:     "Enrol as an auditor, or leave out --cosign."}
-		}
-		if r.Cosigned, err = f.Cosign(ctx, by); err != nil {
-			return r, a.auditProblem(err, f)
-		}
+	if by != nil && f.HashesOnly && len(r.Void) == 0 && len(r.Alarms) == 0 {
+		return r, &problem{code: exitRefused, label: "Refused", reason: "audit_cosign", kept: keptAll,
+			sentence: "Only an auditor signs what was followed: the lists of last steps cannot be checked without that role.",
+			next:     "Enrol as an auditor, or leave out --cosign."}
 	}
-	return r, nil
+	r.Cosigned, err = a.cosign(ctx, f, by)
+	r.Cosigned = max(r.Cosigned, owed)
+	return r, err
+}
+
+// cosign signs what was followed, unless something is wrong with it, and returns the size of the newest state that it signed, or 0.
+func (a *app) cosign(ctx context.Context, f *client.Following, by *audit.Cosigner) (int64, error) {
+	alarms, err := f.State.Alarms()
+	if err != nil || by == nil || f.HashesOnly || len(alarms) > 0 || len(f.State.Void()) > 0 {
+		return 0, err
+	}
+	size, err := f.Cosign(ctx, by)
+	if err != nil {
+		return size, a.auditProblem(err, f)
+	}
+	return size, nil
 }
 
 // followed is what a look came to.

@@ -24,11 +24,11 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo [FILE…]",
 		Short: "Play the whole journey of a piece of evidence, with real keys and a real vault",
-		Long: `Starts a vault of its own on this computer and plays six people with it: an
-administrator, a clinician, an investigator, two custodians and a court. Each
-has own keys in an own folder. The clinician takes consent and deposits the
-FILEs; the first one is shared with the court, which verifies it without the
-vault. Without a FILE two synthetic samples are used.
+		Long: `Starts a vault of its own on this computer and plays seven people with it: an
+administrator, a clinician, an investigator, two custodians, a court and a
+survivor. Each has own keys. The clinician takes consent and deposits the FILEs;
+the first one is shared with the court, which verifies it without the vault.
+Without a FILE two synthetic samples are used.
 
 "entry 17" is the place of an act in the vault's record book; its proof was
 checked. "checked" says what was compared, "refused" what was tried in vain. If

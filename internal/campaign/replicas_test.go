@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,13 +16,14 @@ import (
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/tlog"
+	"strongroom.example/strongroom/internal/wire"
 )
 
 // Three replicas serve one vault while people work with it through all of them at once, and one blow falls after the other: nothing that was
 // acknowledged is lost, nothing is there twice, every stream is one stream wherever it is asked about, and everything comes back without an
 // operator. The normal run deals each blow once, of two to the leader one; STRONGROOM_LONG=1 more of them three times, in each of five vaults.
 //
-// Some twenty processes share the machine, so nothing else should: scripts/test --long runs it by itself.
+// Some twenty processes share the machine, so nothing else should: scripts/test runs it by itself.
 func TestReplicas(t *testing.T) {
 	if os.Getenv("STRONGROOM_ALONE") == "" {
 		t.Skip("STRONGROOM_ALONE is not set: this needs the machine for itself")
@@ -174,13 +176,16 @@ func (c *cluster) recovers() {
 	c.until("events are acknowledged again", func() bool { return acknowledged() >= before+5 })
 }
 
+// ready reports whether a replica serves, and reaches all that it stands on.
 func (c *cluster) ready(r *replica) bool {
 	resp, err := (&http.Client{Transport: c.spread.ways[r.number], Timeout: 10 * time.Second}).Get(vaultAddress + "/readyz")
 	if err != nil {
 		return false
 	}
-	resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
+	defer resp.Body.Close()
+	var says wire.Health
+	return resp.StatusCode == http.StatusOK && json.NewDecoder(resp.Body).Decode(&says) == nil &&
+		says.Dependencies.Log != wire.DependencyDown && says.Dependencies.Objects != wire.DependencyDown
 }
 
 // leader is the replica that works on the log, as the records say; nil if that is none of those that run.

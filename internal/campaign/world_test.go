@@ -20,6 +20,7 @@ import (
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/daemon"
 	ev "strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/httpapi/contracttest"
 	"strongroom.example/strongroom/internal/keys"
 	"strongroom.example/strongroom/internal/sealing"
 	"strongroom.example/strongroom/internal/sqldb"
@@ -222,15 +223,18 @@ func (w *world) join(p *person) *person {
 	return p
 }
 
-// way is a person's way to the vault, or anybody's.
+// way is a person's way to the vault, or anybody's. Whatever befalls the vault, each answer is of its contract.
 func (w *world) way(p *person) http.RoundTripper {
+	var way http.RoundTripper
 	switch {
 	case w.spread == nil:
-		return &http.Transport{DialContext: w.dial, ResponseHeaderTimeout: 30 * time.Second}
+		way = &http.Transport{DialContext: w.dial, ResponseHeaderTimeout: 30 * time.Second}
 	case p == nil:
-		return w.spread
+		way = w.spread
+	default:
+		way = w.spread.watched(p)
 	}
-	return w.spread.watched(p)
+	return contracttest.Checked{T: w.TB, Next: way}
 }
 
 // records opens the records, in a vault's folder or wherever they are.

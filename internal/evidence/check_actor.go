@@ -2,7 +2,8 @@ package evidence
 
 import "cmp"
 
-func (k *Keys) check() error {
+// Check looks at the outside of keys: their types, lengths and spellings. Reasons: "keys", "possession".
+func (k *Keys) Check() error {
 	signature, ok := decodeBase64(k.Possession)
 	switch {
 	case !validSPKI(k.Key), k.Recipient != "" && !validRecipient(k.Recipient):
@@ -30,7 +31,7 @@ func (d *ActorEnrolledDetails) Check() error {
 	case !allValid(d.Trustees):
 		return errIdentifier
 	}
-	return d.Keys.check()
+	return d.Keys.Check()
 }
 
 func (d *ActorKeyRotatedDetails) Check() error {
@@ -40,7 +41,7 @@ func (d *ActorKeyRotatedDetails) Check() error {
 	case d.Possession == "":
 		return Refuse(Invalid, ReasonPossession)
 	}
-	return d.Keys.check()
+	return d.Keys.Check()
 }
 
 func (d *ActorConfirmedDetails) Check() error {

@@ -71,7 +71,10 @@ func (v *Vault) AnswerInvitation(ctx context.Context, secret string, keys eviden
 		return evidence.Hash{}, err
 	}
 	keys.Invitation = i.Digest
-	if err := custody.CheckPossession(v.cfg.Origin, i.Actor, keys); err != nil {
+	if err := keys.Check(); err != nil {
+		return evidence.Hash{}, err
+	}
+	if err := checkPossession(v.cfg.Origin, i.Actor, keys); err != nil {
 		return evidence.Hash{}, err
 	}
 	spki, err := custody.ParseSPKI(keys.Key)
@@ -82,6 +85,15 @@ func (v *Vault) AnswerInvitation(ctx context.Context, secret string, keys eviden
 		return evidence.Hash{}, evidence.Refuse(evidence.Invalid, evidence.ReasonKeys)
 	}
 	return evidence.Fingerprint(spki, keys.Recipient), v.cfg.Records.AnswerInvitation(ctx, i.Digest, keys)
+}
+
+// checkPossession is custody's. Who gives a proof that does not fit is not asked to sign in for it.
+func checkPossession(origin string, actor evidence.ActorID, keys evidence.Keys) error {
+	err := custody.CheckPossession(origin, actor, keys)
+	if evidence.KindOf(err) == evidence.Unauthenticated {
+		return evidence.Refuse(evidence.Invalid, evidence.ReasonPossession)
+	}
+	return err
 }
 
 // Invitations lists the open invitations of the caller, answered or not.
@@ -104,7 +116,7 @@ func (v *Vault) checkOffer(ctx context.Context, e *evidence.Event) error {
 		return nil
 	}
 	id := evidence.ActorID(e.Stream.ID)
-	if err := custody.CheckPossession(v.cfg.Origin, id, keys); err != nil {
+	if err := checkPossession(v.cfg.Origin, id, keys); err != nil {
 		return err
 	}
 	i, err := v.cfg.Records.Invitation(ctx, keys.Invitation)

@@ -42,6 +42,9 @@ type Checked struct {
 	Next http.RoundTripper
 }
 
+// CloseIdleConnections has an http.Client's reach the transport.
+func (c Checked) CloseIdleConnections() { (&http.Client{Transport: c.Next}).CloseIdleConnections() }
+
 func (c Checked) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := c.Next.RoundTrip(req)
 	if err != nil {

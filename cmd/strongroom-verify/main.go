@@ -1,3 +1,5 @@
+//go:build !(js && wasm)
+
 // Command strongroom-verify checks a court package without a network, and says in plain words what it shows. It trusts nothing but the
 // trust file it is given. Its verdict is its exit code: 0 verified, 1 refused, 2 incomplete or unable to say.
 package main
@@ -38,9 +40,6 @@ Nothing is sent anywhere, and nothing in the package is believed.
 
 Exit code: 0 verified, 1 refused, 2 incomplete, or the check could not be made.
 `
-
-// A verifier stays small beside whatever else runs on a court's computer.
-const memory = 200 << 20
 
 func main() {
 	debug.SetMemoryLimit(memory)
@@ -170,21 +169,6 @@ func (c command) write(w io.Writer, o dossier.Options, report *dossier.Report) e
 	}
 	_, err := fmt.Fprintf(w, "Verifier   strongroom-verify %s\n", version())
 	return err
-}
-
-// version is that of the build.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "of an unknown build"
-	}
-	v := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			v += " " + s.Value[:min(12, len(s.Value))]
-		}
-	}
-	return v
 }
 
 func readTrust(name string) (tlog.Trust, error) {

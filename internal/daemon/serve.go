@@ -16,6 +16,7 @@ import (
 	"strongroom.example/strongroom/internal/httpapi"
 	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/tlog"
+	"strongroom.example/strongroom/internal/web"
 )
 
 const (
@@ -60,8 +61,12 @@ func newDaemon(ctx context.Context, p *parts) (*Daemon, error) {
 	if err := p.keepTrust(ctx, trust); err != nil {
 		return nil, err
 	}
+	pages, err := web.New()
+	if err != nil {
+		return nil, err
+	}
 	config := httpapi.Config{
-		Vault: p.vault, Auth: p.auth, TrustFingerprint: evidence.Hash(trust.Fingerprint()), TrustFile: p.trustFile, Revocations: p.revocations, Ready: p.ready, Logger: p.options.Logger,
+		Vault: p.vault, Auth: p.auth, TrustFingerprint: evidence.Hash(trust.Fingerprint()), TrustFile: p.trustFile, Revocations: p.revocations, Ready: p.ready, Pages: pages, Logger: p.options.Logger,
 		Organizations: func() (map[evidence.OrgID]string, error) { return p.folder.readNames() },
 		Now:           p.options.Now, TrustedProxies: p.options.TrustedProxies, Observe: p.options.monitoring.observe(),
 	}

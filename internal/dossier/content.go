@@ -143,7 +143,7 @@ func gather(h *History, p *Package, id evidence.ItemID) item {
 		}
 		leaf, index := h.Leaf(s, seq)
 		b := h.bounds(c, seq)
-		it.report(e, EventReport{Item: id, Step: seq + 1, Entry: index, Leaf: leaf, Judged: seq < c.next && c.records[seq].until == 0, Why: English.say(h.why[place{c.at, seq}]),
+		it.report(e, EventReport{Item: id, Step: seq + 1, Entry: index, Leaf: leaf, Judged: seq < c.next && c.records[seq].until == 0, why: h.why[place{c.at, seq}],
 			After: b.After, By: b.By, Stamped: b.Stamped}, c.records[seq].until)
 		c.events[seq] = nil
 	}
@@ -154,18 +154,19 @@ func gather(h *History, p *Package, id evidence.ItemID) item {
 func (it *item) report(e *evidence.Event, r EventReport, until evidence.Time) {
 	switch {
 	case until != 0:
-		r.What = "A step that may not be shown until " + date(until) + "."
+		r.what = tell("step.withheld", "date", onDay(until))
 	case e == nil && r.Leaf.IsZero():
 		return
 	case e == nil:
-		r.What = "A step in a form that this verifier does not know. Nothing of it is shown."
+		r.what = tell("step.unknown")
 	default:
-		r.Kind, r.Time, r.Role, r.Organization, r.Actor, r.What = e.Kind, e.Time, e.Actor.Role, e.Actor.Organization, e.Actor.ID, English.say(what(e))
+		r.Kind, r.Time, r.Role, r.Organization, r.Actor, r.what = e.Kind, e.Time, e.Actor.Role, e.Actor.Organization, e.Actor.ID, what(e)
 		r.Drift = Bounds{After: r.After, By: r.By}.Drift(e.Time).Milliseconds()
 		if !r.Judged {
-			r.What = "Claimed, but not accepted: " + r.What
+			r.what = tell("step.claimed", "what", r.what)
 		}
 	}
+	r.What, r.Why = English.say(r.what), English.say(r.why)
 	it.steps = append(it.steps, r)
 }
 

@@ -169,11 +169,10 @@ func (h *History) rows(s evidence.Stream, actor evidence.ActorID) (list []Custod
 //go:embed assets/custody.html
 var custodyText string
 
-var custodyPage = template.Must(template.New("custody").Funcs(English.funcs()).Parse(custodyText))
-
-// pageIn is a page whose texts are in a language.
-func pageIn(l Language, page *template.Template) *template.Template {
-	return template.Must(page.Clone()).Funcs(l.funcs())
+// page is one whose texts are in the language. It is parsed where it is written, and nowhere else: a program that writes none, as the
+// verifier in a browser, is linked without what parses.
+func (l Language) page(text string) *template.Template {
+	return template.Must(template.New("").Funcs(l.funcs()).Parse(text))
 }
 
 // funcs are what pages say with.
@@ -222,7 +221,7 @@ func (w *CustodyWriter) End() error { return w.end() }
 
 // NewCustodyPage begins a page on so many items.
 func NewCustodyPage(w io.Writer, l Language, items int) *CustodyWriter {
-	page := pageIn(l, custodyPage)
+	page := l.page(custodyText)
 	return &CustodyWriter{
 		add: func(c Custody, first bool) error {
 			if first {

@@ -1,6 +1,8 @@
 package dossier
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -65,14 +67,30 @@ func TestDescriptionRefused(t *testing.T) {
 func FuzzDescription(f *testing.F) {
 	f.Add([]byte(`{"media_type":"image/jpeg","name":"a","sha256":"` + aaaa + `","size":1}`))
 	f.Add([]byte(`{"captured_at":"2027-03-01T09:00:00.000Z","form":{"a":[1]},"media_type":"","name":"","sha256":"` + aaaa + `","size":1,"x":null}`))
+	f.Add([]byte(`{"derived_from":"","media_type":"","name":"","sha256":"` + aaaa + `","size":1}`))
 	f.Fuzz(func(t *testing.T, object []byte) {
 		d, err := ParseDescription(object)
 		if err != nil {
 			return
 		}
 		again, err := d.Marshal()
-		if err != nil || len(again) > len(object) {
-			t.Errorf("%q, %v", again, err)
+		if err != nil || len(again) > len(object) || len(again) == len(object) && !bytes.Equal(again, object) {
+			t.Errorf("%q is written as %q, %v", object, again, err)
+		}
+		var all, known map[string]json.RawMessage
+		if json.Unmarshal(object, &all) != nil || json.Unmarshal(again, &known) != nil {
+			t.Fatalf("%q, %q", object, again)
+		}
+		for name, value := range known { // what is not written again is of a newer version
+			if !bytes.Equal(all[name], value) {
+				t.Errorf("%s: %q is written as %q", name, all[name], value)
+			}
+			delete(all, name)
+		}
+		for _, name := range []string{"name", "media_type", "size", "sha256", "captured_at", "form", "acquisition", "derived_from"} {
+			if value, given := all[name]; given && string(value) != `""` { // an empty source is none
+				t.Errorf("%s: %q is not written again", name, value)
+			}
 		}
 	})
 }

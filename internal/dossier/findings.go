@@ -48,7 +48,7 @@ type Finding struct {
 	Stream evidence.Stream // the stream concerned; zero if none
 	Seq    int64           // of the event concerned, -1 if none
 	File   string          // of the package, where one is concerned
-	Said   string          // more for people, after the sentence of the reason
+	Said   telling         // more for people, after the sentence of the reason
 	Err    error           // the cause, for people who look into it; nil where the reason says it all
 }
 

@@ -342,7 +342,12 @@ func agree(t *testing.T, list ...asked) { agreed(t, differ, list) }
 
 func agreed(t *testing.T, differ func(own, other *Report) string, list []asked) {
 	t.Helper()
-	for i, other := range opinions(t, list) {
+	agreedBy(t, nil, differ, list)
+}
+
+func agreedBy(t *testing.T, env []string, differ func(own, other *Report) string, list []asked) {
+	t.Helper()
+	for i, other := range opinionsBy(t, env, list) {
 		a := list[i]
 		o := Options{Trust: &a.trust}
 		if a.earlier != nil {
@@ -357,6 +362,12 @@ func agreed(t *testing.T, differ func(own, other *Report) string, list []asked) 
 
 // opinions are the other verifier's reports.
 func opinions(t *testing.T, list []asked) (reports []*Report) {
+	t.Helper()
+	return opinionsBy(t, nil, list)
+}
+
+// opinionsBy are those where the environment is another.
+func opinionsBy(t *testing.T, env []string, list []asked) (reports []*Report) {
 	t.Helper()
 	dir := t.TempDir()
 	put := func(i int, name string, b []byte) string {
@@ -373,6 +384,9 @@ func opinions(t *testing.T, list []asked) (reports []*Report) {
 	}
 	c := exec.Command("python3", "-c", severalAtOnce, filepath.Dir(independentProgram))
 	c.Stdin, c.Stdout, c.Stderr = &in, &out, &complaint
+	if env != nil {
+		c.Env = append(os.Environ(), env...)
+	}
 	if err := c.Run(); err != nil || complaint.Len() > 0 {
 		t.Fatalf("%v: %s", err, complaint.Bytes())
 	}

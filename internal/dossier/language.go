@@ -2,6 +2,7 @@ package dossier
 
 import (
 	"embed"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -21,7 +22,7 @@ var catalogues embed.FS
 // Language is one that pages are written in: whole sentences, with places for what stands in them. The zero value is English.
 type Language struct{ tag string }
 
-// English is the language of verdicts and of what programs read.
+// English is the language of what programs read.
 var English Language
 
 // texts are those of each language by its tag. They are part of the program, so what cannot be read is a mistake in it.
@@ -72,8 +73,8 @@ func (l Language) Direction() string {
 	return "ltr"
 }
 
-// telling is a sentence that is not in a language yet: the id of a text, and what stands in its places. It may have clauses, which are
-// tellings themselves and stand in the place {clauses}.
+// telling is a sentence that is not in a language yet: the id of a text, and what stands in its places, which may be a telling too. It may
+// have clauses, which are tellings themselves and stand in the place {clauses}.
 type telling string
 
 const (
@@ -83,7 +84,7 @@ const (
 
 // Kinds of values, before them: text stays as it is.
 const (
-	asText, asCode, asDay, asMoment, asInstant = "t", "c", "d", "m", "i"
+	asText, asCode, asDay, asMoment, asInstant, asDuration, asTelling = "t", "c", "d", "m", "i", "u", "s"
 )
 
 // What is said otherwise than its type says.
@@ -115,6 +116,10 @@ func tell(id string, pairs ...any) telling {
 			b.WriteString(asCode + "law." + string(v))
 		case evidence.Content:
 			b.WriteString(asCode + "content." + string(v))
+		case time.Duration:
+			b.WriteString(asDuration + strconv.FormatInt(int64(v), 10))
+		case telling: // whatever it has in it, it stays one value
+			b.WriteString(asTelling + base64.RawStdEncoding.EncodeToString([]byte(v)))
 		case country:
 			if v == evidence.Withheld {
 				b.WriteString(asCode + "country." + string(v))
@@ -164,12 +169,18 @@ func (l Language) value(v string) string {
 		return text
 	}
 	kind, v := v[:1], v[1:]
-	if kind == asCode {
+	switch kind {
+	case asCode:
 		group, name, _ := strings.Cut(v, ".")
 		return l.code(group, name)
+	case asTelling:
+		inner, _ := base64.RawStdEncoding.DecodeString(v)
+		return l.say(telling(inner))
 	}
 	n, _ := strconv.ParseInt(v, 10, 64)
 	switch t := evidence.Time(n); kind {
+	case asDuration:
+		return l.duration(time.Duration(n))
 	case asDay:
 		return l.day(t)
 	case asInstant:
@@ -177,6 +188,15 @@ func (l Language) value(v string) string {
 	default:
 		return l.moment(t)
 	}
+}
+
+// all are tellings in the language, in their order.
+func (l Language) all(list []telling) []string {
+	said := make([]string, len(list))
+	for i, t := range list {
+		said[i] = l.say(t)
+	}
+	return said
 }
 
 // text is one without places. Of an unknown id it is the id, which tells more than nothing.

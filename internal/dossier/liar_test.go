@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -241,13 +242,13 @@ func TestNoteInPackage(t *testing.T) {
 
 // Every reason of this package has a sentence, short enough to be read by anybody.
 func TestSentences(t *testing.T) {
-	for reason, s := range sentences {
-		if len(s) == 0 || s[len(s)-1] != '.' {
-			t.Errorf("%s: %q", reason, s)
+	for id, s := range texts()["en"] {
+		if strings.HasPrefix(id, "reason.") && s[len(s)-1] != '.' {
+			t.Errorf("%s: %q", id, s)
 		}
 	}
 	for _, m := range regexp.MustCompile(`(Reason\w+) += "(\w+)"`).FindAllSubmatch(must(os.ReadFile("reasons.go")), -1) {
-		if _, ok := sentences[string(m[2])]; !ok {
+		if !English.has("reason." + string(m[2])) {
 			t.Errorf("%s has no sentence", m[1])
 		}
 	}

@@ -2,7 +2,6 @@ package dossier
 
 import (
 	"errors"
-	"fmt"
 
 	"strongroom.example/strongroom/internal/tlog"
 )
@@ -14,7 +13,7 @@ func (v *verification) checkPrevious() error {
 		v.checkConsistency(nil)
 		return nil
 	}
-	say := func(result Result, reason, said string, err error) {
+	say := func(result Result, reason string, said telling, err error) {
 		v.found.add(0, Finding{Check: CheckCheckpoint, Result: result, Reason: reason, Seq: -1, Said: said, Err: err})
 	}
 	old, err := v.readPrevious()
@@ -87,7 +86,7 @@ func (v *verification) forked(old *History) bool {
 }
 
 // heads names the states of the log in an earlier package and in this one, for whoever has to compare them with a third.
-func (v *verification) heads(earlier tlog.Checkpoint) string {
+func (v *verification) heads(earlier tlog.Checkpoint) telling {
 	now := v.history.published
-	return fmt.Sprintf(" The earlier package: %d entries, root %s. This one: %d entries, root %s.", earlier.Size, earlier.Root, now.Size, now.Root)
+	return tell("detail.heads", "before", earlier.Size, "old", earlier.Root, "now", now.Size, "new", now.Root)
 }

@@ -1,7 +1,7 @@
 package dossier
 
 // Reasons of this package. Besides these, findings of the checks signatures, time and rules carry the reasons of package evidence. A
-// reason that has been published never changes its meaning; what it says in plain English stands in sentences.go.
+// reason that has been published never changes its meaning; what it says in plain words stands in the catalogues (assets).
 const (
 	// package
 

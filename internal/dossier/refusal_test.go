@@ -182,6 +182,15 @@ var changes = []struct {
 		s.replace("log/checkpoint", must(tlog.SignCheckpoint(tlog.Checkpoint{Origin: origin, Size: int64(len(s.w.logged)), Root: tlog.Hash{1}}, s.w.signer)))
 	}, Refused, CheckCheckpoint, ReasonLogFork},
 	{"receipt not canonical", func(s *sample) { s.text(s.event(ev.ItemOf(s.items[0]), 3), `{`, `{ `) }, Refused, CheckPackage, ReasonReceipt},
+	{"no log entry in the receipt", func(s *sample) {
+		path := s.event(ev.ItemOf(s.items[0]), 3)
+		before, rest, _ := strings.Cut(string(s.file(path)), `"tlogEntries":[{`)
+		_, after, found := strings.Cut(rest, `"}]`)
+		if !found {
+			s.w.t.Fatal("the receipt has no log entry anyway")
+		}
+		s.replace(path, []byte(before+`"tlogEntries":[]`+after))
+	}, Refused, CheckPackage, ReasonReceipt},
 	{"first event omitted", func(s *sample) { s.omit(0) }, Refused, CheckChain, ReasonMissingFirst},
 	{"middle event omitted", func(s *sample) { s.omit(4) }, Refused, CheckChain, ReasonMissing},
 	{"last event omitted", func(s *sample) { s.omit(8) }, Refused, CheckComplete, ReasonMissingLast},

@@ -41,7 +41,11 @@ type Report struct {
 	DoesNotShow []string      `json:"does_not_show"`
 
 	opened []Opened
-	aloud  []string // of DoesNotShow: what people read first
+	// What was said in English above, to be said in another language:
+	details      []telling     // of Checks
+	shows, hides []telling     // Shows, DoesNotShow
+	aloud        []telling     // of hides: what people read first
+	until        evidence.Time // when the last step that may not be shown yet may be; 0 if there is none
 }
 
 // CheckResult is the answer to one check. Reason is a stable code, Detail a sentence; both are empty for a pass.
@@ -116,6 +120,8 @@ type EventReport struct {
 	Drift   int64         `json:"drift_milliseconds,omitempty"`
 	What    string        `json:"what"`
 	Why     string        `json:"why,omitempty"` // why it was allowed, of what released something
+
+	what, why telling
 }
 
 // WriteJSON writes the report, an entry of a list to a line: it is never in memory as a whole.
@@ -167,7 +173,9 @@ func (v *verification) report() *Report {
 	r := &Report{Verdict: Verified, Items: []ItemReport{}, Events: []EventReport{}, Shows: []string{}, DoesNotShow: []string{}}
 	for _, c := range Checks {
 		result, f := v.result(c)
-		r.Checks = append(r.Checks, CheckResult{c, result, f.Reason, v.detail(f)})
+		detail := v.detail(f)
+		r.details = append(r.details, detail)
+		r.Checks = append(r.Checks, CheckResult{c, result, f.Reason, English.say(detail)})
 		switch {
 		case result == Fail:
 			r.Verdict = Refused
@@ -179,6 +187,7 @@ func (v *verification) report() *Report {
 		v.reportItem(&v.items[i], r)
 	}
 	v.explain(r)
+	r.Shows, r.DoesNotShow, r.until = English.all(r.shows), English.all(r.hides), v.until
 	return r
 }
 
@@ -240,28 +249,29 @@ func (v *verification) consents(it *item) []ConsentReport {
 	return list
 }
 
-// detail is the sentence for a finding, with the place it is about.
-func (v *verification) detail(f Finding) string {
+// detail is the sentence for a finding, with the place it is about. A statement may name a record in any words.
+func (v *verification) detail(f Finding) telling {
 	if f.Reason == "" {
 		return ""
 	}
-	where := ""
+	var where telling
 	if i := slices.IndexFunc(v.items, func(it item) bool { return evidence.ItemOf(it.id) == f.Stream }); i >= 0 {
-		where = "Item " + string(v.items[i].id)
-		if v.items[i].exhibit > 0 {
-			where = fmt.Sprintf("Exhibit %d", v.items[i].exhibit)
-		}
+		where = itemName(v.items[i].id, v.items[i].exhibit)
 	} else if f.Stream.ID != "" {
-		where = "Record of " + string(f.Stream.Type) + " " + f.Stream.ID
+		where = tell("detail.record", "place", tell("place."+string(f.Stream.Type), "id", printable(f.Stream.ID)))
 	}
 	if where != "" && f.Seq >= 0 {
-		where += fmt.Sprintf(", step %d", f.Seq+1)
+		where = tell("detail.step", "where", where, "step", f.Seq+1)
 	}
-	if where == "" {
-		where = f.File
+	if where == "" && f.File != "" {
+		where = tell("detail.file", "file", printable(f.File))
+	}
+	said := sentence(f)
+	if f.Said != "" {
+		said = tell("detail.more", "said", said, "more", f.Said)
 	}
 	if where != "" {
-		where += ": "
+		said = tell("detail.at", "where", where, "said", said)
 	}
-	return printable(where + sentence(f) + f.Said) // a statement may name a record in any words
+	return said
 }

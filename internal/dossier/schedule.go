@@ -3,7 +3,6 @@ package dossier
 import (
 	_ "embed"
 	"encoding/csv"
-	"html/template"
 	"io"
 	"slices"
 	"strconv"
@@ -103,8 +102,6 @@ func (l ScheduleLine) status() string {
 //go:embed assets/schedule.html
 var scheduleText string
 
-var schedulePage = template.Must(template.New("schedule").Funcs(English.funcs()).Parse(scheduleText))
-
 // title is the id of its text.
 func (s Schedule) title() string {
 	if s.Unused {
@@ -115,7 +112,7 @@ func (s Schedule) title() string {
 
 // NewPage begins a page that needs no network, for the screen and for paper.
 func (s Schedule) NewPage(w io.Writer, l Language) *CustodyWriter {
-	page := pageIn(l, schedulePage)
+	page := l.page(scheduleText)
 	var count struct{ Listed, Unsaid int }
 	return &CustodyWriter{
 		add: func(c Custody, first bool) error {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,13 +16,13 @@ const textWidth = 80
 // show, the share, the steps, the checks (INTERFACE §7, §9).
 func (r *Report) WriteText(w io.Writer) error {
 	t := text{bufio.NewWriter(w)}
-	t.lines(strings.ToUpper(string(r.Verdict)), r.headline())
+	t.lines(strings.ToUpper(string(r.Verdict)), English.say(r.sentence()))
 	for _, c := range r.Checks {
 		if c.Result == NotRequired {
 			t.lines("Not asked", c.Detail)
 		}
 	}
-	for _, s := range r.aloud {
+	for _, s := range English.all(r.aloud) {
 		t.lines("Not shown", s)
 	}
 	for _, c := range r.Checks {
@@ -36,15 +35,13 @@ func (r *Report) WriteText(w io.Writer) error {
 			t.lines("Open", c.Detail+" ["+string(c.Name)+": "+c.Reason+"]")
 		}
 	}
-	t.lines("Next", map[Verdict]string{
-		Verified:   "Keep package, trust file and this report together.",
-		Incomplete: "Get what is missing, then verify again.",
-		Refused:    "Keep it unchanged. Tell the sender by another channel.",
-	}[r.Verdict])
+	label := "Next"
+	for _, s := range English.all(r.next()) {
+		t.lines(label, s)
+		label = ""
+	}
 	t.list("This shows", r.Shows)
-	t.list("This does not show", slices.DeleteFunc(slices.Clone(r.DoesNotShow), func(s string) bool { // what was said above
-		return slices.Contains(r.aloud, s) || slices.ContainsFunc(r.Checks, func(c CheckResult) bool { return c.Detail == s })
-	}))
+	t.list("This does not show", English.all(r.unsaid()))
 	for _, n := range r.Items {
 		if s := n.Share; s != nil {
 			actions := make([]string, len(s.Actions))
@@ -52,13 +49,13 @@ func (r *Report) WriteText(w io.Writer) error {
 				actions[i] = string(a)
 			}
 			t.blank()
-			t.lines("Share", fmt.Sprintf("%s, to a %s in %s, for %s", n.name(), s.To, s.Jurisdiction, s.Purpose))
+			t.lines("Share", fmt.Sprintf("%s, to a %s in %s, for %s", English.say(n.name()), s.To, s.Jurisdiction, s.Purpose))
 			t.lines("", fmt.Sprintf("May %s, from %s to %s.", strings.Join(actions, " and "), date(s.NotBefore), date(s.Expires)))
 			t.lines("", map[bool]string{true: "It may be passed on.", false: "It may not be passed on."}[s.Onward])
-			t.lines("", n.standing())
+			t.lines("", English.say(n.standing()))
 		}
 		for _, c := range n.Consent {
-			t.lines("Consent", n.name()+": "+c.standing(n.AsOf))
+			t.lines("Consent", English.say(tell("shows.of", "item", n.name(), "said", c.standing(n.AsOf))))
 		}
 	}
 	if len(r.Items) > 0 {
@@ -71,7 +68,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	events := r.Events // item by item, in the order of the items
 	for _, n := range r.Items {
 		t.blank()
-		t.lines("Steps", n.name()+", "+string(n.ID))
+		t.lines("Steps", English.say(n.name())+", "+string(n.ID))
 		for len(events) > 0 && events[0].Item < n.ID { // of an item of which nothing is known
 			events = events[1:]
 		}
@@ -93,32 +90,6 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	t.lines("", r.tally())
 	return t.Flush()
-}
-
-// headline is the sentence of the verdict (INTERFACE §7).
-func (r *Report) headline() string {
-	switch r.Verdict {
-	case Verified:
-		last := EventReport{}
-		for _, e := range r.Events {
-			if e.Entry >= last.Entry {
-				last = e
-			}
-		}
-		return fmt.Sprintf("Genuine, unchanged and complete up to step %d, %s.", last.Step, moment(last.Time))
-	case Incomplete:
-		n := 0
-		for _, c := range r.Checks {
-			if c.Result == NotChecked {
-				n++
-			}
-		}
-		if n == 1 {
-			return "Not verified: no contradiction found, but 1 check could not be made."
-		}
-		return fmt.Sprintf("Not verified: no contradiction found, but %d checks could not be made.", n)
-	}
-	return "Do not rely on this package."
 }
 
 func (r *Report) tally() string {
@@ -173,7 +144,7 @@ func (t *text) step(e EventReport) {
 		when = e.Time.Std().Format("2006-01-02 15:04:05 UTC")
 	}
 	fmt.Fprintf(t, "%4d  %s  entry %d\n", e.Step, when, e.Entry)
-	for _, s := range []string{e.What, who, e.clocks(), e.Why} {
+	for _, s := range []string{e.What, who, e.clocks(English), e.Why} {
 		if s == "" {
 			continue
 		}
@@ -183,19 +154,19 @@ func (t *text) step(e EventReport) {
 	}
 }
 
-// clocks says what third parties' clocks say of a step, and how the time that it states stands to that.
-func (e EventReport) clocks() string {
-	s := ""
-	if clocks := (Bounds{e.After, e.By, e.Stamped}).in(English); clocks != "" {
-		s = "Independent clocks: " + clocks
+// clocks says what third parties' clocks say of a step, and how the time that it states stands to that; "" where none says anything.
+func (e EventReport) clocks(l Language) string {
+	clocks := Bounds{e.After, e.By, e.Stamped}.in(l)
+	if clocks == "" {
+		return ""
 	}
 	switch drift := time.Duration(e.Drift) * time.Millisecond; {
 	case drift > 0:
-		s += "; the time stated is " + drift.String() + " later"
+		clocks = l.say(tell("independent.later", "clocks", clocks, "duration", drift))
 	case drift < 0:
-		s += "; the time stated is " + (-drift).String() + " earlier"
+		clocks = l.say(tell("independent.earlier", "clocks", clocks, "duration", drift))
 	}
-	return s
+	return l.say(tell("step.clocks", "clocks", clocks))
 }
 
 // in a language they are what third parties said; "" where none said anything.

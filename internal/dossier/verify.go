@@ -55,6 +55,7 @@ type verification struct {
 	earlier    *tlog.Checkpoint
 	oneHistory bool
 	content    func() evidence.Hash // the content digest (FORMATS §11)
+	until      evidence.Time        // the latest until of a withheld step
 }
 
 // run makes the checks. It stops early only where nothing is left to look at.
@@ -88,6 +89,7 @@ func (v *verification) run() error {
 	for _, c := range history.chains {
 		for seq, r := range c.records {
 			if r.until != 0 {
+				v.until = max(v.until, r.until)
 				v.found.add(c.at, Finding{Check: CheckRules, Result: NotChecked, Reason: ReasonWithheld, Stream: c.ID, Seq: int64(seq)})
 			}
 		}

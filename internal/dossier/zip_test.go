@@ -3,12 +3,15 @@ package dossier
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -270,4 +273,89 @@ func FuzzOpen(f *testing.F) {
 			t.Fatal("verified, but re-encodes to other bytes")
 		}
 	})
+}
+
+// A bomb, small where it lies and vast where it is unpacked, is refused by its form: nothing is unpacked, and nothing of its size is made.
+func TestZipBomb(t *testing.T) {
+	const vast = 256 << 20
+	var packed bytes.Buffer
+	z := must(flate.NewWriter(&packed, flate.BestSpeed))
+	for range vast >> 20 {
+		must(z.Write(make([]byte, 1<<20)))
+	}
+	must(0, z.Close())
+	le := binary.LittleEndian
+	one := entry{name: manifestName, size: int64(packed.Len()), crc: crc32.ChecksumIEEE(packed.Bytes())}
+	local, central := one.local(), one.central()
+	for _, header := range [][]byte{local[8:], central[10:]} { // from the method on
+		le.PutUint16(header, zip.Deflate)
+		le.PutUint32(header[14:], vast)
+	}
+	start := int64(len(local)) + one.size
+	deflated := slices.Concat(local, packed.Bytes(), central, ending(1, start, int64(len(central))))
+
+	// Many names for one body: all begin at the same place.
+	body := make([]byte, 1<<20)
+	shared := entry{name: manifestName, size: int64(len(body)), crc: crc32.ChecksumIEEE(body)}
+	overlapping := append(shared.local(), body...)
+	start = int64(len(overlapping))
+	for i := range 256 {
+		shared.name = fmt.Sprintf("f%03d", i)
+		overlapping = append(overlapping, shared.central()...)
+	}
+	overlapping = append(overlapping, ending(256, start, int64(len(overlapping))-start)...)
+
+	for name, bomb := range map[string][]byte{"deflated": deflated, "overlapping": overlapping} {
+		stock := must(zip.NewReader(bytes.NewReader(bomb), int64(len(bomb))))
+		promised := uint64(0)
+		for _, f := range stock.File {
+			promised += f.UncompressedSize64
+		}
+		if promised < vast || len(bomb) > 2<<20 {
+			t.Fatalf("%s: no bomb: %d bytes that promise %d", name, len(bomb), promised)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Read(bytes.NewReader(bomb), int64(len(bomb)))
+		runtime.ReadMemStats(&after)
+		var f Finding
+		if !errors.As(err, &f) || f.Check != CheckPackage || f.Result != Fail || f.Reason != ReasonContainer {
+			t.Errorf("%s: %v", name, err)
+		}
+		if made := after.TotalAlloc - before.TotalAlloc; made > 4<<20 {
+			t.Errorf("%s: %d bytes were made to refuse %d", name, made, len(bomb))
+		}
+	}
+}
+
+// A name that leads out of the folder into which somebody unpacks, or to another place than it says, is refused though archive and list
+// agree about it.
+func TestPathsOutside(t *testing.T) {
+	s, id := newPackage(t)
+	reads := func(name string) error {
+		files := append(slices.Clone(s.files), BytesFile(name, []byte("x")))
+		slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+		m, again := s.manifest, *s
+		m.Version, m.Files, again.files = manifestVersion, Lists(files), files
+		data := again.with(t, must(json.Marshal(m))) // its own Marshal would refuse the name
+		_, err := Read(bytes.NewReader(data), int64(len(data)))
+		return err
+	}
+	if err := reads(NotePath(id, 999999, "reason")); err != nil {
+		t.Fatalf("a name that may be: %v", err)
+	}
+	for _, name := range []string{
+		"../evil", "../../etc/cron.d/evil", "/etc/passwd", "items/../../evil", "items/" + string(id) + "/../../evil", "items/" + string(id) + "/notes/../../../evil",
+		`..\evil`, `C:\evil`, "C:evil", `\\host\share\evil`, "./README.html", "items//README.html", "log/..", "..", ".", "log/\x00", "log/a\nb.tsr", "README.html/",
+		"tools/../README.html", "trust/signers/" + strings.Repeat("a", 64) + ".pub/../x", "aux", "~/evil", "related/actor/../evil/complete.json",
+	} {
+		want := ReasonFileName
+		if strings.ContainsAny(name, "\\\x00\n") {
+			want = ReasonManifest // nothing in a list is ever escaped
+		}
+		var f Finding
+		if err := reads(name); !errors.As(err, &f) || f.Check != CheckPackage || f.Result != Fail || f.Reason != want {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
 }

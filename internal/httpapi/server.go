@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -30,7 +31,9 @@ type Config struct {
 	// Revocations returns the revocation lists of the time-stamp authorities, by their names; nil is none.
 	Revocations func() (map[string][]byte, error)
 	// Ready says how what the vault stands on answers, and whether the process is draining. Its status is left out.
-	Ready  func(context.Context) wire.Health
+	Ready func(context.Context) wire.Health
+	// Pages answers what is not in the contract and not under its address, /v1; nil: nothing is there.
+	Pages  http.Handler
 	Logger *slog.Logger
 	// Observe is told of each request; nil: nobody is.
 	Observe trail.Observe
@@ -65,7 +68,14 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, err
 	}
 	engine.Use(observe(cfg.Logger, cfg.Observe, cfg.TrustedProxies), secure, sameOrigin())
-	engine.NoRoute(func(c *gin.Context) { refuse(c, evidence.Refuse(evidence.NotFound, "route")) })
+	engine.NoRoute(func(c *gin.Context) {
+		if cfg.Pages != nil && c.Request.URL.Path != "/v1" && !strings.HasPrefix(c.Request.URL.Path, "/v1/") {
+			cfg.Pages.ServeHTTP(c.Writer, c.Request)
+			c.Writer.WriteHeaderNow() // or gin would answer where there is no body
+			return
+		}
+		refuse(c, evidence.Refuse(evidence.NotFound, "route"))
+	})
 	engine.NoMethod(func(c *gin.Context) { refuse(c, &notOurs{status: http.StatusMethodNotAllowed, reason: reasonMethod}) })
 
 	routes := engine.Group("", admit(k, cfg.Auth, newLimiter(&cfg)))

@@ -7,7 +7,9 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -96,14 +98,15 @@ func (c contents) twoByOne(t *testing.T) (path, next string) {
 }
 
 // Every receipt of a package that a vault gave out is accepted under the pinned trust file, as a court judges that has stock tools and no
-// program of ours; changed, it is refused.
+// program of ours; changed, it is refused. Where the trust file asks for time stamps openssl accepts those of the package, and there are some.
 func TestPackage(t *testing.T) {
 	file, trust := os.Getenv("STRONGROOM_PACKAGE"), os.Getenv("STRONGROOM_TRUST")
 	if file == "" || trust == "" {
 		t.Skip("set STRONGROOM_PACKAGE and STRONGROOM_TRUST to a court package and its trust file")
 	}
 	c := readContents(t, file)
-	s, stamped := c.stock(must(tlog.ParseTrust(must(os.ReadFile(trust))))), 0
+	pinned := must(tlog.ParseTrust(must(os.ReadFile(trust))))
+	s, stamped := c.stock(pinned), 0
 	for name, receipt := range c.receipts {
 		stamped += s.timestamps(receipt)
 		d := open(t, receipt)
@@ -118,4 +121,60 @@ func TestPackage(t *testing.T) {
 		}
 	}
 	t.Logf("%d receipts by %d people, %d of them stamped", len(c.receipts), len(c.keys), stamped)
+	if !pinned.RequiresTimestamps() {
+		return
+	}
+	states := c.openSSLStamps(t, pinned)
+	if stamped == 0 || states == 0 {
+		t.Errorf("%d receipts and %d states of the log are stamped", stamped, states)
+	}
+}
+
+// openSSLStamps puts every time stamp of the package to the command openssl, as FORMATS §6 says, with the pinned roots. It returns how many lie
+// beside the receipts.
+func (c contents) openSSLStamps(t *testing.T, trust tlog.Trust) (states int) {
+	t.Helper()
+	dir := t.TempDir()
+	put := func(name string, b []byte) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	var roots []byte
+	for _, der := range trust.TimestampRoots() {
+		roots = append(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	put("roots.pem", roots)
+	verify := func(what string, response, message []byte) {
+		for _, other := range []bool{false, true} {
+			if other {
+				message = append([]byte("x"), message...)
+			}
+			err := exec.Command("openssl", "ts", "-verify", "-in", put("stamp", response), "-data", put("message", message), "-CAfile", filepath.Join(dir, "roots.pem")).Run()
+			if (err != nil) != other {
+				t.Errorf("%s: over another message %t: openssl: %v", what, other, err)
+			}
+		}
+	}
+	text := map[string][]byte{} // of the states under which there are receipts, by size
+	for name, receipt := range c.receipts {
+		d := open(t, receipt)
+		note, _, _ := strings.Cut(*d.note(), "\n\n")
+		text[d.proof().Size] = []byte(note + "\n")
+		if d.Material.Stamps == nil {
+			continue
+		}
+		for _, s := range d.Material.Stamps.List {
+			verify(name, s.Signed, d.DSSE.Signatures[0].Sig)
+		}
+	}
+	for _, f := range c.files {
+		if size, _, is := strings.Cut(strings.TrimPrefix(f.Path, "log/"), "-"); is && strings.HasSuffix(f.Path, ".tsr") {
+			verify(f.Path, readFile(f), text[size])
+			states++
+		}
+	}
+	return states
 }

@@ -1,13 +1,18 @@
 #!/bin/bash
-# Runs once, when the cluster is made: the roles, a database for the records and one for Trillian with its tables.
+# Runs once, when the cluster is made: the roles, a database for the records and one for Trillian with its tables. psql reads passwords from
+# their files itself: what stands on its command line, the list of processes shows.
 set -euo pipefail
 psql() { command psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username postgres "$@"; }
-for role in strongroom_owner strongroom trillian; do
-	psql --dbname postgres --set role="$role" --set password="$(cat "${PASSWORDS:-/run/secrets}/$role.password")" \
-		<<<"create role :\"role\" login password :'password';"
-done
-psql --dbname postgres --set password="$(cat "${PASSWORDS:-/run/secrets}/backup.password")" \
-	<<<"create role backup login replication password :'password';"
+create() { # ROLE, and what it may
+	psql --dbname postgres <<SQL
+\set password \`cat '${PASSWORDS:-/run/secrets}/$1.password'\`
+create role $1 login $2 password :'password';
+SQL
+}
+create strongroom_owner ""
+create strongroom ""
+create trillian ""
+create backup replication
 psql --dbname postgres <<'SQL'
 create database vault owner strongroom_owner;
 create database log owner trillian;

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"os"
@@ -10,15 +11,20 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
 )
 
 // postgres is a cluster as compose.yaml has it: its settings, its pg_hba.conf, its databases.sh, its certificates and passwords.
 type postgres struct {
 	bin, dir, secrets, port string
 	as                      *syscall.Credential // PostgreSQL refuses to be root
+	project                 *types.Project
+	stop                    func()
 }
 
 func (p *postgres) command(t *testing.T, name string, args ...string) *exec.Cmd {
@@ -36,14 +42,18 @@ func startPostgres(t *testing.T) *postgres {
 	if len(found) == 0 {
 		t.Skip("PostgreSQL is not installed where Debian puts it")
 	}
-	dir, project := composed(t, "certificate postgresql postgresql", "certificate postgresql postgresql localhost")
-	p := &postgres{bin: found[len(found)-1]}
+	dir, project := composed(t, "certificate postgresql postgresql", "certificate postgresql postgresql localhost",
+		"certificate trillian trillian-server", "certificate trillian trillian-server localhost", "certificate s3 s3", "certificate s3 s3 localhost")
+	p := &postgres{bin: found[len(found)-1], project: project}
 	p.dir, err = os.MkdirTemp("", "strongroom-deploy-") // t.TempDir is closed to other accounts
 	check(t, err)
 	t.Cleanup(func() { os.RemoveAll(p.dir) })
 	p.secrets = filepath.Join(p.dir, "secrets")
 	check(t, os.CopyFS(p.secrets, os.DirFS(filepath.Join(dir, "secrets"))))
-	check(t, os.Mkdir(filepath.Join(p.dir, "archive"), 0o700))
+	check(t, os.CopyFS(filepath.Join(p.dir, "programs"), os.DirFS(filepath.Join(dir, "..", "postgresql"))))
+	for _, name := range []string{"archive", "base"} {
+		check(t, os.Mkdir(filepath.Join(p.dir, name), 0o700))
+	}
 	hba, err := os.ReadFile(filepath.Join(dir, "pg_hba.conf"))
 	check(t, err)
 	if os.Geteuid() == 0 {
@@ -57,8 +67,12 @@ func startPostgres(t *testing.T) *postgres {
 	}
 	check(t, os.WriteFile(filepath.Join(p.dir, "pg_hba.conf"), hba, 0o600))
 	check(t, filepath.WalkDir(p.dir, func(path string, e os.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() {
-			err = os.Chmod(path, 0o600) // which the copy has lost
+		if err == nil && e.Type().IsRegular() { // whose mode the copy has lost
+			mode := os.FileMode(0o600)
+			if filepath.Base(filepath.Dir(path)) == "programs" {
+				mode = 0o700
+			}
+			err = os.Chmod(path, mode)
 		}
 		if err != nil || p.as == nil {
 			return err
@@ -74,19 +88,7 @@ func startPostgres(t *testing.T) *postgres {
 	initdb := append([]string{"-D", "data", "-U", "postgres", "--no-sync"}, strings.Fields(*service.Environment["POSTGRES_INITDB_ARGS"])...)
 	_, err = p.command(t, "initdb", initdb...).Output()
 	check(t, err)
-	there := strings.NewReplacer("/run/secrets", p.secrets, "/etc/postgresql", p.dir, "/archive", filepath.Join(p.dir, "archive"))
-	args := []string{"-D", "data", "-p", p.port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + p.dir}
-	for _, arg := range service.Command[1:] {
-		args = append(args, there.Replace(arg))
-	}
-	server := p.command(t, "postgres", args...)
-	server.Stderr = t.Output()
-	check(t, server.Start())
-	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGQUIT)
-		_ = server.Wait()
-	})
-	until(t, "PostgreSQL answers", func() bool { return p.command(t, "pg_isready", "--host", "127.0.0.1").Run() == nil })
+	p.start(t)
 	databases := p.command(t, "")
 	databases.Path, databases.Args = "/bin/bash", []string{"bash", "-s"}
 	script, err := os.Open(filepath.Join(dir, "databases.sh"))
@@ -96,11 +98,44 @@ func startPostgres(t *testing.T) *postgres {
 	check(t, err)
 	check(t, os.WriteFile(filepath.Join(p.dir, "trillian.sql"), schema, 0o644))
 	databases.Stdin = script
-	databases.Env = append(databases.Env, "PASSWORDS="+p.secrets, "SCHEMA="+filepath.Join(p.dir, "trillian.sql"))
+	// What stands on command lines is kept: the list of processes shows it to every account of the machine.
+	lines := filepath.Join(p.dir, "lines")
+	check(t, os.Mkdir(lines, 0o777))
+	check(t, os.Chmod(lines, 0o777))
+	listed := "#!/bin/bash\necho \"$@\" >>" + lines + "/said\nexec " + filepath.Join(p.bin, "psql") + " \"$@\"\n"
+	check(t, os.WriteFile(filepath.Join(lines, "psql"), []byte(listed), 0o755))
+	databases.Env = append(databases.Env, "PATH="+lines+":"+p.bin+":"+os.Getenv("PATH"), "PASSWORDS="+p.secrets, "SCHEMA="+filepath.Join(p.dir, "trillian.sql"))
 	if out, err := databases.CombinedOutput(); err != nil {
 		t.Fatalf("databases.sh: %v\n%s", err, out)
 	}
+	said, err := os.ReadFile(filepath.Join(lines, "said"))
+	check(t, err)
+	for _, role := range []string{"strongroom_owner", "strongroom", "trillian", "backup"} {
+		if strings.Contains(string(said), p.password(t, role)) {
+			t.Errorf("the list of processes showed the password of %s", role)
+		}
+	}
 	return p
+}
+
+// start starts the server on what is in the folder data, with compose's settings.
+func (p *postgres) start(t *testing.T) {
+	t.Helper()
+	there := strings.NewReplacer("/run/secrets", p.secrets, "/etc/postgresql", p.dir, "/usr/local/bin/", filepath.Join(p.dir, "programs")+"/",
+		"/archive", filepath.Join(p.dir, "archive"))
+	args := []string{"-D", "data", "-p", p.port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + p.dir}
+	for _, arg := range p.project.Services["postgresql"].Command[1:] {
+		args = append(args, there.Replace(arg))
+	}
+	server := p.command(t, "postgres", args...)
+	server.Stderr = t.Output()
+	check(t, server.Start())
+	p.stop = sync.OnceFunc(func() {
+		_ = server.Process.Signal(syscall.SIGQUIT)
+		_ = server.Wait()
+	})
+	t.Cleanup(p.stop)
+	until(t, "PostgreSQL answers", func() bool { return p.command(t, "pg_isready", "--host", "127.0.0.1").Run() == nil })
 }
 
 func until(t *testing.T, what string, holds func() bool) {
@@ -110,6 +145,13 @@ func until(t *testing.T, what string, holds func() bool) {
 			t.Fatalf("it never came: %s", what)
 		}
 	}
+}
+
+func (p *postgres) password(t *testing.T, role string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.secrets, role+".password"))
+	check(t, err)
+	return strings.TrimSpace(string(text))
 }
 
 // addressed is a file of the secrets, with this cluster's address in it.
@@ -139,11 +181,22 @@ func TestComposeCluster(t *testing.T) {
 		t.Errorf("the server's role: %v\n%s", err, out)
 	}
 
+	// Whoever runs the cluster writes the table anew without a password.
+	readme, err := os.ReadFile(filepath.Join(folder, "README.md"))
+	check(t, err)
+	_, rest, _ := strings.Cut(string(readme), "docker compose exec postgresql psql ")
+	line, _, found := strings.Cut(rest, "\n")
+	vacuum := p.command(t, "")
+	vacuum.Path, vacuum.Args = "/bin/bash", []string{"bash", "-c", filepath.Join(p.bin, "psql") + " " + line}
+	if out, err := vacuum.CombinedOutput(); err != nil || !found || !strings.Contains(string(out), "VACUUM") {
+		t.Errorf("psql %s: %v\n%s", line, err, out)
+	}
+
 	// Trillian's programs find their tables.
 	flags := p.addressed(t, "trillian.flags")
 	text, err := os.ReadFile(flags)
 	check(t, err)
-	_, rest, _ := strings.Cut(string(text), "--postgresql_uri=")
+	_, rest, _ = strings.Cut(string(text), "--postgresql_uri=")
 	uri, _, _ := strings.Cut(rest, "'")
 	if out, err := p.command(t, "psql", uri, "--tuples-only", "--command", "select count(*) from trees").CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "0" {
 		t.Errorf("trillian's role: %v\n%s", err, out)
@@ -152,14 +205,9 @@ func TestComposeCluster(t *testing.T) {
 		t.Errorf("the signer would keep plans made for empty tables: %s", out)
 	}
 
-	password := func(role string) string {
-		text, err := os.ReadFile(filepath.Join(p.secrets, role+".password"))
-		check(t, err)
-		return strings.TrimSpace(string(text))
-	}
 	connects := func(role, database, mode string) error {
 		c := p.command(t, "psql", "host=localhost user="+role+" dbname="+database+" sslmode="+mode+" sslrootcert="+filepath.Join(p.secrets, "ca.pem"), "--command", "select 1")
-		c.Env = append(c.Env, "PGPASSWORD="+password(role))
+		c.Env = append(c.Env, "PGPASSWORD="+p.password(t, role))
 		return c.Run()
 	}
 	for _, test := range []struct {
@@ -174,48 +222,145 @@ func TestComposeCluster(t *testing.T) {
 			t.Errorf("%s in %s with sslmode=%s: %v", test.role, test.database, test.mode, err)
 		}
 	}
+}
 
-	// The backup of deploy/README.md, by the role that is for it, and its removal of what is old.
-	archived := func() (segments []string) {
-		list, err := os.ReadDir(filepath.Join(p.dir, "archive"))
-		check(t, err)
-		for _, e := range list {
-			if len(e.Name()) == 24 {
-				segments = append(segments, e.Name())
-			}
-		}
-		return segments
+// backup is the one of compose.yaml, by the role that is for it.
+func (p *postgres) backup(t *testing.T) error {
+	t.Helper()
+	_, project := composed(t)
+	service := project.Services["backup"]
+	there := strings.NewReplacer("/run/secrets", p.secrets, "/usr/local/bin/", filepath.Join(p.dir, "programs")+"/", "/base", filepath.Join(p.dir, "base"),
+		"/archive", filepath.Join(p.dir, "archive"), "host=postgresql", "host=localhost port="+p.port)
+	var args []string
+	for _, arg := range append(slices.Clone([]string(service.Entrypoint)), service.Command...) {
+		args = append(args, there.Replace(arg))
 	}
-	for _, name := range []string{"first", "second"} {
-		base := filepath.Join(p.dir, "base", name)
-		backup := p.command(t, "pg_basebackup", "--dbname", "host=localhost user=backup sslmode=verify-full sslrootcert="+filepath.Join(p.secrets, "ca.pem"),
-			"--checkpoint", "fast", "--wal-method", "stream", "--pgdata", base)
-		backup.Env = append(backup.Env, "PGPASSWORD="+password("backup"))
-		if out, err := backup.CombinedOutput(); err != nil {
-			t.Fatalf("pg_basebackup: %v\n%s", err, out)
-		}
-		if out, err := p.command(t, "pg_verifybackup", base).CombinedOutput(); err != nil {
-			t.Errorf("pg_verifybackup: %v\n%s", err, out)
-		}
-	}
-	label, err := os.ReadFile(filepath.Join(p.dir, "base", "second", "backup_label"))
+	pass := filepath.Join(p.secrets, "backup.pgpass")
+	text, err := os.ReadFile(pass)
 	check(t, err)
-	_, rest, _ = strings.Cut(string(label), "(file ")
-	needed, _, _ := strings.Cut(rest, ")")
-	until(t, "archived WAL", func() bool { return slices.Contains(archived(), needed) })
-	old := time.Now().Add(-22 * 24 * time.Hour)
-	check(t, os.Chtimes(filepath.Join(p.dir, "base", "first"), old, old))
+	check(t, os.WriteFile(pass, []byte(strings.Replace(string(text), "postgresql:5432:", "localhost:"+p.port+":", 1)), 0o600))
+	c := p.command(t, "")
+	c.Path, c.Args = args[0], args
+	out, err := c.CombinedOutput()
+	t.Logf("%s", out)
+	return err
+}
+
+func (p *postgres) bases(t *testing.T) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(p.dir, "base", "2*"))
+	check(t, err)
+	return found
+}
+
+// archived are the files of WAL that were kept.
+func (p *postgres) archived(t *testing.T) (segments []string) {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(p.dir, "archive", "*.gz"))
+	check(t, err)
+	for _, file := range found {
+		if name := strings.TrimSuffix(filepath.Base(file), ".gz"); len(name) == 24 {
+			segments = append(segments, name)
+		}
+	}
+	return segments
+}
+
+// began is the first file of WAL that a base backup needs.
+func began(t *testing.T, base string) string {
+	t.Helper()
+	label, err := os.ReadFile(filepath.Join(base, "backup_label"))
+	check(t, err)
+	_, rest, _ := strings.Cut(string(label), "(file ")
+	file, _, _ := strings.Cut(rest, ")")
+	return file
+}
+
+// What is too old goes once there is something younger that is whole, and not before.
+func TestComposeBackup(t *testing.T) {
+	p := startPostgres(t)
+	query := func(text string) string {
+		out, err := p.command(t, "psql", "--username", "postgres", "--dbname", "postgres", "--tuples-only", "--no-align", "--command", text).Output()
+		check(t, err)
+		return strings.TrimSpace(string(out))
+	}
+	check(t, p.backup(t))
+	first := p.bases(t)
+	if len(first) != 1 {
+		t.Fatalf("backups: %q", first)
+	}
+	aged := filepath.Join(p.dir, "base", time.Now().Add(-22*24*time.Hour).UTC().Format("20060102T150405Z"))
+	check(t, os.Rename(first[0], aged))
+
+	// One that fails removes nothing, and leaves nothing that could be taken for a backup.
+	verify := filepath.Join(p.dir, "programs", "pg_verifybackup")
+	check(t, os.WriteFile(verify, []byte("#!/bin/sh\nrm \"$2/PG_VERSION\"\nexec "+filepath.Join(p.bin, "pg_verifybackup")+" \"$@\"\n"), 0o755))
+	path := p.bin
+	p.bin = filepath.Join(p.dir, "programs") + ":" + path
+	if p.backup(t) == nil {
+		t.Error("a damaged backup was taken for one")
+	}
+	p.bin = path
+	check(t, os.Remove(verify))
+	if left := p.bases(t); !slices.Contains(left, aged) {
+		t.Errorf("the last good backup went for a damaged one: %q", left)
+	}
+
+	query("select pg_switch_wal()")
+	check(t, p.backup(t))
+	left := p.bases(t)
+	if len(left) != 1 || left[0] == aged {
+		t.Fatalf("backups: %q", left)
+	}
+	needed := began(t, left[0])
+	until(t, "archived WAL", func() bool { return slices.Contains(p.archived(t), needed) })
+	if kept := p.archived(t); kept[0] != needed {
+		t.Errorf("the backup that is left begins at %s, and kept are %q", needed, kept)
+	}
+
+	// A file of WAL with little in it is kept as little.
+	file := query("select pg_walfile_name(pg_current_wal_lsn())")
+	query("create table numbers (x int); insert into numbers select generate_series(1, 1000); select pg_switch_wal()")
+	until(t, "the file of WAL in the archive", func() bool { return slices.Contains(p.archived(t), file) })
+	at := filepath.Join(p.dir, "archive", file+".gz")
+	info, err := os.Stat(at)
+	check(t, err)
+	t.Logf("a file of WAL with a thousand rows: %d bytes", info.Size())
+	if info.Size() > 256<<10 {
+		t.Errorf("a file of WAL with a thousand rows is kept as %d bytes", info.Size())
+	}
+
+	// After a crash PostgreSQL may have the same file kept again; another of its name is refused.
+	again := filepath.Join(p.dir, "again")
+	text, err := exec.CommandContext(t.Context(), "gzip", "-dc", at).Output()
+	check(t, err)
+	keep := func() error {
+		check(t, os.WriteFile(again, text, 0o644))
+		c := p.command(t, "")
+		c.Path, c.Args = filepath.Join(p.dir, "programs", "keep-wal"), []string{"keep-wal", again, filepath.Join(p.dir, "archive", file)}
+		return c.Run()
+	}
+	if err := keep(); err != nil {
+		t.Errorf("the same file again: %v", err)
+	}
+	text[len(text)-1] ^= 1
+	if keep() == nil {
+		t.Error("another file of the same name was taken")
+	}
+
+	// What deploy/README.md has PostgreSQL restore from is what was kept.
 	readme, err := os.ReadFile(filepath.Join(folder, "README.md"))
 	check(t, err)
-	from := strings.Index(string(readme), "find base ")
-	block, _, _ := strings.Cut(string(readme)[max(from, 0):], "```")
-	expire := p.command(t, "")
-	expire.Path, expire.Args = "/bin/bash", []string{"bash", "-euo", "pipefail", "-c", block}
-	if out, err := expire.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", block, err, out)
+	_, rest, _ := strings.Cut(string(readme), "restore_command = '")
+	command, _, found := strings.Cut(rest, "'")
+	restore := exec.CommandContext(t.Context(), "sh", "-c", strings.NewReplacer("/archive", filepath.Join(p.dir, "archive"), "%f", file, "%p", again).Replace(command))
+	if out, err := restore.CombinedOutput(); err != nil || !found {
+		t.Fatalf("%s: %v\n%s", command, err, out)
 	}
-	left := archived()
-	if _, err := os.Stat(filepath.Join(p.dir, "base", "first")); !os.IsNotExist(err) || len(left) == 0 || left[0] != needed {
-		t.Errorf("what is old is still there (%v), or too much is gone: %q, and the backup that is left begins at %s", err, left, needed)
+	got, err := os.ReadFile(again)
+	check(t, err)
+	text[len(text)-1] ^= 1
+	if !bytes.Equal(got, text) {
+		t.Error("what is restored is not what was kept")
 	}
 }

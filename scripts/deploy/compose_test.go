@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"maps"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +29,7 @@ func composed(t *testing.T, changes ...string) (dir string, project *types.Proje
 	check(t, os.WriteFile(filepath.Join(dir, "prepare"), []byte(strings.NewReplacer(changes...).Replace(string(text))), 0o700))
 	_, err = exec.CommandContext(t.Context(), filepath.Join(dir, "prepare"), "vault.clinic.example").Output()
 	check(t, err)
-	options, err := cli.NewProjectOptions([]string{filepath.Join(dir, "compose.yaml")}, cli.WithWorkingDirectory(dir))
+	options, err := cli.NewProjectOptions([]string{filepath.Join(dir, "compose.yaml")}, cli.WithWorkingDirectory(dir), cli.WithProfiles([]string{"*"}))
 	check(t, err)
 	project, err = cli.ProjectFromOptions(context.WithoutCancel(t.Context()), options) // strict: what it does not know it refuses
 	check(t, err)
@@ -38,7 +40,8 @@ func composed(t *testing.T, changes ...string) (dir string, project *types.Proje
 func TestComposeHardened(t *testing.T) {
 	_, project := composed(t)
 	unwatched := map[string]string{
-		"migrate": "it ends", "trillian-server": "nothing in its image could ask; /readyz of the replicas names the log", "trillian-signer": "as trillian-server",
+		"migrate": "it ends", "backup": "as migrate",
+		"trillian-server": "nothing in its image could ask; /readyz of the replicas names the log", "trillian-signer": "as trillian-server",
 	}
 	for name, s := range project.Services {
 		uid, _, _ := strings.Cut(s.User, ":")
@@ -74,7 +77,7 @@ func TestComposeNetworks(t *testing.T) {
 	for name, want := range map[string][]string{
 		"trillian-server": {"postgresql", "replica-1", "replica-2", "trillian-signer"},
 		"trillian-signer": {"postgresql", "trillian-server"},
-		"postgresql":      {"migrate", "replica-1", "replica-2", "trillian-server", "trillian-signer"},
+		"postgresql":      {"backup", "migrate", "replica-1", "replica-2", "trillian-server", "trillian-signer"},
 		"s3":              {"replica-1", "replica-2"},
 		"proxy":           {"replica-1", "replica-2"},
 	} {
@@ -102,6 +105,31 @@ func TestComposeNetworks(t *testing.T) {
 	check(t, err)
 	if proxy == "" || !strings.Contains(string(text), "trusted_proxies: ["+proxy+"/32]") {
 		t.Errorf("the replicas trust another proxy than %s", proxy)
+	}
+	given, err := netip.ParsePrefix(project.Networks["front"].Ipam.Config[0].IPRange)
+	check(t, err)
+	if address, err := netip.ParseAddr(proxy); err != nil || given.Contains(address) {
+		t.Errorf("%s may be given to somebody else than the proxy (%v)", proxy, err)
+	}
+}
+
+// What a replica sets down while it is uploaded does not count against its memory, and nobody else has it.
+func TestComposeTemporary(t *testing.T) {
+	_, project := composed(t)
+	used := map[string]string{}
+	for name, s := range project.Services {
+		for _, v := range s.Volumes {
+			if v.Target != "/tmp" || v.Type != types.VolumeTypeBind {
+				continue
+			}
+			if other := used[v.Source]; other != "" {
+				t.Errorf("%s and %s have one /tmp", name, other)
+			}
+			used[v.Source] = name
+		}
+		if strings.HasPrefix(name, "replica-") && (len(s.Tmpfs) > 0 || !slices.Contains(slices.Collect(maps.Values(used)), name)) {
+			t.Errorf("%s sets down what is uploaded in its memory: %q", name, s.Tmpfs)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ type kustomization struct {
 	meta.TypeMeta      `json:",inline"`
 	Namespace          string   `json:"namespace"`
 	Resources          []string `json:"resources"`
+	Components         []string `json:"components"`
 	ConfigMapGenerator []struct {
 		Name  string   `json:"name"`
 		Files []string `json:"files"`
@@ -44,6 +45,7 @@ type workload struct {
 	labels   map[string]string
 	pod      core.PodSpec
 	claims   []string
+	step     string // the kustomization that brings it
 }
 
 // cluster is all that the manifests make.
@@ -54,6 +56,7 @@ type cluster struct {
 	services  map[string]core.Service
 	budgets   map[string]policy.PodDisruptionBudget
 	policies  map[string]networking.NetworkPolicy
+	volumes   []string
 }
 
 // decode reads a document, and refuses what its type does not know.
@@ -68,37 +71,54 @@ func decode[T any](t *testing.T, file string, doc []byte) (v T) {
 func manifests(t *testing.T) cluster {
 	t.Helper()
 	dir := filepath.Join(folder, "kubernetes")
-	text, err := os.ReadFile(filepath.Join(dir, "kustomization.yaml"))
-	check(t, err)
 	c := cluster{
-		kustomization: decode[kustomization](t, "kustomization.yaml", text), workloads: map[string]workload{}, accounts: map[string]core.ServiceAccount{},
-		services: map[string]core.Service{}, budgets: map[string]policy.PodDisruptionBudget{}, policies: map[string]networking.NetworkPolicy{},
+		workloads: map[string]workload{}, accounts: map[string]core.ServiceAccount{}, services: map[string]core.Service{},
+		budgets: map[string]policy.PodDisruptionBudget{}, policies: map[string]networking.NetworkPolicy{},
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
-	check(t, err)
-	for _, path := range files {
-		file := filepath.Base(path)
-		if file == "kustomization.yaml" {
-			continue
-		}
-		if !slices.Contains(c.Resources, file) {
-			t.Errorf("%s is in no kustomization", file)
-		}
-		text, err := os.ReadFile(path)
+	read := func(path string) kustomization {
+		text, err := os.ReadFile(filepath.Join(dir, path, "kustomization.yaml"))
 		check(t, err)
-		for doc := range strings.SplitSeq("\n"+string(text), "\n---\n") {
-			c.add(t, file, []byte(doc))
-		}
+		return decode[kustomization](t, path+"/kustomization.yaml", text)
 	}
-	for _, file := range c.Resources {
-		if !slices.Contains(files, filepath.Join(dir, file)) {
-			t.Errorf("the kustomization names %s", file)
+	c.Images = read("images").Images
+	for _, step := range []struct {
+		path, images string
+		on           []string // kustomizations that it brings along
+		rest         []string // files that are none of its manifests
+	}{
+		{"engines", "../images", nil, []string{"kustomization.yaml", "config.yaml"}},
+		{"operator", "../images", []string{"../engines"}, []string{"kustomization.yaml"}},
+		{"", "images", []string{"engines"}, []string{"kustomization.yaml"}},
+	} {
+		k := read(step.path)
+		c.ConfigMapGenerator = append(c.ConfigMapGenerator, k.ConfigMapGenerator...)
+		if c.Namespace = k.Namespace; k.Namespace != "strongroom" || !slices.Equal(k.Components, []string{step.images}) {
+			t.Errorf("kustomization %q: namespace %q, components %q", step.path, k.Namespace, k.Components)
+		}
+		files, err := filepath.Glob(filepath.Join(dir, step.path, "*.yaml"))
+		check(t, err)
+		want := slices.Clone(step.on)
+		for _, path := range files {
+			file := filepath.Base(path)
+			if slices.Contains(step.rest, file) {
+				continue
+			}
+			want = append(want, file)
+			text, err := os.ReadFile(path)
+			check(t, err)
+			for doc := range strings.SplitSeq("\n"+string(text), "\n---\n") {
+				c.add(t, step.path, file, []byte(doc))
+			}
+		}
+		slices.Sort(want)
+		if have := slices.Sorted(slices.Values(k.Resources)); !slices.Equal(have, want) {
+			t.Errorf("kustomization %q names %q, and there are %q", step.path, have, want)
 		}
 	}
 	return c
 }
 
-func (c *cluster) add(t *testing.T, file string, doc []byte) {
+func (c *cluster) add(t *testing.T, step, file string, doc []byte) {
 	t.Helper()
 	kind := struct {
 		meta.TypeMeta `json:",inline"`
@@ -123,20 +143,26 @@ func (c *cluster) add(t *testing.T, file string, doc []byte) {
 		c.policies[v.Name] = v
 	case "apps/v1 StatefulSet":
 		v := decode[apps.StatefulSet](t, file, doc)
-		w := workload{name: v.Name, replicas: *v.Spec.Replicas, selector: v.Spec.Selector, labels: v.Spec.Template.Labels, pod: v.Spec.Template.Spec}
+		w := workload{name: v.Name, replicas: *v.Spec.Replicas, selector: v.Spec.Selector, labels: v.Spec.Template.Labels, pod: v.Spec.Template.Spec, step: step}
 		for _, claim := range v.Spec.VolumeClaimTemplates {
 			w.claims = append(w.claims, claim.Name)
 		}
 		c.workloads[v.Name] = w
 	case "apps/v1 Deployment":
 		v := decode[apps.Deployment](t, file, doc)
-		c.workloads[v.Name] = workload{name: v.Name, replicas: *v.Spec.Replicas, selector: v.Spec.Selector, labels: v.Spec.Template.Labels, pod: v.Spec.Template.Spec}
+		c.workloads[v.Name] = workload{name: v.Name, replicas: *v.Spec.Replicas, selector: v.Spec.Selector, labels: v.Spec.Template.Labels, pod: v.Spec.Template.Spec, step: step}
 		if v.Name == "trillian-signer" && (*v.Spec.Replicas != 1 || v.Spec.Strategy.Type != apps.RecreateDeploymentStrategyType) {
 			t.Error("there may be two signers of one tree")
 		}
 	case "batch/v1 Job":
 		v := decode[batch.Job](t, file, doc)
-		c.workloads[v.Name] = workload{name: v.Name, replicas: 1, labels: v.Spec.Template.Labels, pod: v.Spec.Template.Spec}
+		c.workloads[v.Name] = workload{name: v.Name, replicas: 1, labels: v.Spec.Template.Labels, pod: v.Spec.Template.Spec, step: step}
+	case "v1 Pod":
+		v := decode[core.Pod](t, file, doc)
+		c.workloads[v.Name] = workload{name: v.Name, replicas: 1, labels: v.Labels, pod: v.Spec, step: step}
+	case "v1 PersistentVolumeClaim":
+		v := decode[core.PersistentVolumeClaim](t, file, doc)
+		c.volumes = append(c.volumes, v.Name)
 	default:
 		t.Errorf("%s: nobody expects a %s %s", file, kind.APIVersion, kind.Kind)
 	}
@@ -174,7 +200,7 @@ func (w workload) port(p intstr.IntOrString) bool {
 // Every pod is shut in and bounded, and speaks to no API.
 func TestKubernetesHardened(t *testing.T) {
 	c := manifests(t)
-	if len(c.workloads) != 4 {
+	if len(c.workloads) != 5 {
 		t.Errorf("workloads: %v", slices.Sorted(maps.Keys(c.workloads)))
 	}
 	yes := func(p *bool) bool { return p != nil && *p }
@@ -227,15 +253,25 @@ func TestKubernetesReferences(t *testing.T) {
 	c := manifests(t)
 	readme, err := os.ReadFile(filepath.Join(folder, "README.md"))
 	check(t, err)
-	made := func(kind, name string) bool {
-		return strings.Contains(string(readme), fmt.Sprintf("create %s %s ", kind, name))
+	// Each is made before what needs it is applied, in the order of the text.
+	applied := map[string]int{}
+	for _, step := range []string{"engines", "operator", ""} {
+		command := strings.TrimSuffix("kubectl apply -k kubernetes/"+step, "/") + "\n"
+		if applied[step] = strings.Index(string(readme), command); applied[step] < 0 && step != "engines" {
+			t.Errorf("README does not say: %s", command)
+		}
+	}
+	applied["engines"] = applied["operator"] // which brings them along
+	made := func(w workload, kind, name string) bool {
+		at := strings.Index(string(readme), fmt.Sprintf("create %s %s ", kind, name))
+		return at >= 0 && at < applied[w.step]
 	}
 	generated := map[string]bool{}
 	for _, g := range c.ConfigMapGenerator {
 		generated[g.Name] = true
 		for _, file := range g.Files {
 			_, path, _ := strings.Cut(file, "=")
-			if _, err := os.Stat(filepath.Join(folder, "kubernetes", path)); err != nil {
+			if _, err := os.Stat(filepath.Join(folder, "kubernetes", "engines", path)); err != nil {
 				t.Errorf("%s: %v", g.Name, err)
 			}
 		}
@@ -248,10 +284,13 @@ func TestKubernetesReferences(t *testing.T) {
 		volumes := slices.Clone(w.claims)
 		for _, v := range w.pod.Volumes {
 			volumes = append(volumes, v.Name)
-			if v.Secret != nil && !made("secret generic", v.Secret.SecretName) && !made("secret tls", v.Secret.SecretName) {
-				t.Errorf("%s: README does not say how to make the secret %s", name, v.Secret.SecretName)
+			if v.PersistentVolumeClaim != nil && !slices.Contains(c.volumes, v.PersistentVolumeClaim.ClaimName) {
+				t.Errorf("%s: nobody makes the volume %s", name, v.PersistentVolumeClaim.ClaimName)
 			}
-			if v.ConfigMap != nil && !generated[v.ConfigMap.Name] && !made("configmap", v.ConfigMap.Name) {
+			if v.Secret != nil && !made(w, "secret generic", v.Secret.SecretName) && !made(w, "secret tls", v.Secret.SecretName) {
+				t.Errorf("%s: README does not have the secret %s made before it is needed", name, v.Secret.SecretName)
+			}
+			if v.ConfigMap != nil && !generated[v.ConfigMap.Name] && !made(w, "configmap", v.ConfigMap.Name) {
 				t.Errorf("%s: nobody makes the map %s", name, v.ConfigMap.Name)
 			}
 		}
@@ -345,7 +384,7 @@ func TestKubernetesNetwork(t *testing.T) {
 			t.Errorf("policy %s is nobody's", name)
 		}
 	}
-	want := map[string][]string{"strongroomd https": {"proxy"}, "strongroomd metrics": {"prometheus"}, "trillian-server grpc": {"strongroomd"}}
+	want := map[string][]string{"strongroomd https": {"proxy"}, "strongroomd metrics": {"prometheus"}, "trillian-server grpc": {"strongroomd", "operator"}}
 	if !maps.EqualFunc(reached, want, slices.Equal) {
 		t.Errorf("reached by: %v", reached)
 	}
@@ -357,6 +396,9 @@ func TestKubernetesCommands(t *testing.T) {
 	for _, w := range c.workloads {
 		for _, container := range w.pod.Containers {
 			name := container.Image
+			if w.name == "operator" {
+				continue // it sleeps
+			}
 			if len(container.Command) > 0 {
 				name = strings.TrimPrefix(container.Command[0], "/")
 			}
@@ -365,7 +407,7 @@ func TestKubernetesCommands(t *testing.T) {
 	}
 	dir, _ := composed(t)
 	made := filepath.Join(dir, "secrets") + "/"
-	file := filepath.Join(folder, "kubernetes", "config", "strongroomd.yaml")
+	file := filepath.Join(folder, "kubernetes", "engines", "config.yaml")
 	checked(t, file, "/run/secrets/tls/tls.crt", made+"replica.pem", "/run/secrets/tls/tls.key", made+"replica.key", "/run/secrets/records/url", made+"records.url",
 		"/run/secrets/authorities/log.pem", made+"ca.pem", "/run/secrets/objects/credentials", made+"s3")
 	text, err := os.ReadFile(file)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -51,6 +52,28 @@ func accepted(t *testing.T, name string, args ...string) {
 	out, err := exec.CommandContext(t.Context(), programOf(t, name), append(args, "--help")...).CombinedOutput()
 	if err != nil {
 		t.Errorf("%s %s: %v\n%s", name, strings.Join(args, " "), err, first(out))
+	}
+}
+
+var (
+	ofServer = regexp.MustCompile(`(?m)(?:^ *strongroomd|/strongroomd|--no-deps replica-1) ((?:init|restore|rotate|serve|config) .*)$`)
+	quoted   = regexp.MustCompile(`"\$\([^)]*\)"`)
+)
+
+// Each command that README has the operator give to strongroomd is one that it knows.
+func TestReadmeCommands(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(folder, "README.md"))
+	check(t, err)
+	found := 0
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		joined := regexp.MustCompile(` *\\\n *`).ReplaceAllString(block[1], " ")
+		for _, command := range ofServer.FindAllStringSubmatch(joined, -1) {
+			accepted(t, "strongroomd", strings.Fields(quoted.ReplaceAllString(command[1], "given"))...)
+			found++
+		}
+	}
+	if found < 8 {
+		t.Errorf("%d commands were found", found)
 	}
 }
 

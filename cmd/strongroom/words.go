@@ -145,6 +145,8 @@ var sentences = map[string]sentence{
 	"attachments":       {"What was sent does not match what was signed.", newVersion},
 	"age_header":        {"The sealed file is not in the form that the vault accepts.", newVersion},
 	"upload":            {"There is no such upload.", "Deposit the file again."},
+	"upload_reading":    {"The vault is still reading the upload; what was sent is kept.", "Wait some minutes, then run strongroom deposit --resume."},
+	"store_busy":        {"The vault takes too many uploads at once; what was sent is kept.", "Wait some minutes, then run strongroom deposit --resume."},
 	"upload_busy":       {"Another program is sending to this upload.", "Wait a moment, then run strongroom deposit --resume."},
 	"upload_broken":     {"The connection stopped. What arrived is kept.", "Run strongroom deposit --resume; the rest follows."},
 	"upload_offset":     {"The upload stands at another place than expected. What arrived is kept.", "Run strongroom deposit --resume."},

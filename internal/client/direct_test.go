@@ -109,7 +109,10 @@ func (b *safeBuffer) String() string {
 	return b.Buffer.String()
 }
 
-func newBucketWorld(t *testing.T) *bucketWorld {
+func newBucketWorld(t *testing.T) *bucketWorld { return newBucketWorldWith(t, options, false) }
+
+// newBucketWorldWith has options of its own, and may have the vault itself go through the door.
+func newBucketWorldWith(t *testing.T, o daemon.Options, vaultToo bool) *bucketWorld {
 	t.Helper()
 	program, err := versitygw.Find()
 	if errors.Is(err, versitygw.ErrMissing) {
@@ -136,10 +139,13 @@ func newBucketWorld(t *testing.T) *bucketWorld {
 	both := filepath.Join(dir, "ca.pem")
 	check(t, os.WriteFile(both, append(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.door.Certificate().Raw})...), 0o600))
 	w.file = filepath.Join(dir, "strongroomd.yaml")
+	endpoint := server.Endpoint
+	if vaultToo {
+		endpoint = w.door.URL
+	}
 	check(t, os.WriteFile(w.file, fmt.Appendf(nil, "objects:\n  s3: {endpoint: %q, region: %s, bucket: evidence, ca_file: %q, credentials_file: %q, direct: %q}\n",
-		server.Endpoint, versitygw.Region, both, server.CredentialsFile, w.door.URL), 0o600))
+		endpoint, versitygw.Region, both, server.CredentialsFile, w.door.URL), 0o600))
 	w.found()
-	o := options
 	o.ConfigFile, o.Logger = w.file, slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	d := must(daemon.Open(t.Context(), w.dir, o))(t)
 	w.world.server = httptest.NewServer(d.Handler())

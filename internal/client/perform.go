@@ -92,7 +92,10 @@ func (c *Client) performOn(ctx context.Context, from looker, streams []evidence.
 			return nil, err
 		}
 		answer, err := c.submit(ctx, signed, a)
-		if moved(err) {
+		if isReading(err) {
+			continue // it is signed anew, with the time that it is by now
+		}
+		if moved(err) || c.aged(signed, err) {
 			from.outdated(view)
 			if err := patience.wait(ctx, c, err); err != nil {
 				return nil, err
@@ -104,6 +107,16 @@ func (c *Client) performOn(ctx context.Context, from looker, streams []evidence.
 		}
 		return c.accept(ctx, view, signed, answer)
 	}
+}
+
+// aged reports whether an act was refused because it has become older than the clock allows while it was sent again and again.
+func (c *Client) aged(signed *custody.Signed, err error) bool {
+	return evidence.ReasonOf(err) == evidence.ReasonClock && c.age(signed) > evidence.Clock/2
+}
+
+// age is how long ago an act was signed.
+func (c *Client) age(signed *custody.Signed) time.Duration {
+	return evidence.At(c.clock.time()).Sub(signed.Event().Time)
 }
 
 // moved reports whether an act was refused because of what happened since the look.
@@ -183,7 +196,13 @@ func (c *Client) fill(v *View, a *act) error {
 	return nil
 }
 
-// submit sends a signed event. If the connection breaks the same bytes are sent again: the vault answers them as the first time.
+// isReading reports whether the vault still reads the upload that an event names. It goes on by itself, for hours if the file is that large.
+func isReading(err error) bool {
+	return evidence.KindOf(err) == evidence.Pending && evidence.ReasonOf(err) == reasonReading
+}
+
+// submit sends a signed event. If the connection breaks the same bytes are sent again: the vault answers them as the first time. While the
+// vault reads the upload they are sent again for as long as the clock allows; isReading is then the error.
 func (c *Client) submit(ctx context.Context, signed *custody.Signed, a act) (wire.Included, error) {
 	body := wire.Submission{DSSE: signed.DSSE(), Attachments: a.attachments, Upload: string(a.upload)}
 	patience := patience{next: 500 * time.Millisecond, longest: 15 * time.Second, left: 10}
@@ -195,6 +214,15 @@ func (c *Client) submit(ctx context.Context, signed *custody.Signed, a act) (wir
 		answer, err := c.outcome(ctx, req, http.StatusCreated)
 		if !connection(ctx, err) || evidence.ReasonOf(err) == reasonFull {
 			return answer, err
+		}
+		if isReading(err) {
+			if c.age(signed) > evidence.Clock/2 {
+				return answer, err
+			}
+			if err := c.pause(ctx, max(retryAfter(err), time.Second)); err != nil {
+				return answer, err
+			}
+			continue
 		}
 		if err := patience.wait(ctx, c, err); err != nil {
 			return answer, err

@@ -202,6 +202,8 @@ func (s *sending) again(ctx context.Context, err error) bool {
 const (
 	reasonBusy = "upload_busy" // somebody else sends to it
 	reasonFull = "store_full"  // the vault has no room
+
+	reasonReading = "upload_reading" // it is not done with reading it
 )
 
 // errOther is the cause of reasonBusy when this side finds it out.

@@ -1,8 +1,12 @@
 package objects
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"encoding"
+	"encoding/binary"
 	"hash"
+	"math/bits"
 	"sync"
 )
 
@@ -46,6 +50,63 @@ func (h *Hasher) Sums() Sums {
 	s := Sums{Size: h.size, Tree: h.tree.Sum()}
 	h.file.Sum(s.Digest[:0])
 	return s
+}
+
+// Size is how many bytes were written.
+func (h *Hasher) Size() int64 { return h.size }
+
+// AppendBinary appends what [Hasher.UnmarshalBinary] goes on from: at most 768 bytes, whatever the size. It holds no more of the bytes than
+// the beginning of a block of SHA-256.
+func (h *Hasher) AppendBinary(b []byte) ([]byte, error) {
+	b = binary.BigEndian.AppendUint64(b, uint64(h.size))
+	b, err := h.file.(encoding.BinaryAppender).AppendBinary(b)
+	if err == nil && h.tree.filled > 0 {
+		b, err = h.tree.leaf.(encoding.BinaryAppender).AppendBinary(b)
+	}
+	for _, root := range h.tree.roots {
+		b = append(b, root[:]...)
+	}
+	return b, err
+}
+
+// UnmarshalBinary takes what [Hasher.AppendBinary] wrote and nothing else: ErrInvalid. Whether the hashes in it are of any bytes it cannot
+// know.
+func (h *Hasher) UnmarshalBinary(b []byte) error {
+	if len(b) < 8 {
+		return ErrInvalid
+	}
+	size := binary.BigEndian.Uint64(b)
+	n := Hasher{size: int64(size), file: sha256.New()}
+	n.tree.filled, n.tree.leaves = int(size%Block), size/Block
+	rest, ok := running(n.file, b[8:], size)
+	if n.tree.filled > 0 {
+		n.tree.leaf = sha256.New()
+		var leaf bool
+		rest, leaf = running(n.tree.leaf, rest, 1+size%Block)
+		ok = ok && leaf
+	}
+	if !ok || n.size < 0 || len(rest) != sha256.Size*bits.OnesCount64(n.tree.leaves) {
+		return ErrInvalid
+	}
+	for ; len(rest) > 0; rest = rest[sha256.Size:] {
+		n.tree.roots = append(n.tree.roots, [32]byte(rest))
+	}
+	*h = n
+	return nil
+}
+
+// running sets a new hash to the state at the beginning of b, which must be of one that n bytes were written to, and returns what follows.
+func running(h hash.Hash, b []byte, n uint64) (rest []byte, ok bool) {
+	state, err := h.(encoding.BinaryAppender).AppendBinary(nil)
+	if err != nil || len(b) < len(state) {
+		return nil, false
+	}
+	want := b[:len(state)]
+	if h.(encoding.BinaryUnmarshaler).UnmarshalBinary(want) != nil || binary.BigEndian.Uint64(want[len(want)-8:]) != n { // it ends with the length
+		return nil, false
+	}
+	state, err = h.(encoding.BinaryAppender).AppendBinary(state[:0])
+	return b[len(want):], err == nil && bytes.Equal(state, want)
 }
 
 // TreeHasher computes the RFC 6962 §2.1 Merkle tree hash whose leaves are the consecutive

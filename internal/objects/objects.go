@@ -24,6 +24,7 @@ var (
 	ErrDamaged  = errors.New("stored data is damaged")
 	ErrLocked   = errors.New("object is under retention or hold")
 	ErrFull     = errors.New("store is full")
+	ErrBusy     = errors.New("store has too much to do at present")
 	ErrInvalid  = errors.New("invalid argument")
 )
 
@@ -111,7 +112,8 @@ type Store interface {
 	// whether r has more. It returns how many bytes it made durable, also with an error, be it
 	// r's own, the context's (looked at between reads) or ErrFull; the next append begins
 	// after them. A store that keeps whole blocks may keep less than r gave and return no
-	// error. ErrOffset if offset is not the durable length, ErrNotFound.
+	// error. ErrOffset if offset is not the durable length, ErrNotFound. ErrBusy, before r was
+	// read, if too many append at once; it comes soon enough for a connection that waits.
 	StageAppend(ctx context.Context, id string, offset int64, r io.Reader) (int64, error)
 
 	// StageInfo says how far an upload is, without waiting for an append under way.
@@ -122,8 +124,10 @@ type Store interface {
 	// complete, ErrNotFound.
 	StageOpen(ctx context.Context, id string) (io.ReadCloser, error)
 
-	// StageSums returns the hashes of a complete upload, known from the writing where one
-	// process wrote it all. ErrOffset while it is not complete, ErrNotFound.
+	// StageSums returns the hashes of a complete upload, known from the writing, whichever
+	// processes of the store did it. Where they are not, it reads the bytes, which may take
+	// long; a store for several processes keeps how far it came, so that the next call goes on
+	// from there. ErrOffset while it is not complete, ErrNotFound.
 	StageSums(ctx context.Context, id string) (Sums, error)
 
 	// StageCommit makes a complete upload the object want and ends the upload. If its bytes

@@ -55,6 +55,60 @@ func TestSums(t *testing.T) {
 	}
 }
 
+// TestHasherTravels: hashes go on elsewhere, from wherever they were, and what is not as it was written is refused.
+func TestHasherTravels(t *testing.T) {
+	content := make([]byte, 5*Block+1)
+	rand.NewChaCha8([32]byte{2}).Read(content)
+	for _, size := range []int{0, 1, 63, 64, Block - 1, Block, Block + 1, 3 * Block, 4*Block + 70, 5*Block + 1} {
+		var h Hasher
+		first := NewHasher()
+		first.Write(content[:size])
+		state, err := first.AppendBinary(nil)
+		if err != nil || len(state) > 768 {
+			t.Fatalf("%d bytes: a state of %d, %v", size, len(state), err)
+		}
+		if err := h.UnmarshalBinary(state); err != nil || h.Size() != int64(size) || h.Sums() != first.Sums() {
+			t.Fatalf("%d bytes: %v", size, err)
+		}
+		h.Write(content[size:])
+		if want := (Sums{Size: int64(len(content)), Digest: sha256.Sum256(content), Tree: reference(t, content)}); h.Sums() != want {
+			t.Errorf("from %d bytes on: other hashes", size)
+		}
+		for name, wrong := range map[string][]byte{
+			"nothing": nil, "cut": state[:len(state)-1], "longer": append(bytes.Clone(state), 0), "another size": append([]byte{0, 0, 0, 0, 0, 0, 0, byte(size) + 1}, state[8:]...),
+			"negative": append([]byte{255}, state[1:]...), "another hash": append(append(bytes.Clone(state[:8]), 'x'), state[9:]...),
+		} {
+			if err := h.UnmarshalBinary(wrong); !errors.Is(err, ErrInvalid) || h.Size() != int64(len(content)) {
+				t.Errorf("%d bytes, %s: %v", size, name, err)
+			}
+		}
+	}
+}
+
+// FuzzHasher: what is taken up is written as it was.
+func FuzzHasher(f *testing.F) {
+	for _, size := range []int{0, 1, Block, Block + 1, 3*Block + 64} {
+		h := NewHasher()
+		h.Write(make([]byte, size))
+		state, err := h.AppendBinary(nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(state)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var h Hasher
+		if h.UnmarshalBinary(b) != nil {
+			return
+		}
+		if again, err := h.AppendBinary(nil); err != nil || !bytes.Equal(again, b) {
+			t.Errorf("%x has another spelling: %v", b, err)
+		}
+		h.Write([]byte("more"))
+		h.Sums()
+	})
+}
+
 func TestEmptyTree(t *testing.T) {
 	var tree TreeHasher
 	if got := tree.Sum(); hex.EncodeToString(got[:]) != "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" {

@@ -1,11 +1,15 @@
 package sqldb
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"net"
 	"os"
 	"testing"
 	"time"
+
+	"strongroom.example/strongroom/internal/evidence"
 )
 
 // A connection on which nothing comes ends, by itself or when the driver says; one that answers goes on, however long it was left alone.
@@ -49,4 +53,29 @@ func TestAnswering(t *testing.T) {
 	ok(t, c.SetDeadline(time.Time{}))
 	must[int](t)(far.Write(b))
 	must[int](t)(c.Read(b))
+}
+
+// Who wants to know within seconds whether the records answer is told when they do not, however long they then take.
+func TestPostgresSoon(t *testing.T) {
+	name := newPostgres(t)
+	db, other := openAs(t, serverURL(name)), must[*sql.DB](t)(sql.Open("pgx", cluster.server.URL(name)))
+	defer other.Close()
+	blocking := must[*sql.Tx](t)(other.Begin())
+	defer blocking.Rollback()
+	must[sql.Result](t)(blocking.Exec(`lock table meta, checkpoints in access exclusive mode`))
+	for _, ask := range []func(context.Context) error{
+		func(ctx context.Context) error { return errorOf(db.Meta(ctx, "k")) },
+		func(ctx context.Context) error { return errorOf(db.Checkpoint(ctx)) },
+	} {
+		began := time.Now()
+		short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+		refused(t, ask(short), evidence.Internal, "records_unreachable")
+		cancel()
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("told after %s", took)
+		}
+	}
+	ok(t, blocking.Rollback())
+	_, err := db.Meta(ctx, "k")
+	refused(t, err, evidence.NotFound, "meta")
 }

@@ -3,6 +3,7 @@ package sqldb
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -19,6 +20,7 @@ import (
 // Commit implements ledger.Records. Beside what is said there it refuses as Conflict "upload_gone" if the upload is not in the records
 // any more, "heads_stale" if a heads entry is there already, and what is taken: "key_reused", "recipient_reused", "item_recipient_reused",
 // "exhibit_taken", "form_taken"; and "identity_case". A gap in the stream is "position" too.
+// The judge of an event that closes a case is given the case's items too: what may still be open stands on them, and no event names them all.
 func (d *DB) Commit(ctx context.Context, c ledger.Commit, judge ledger.Judge) (ledger.Entry, error) {
 	entry := newEntry(c)
 	pae := c.Signed.PAEDigest()
@@ -72,6 +74,9 @@ func (t *tx) accept(ctx context.Context, c ledger.Commit, judge ledger.Judge, en
 		return known[0], nil
 	}
 	states, err := t.statesOf(ctx, basis(before, event))
+	if err == nil && event.Kind == evidence.CaseClosed {
+		err = t.addItems(ctx, evidence.CaseID(entry.Stream.ID), states)
+	}
 	if err != nil {
 		return entry, err
 	}
@@ -128,6 +133,23 @@ func basis(own evidence.State, e *evidence.Event) []evidence.Stream {
 		}
 	}
 	return streams
+}
+
+// addItems adds the items of a case to states, as the job sees them.
+func (t *tx) addItems(ctx context.Context, in evidence.CaseID, states map[evidence.Stream]evidence.State) error {
+	return t.each(ctx, func(row scanner) error {
+		var id evidence.ItemID
+		var text sql.RawBytes
+		if err := row.Scan(&id, &text); err != nil {
+			return err
+		}
+		state, err := t.decoded.decode(evidence.ItemOf(id), text)
+		if err != nil {
+			return damage(err)
+		}
+		states[evidence.ItemOf(id)] = state
+		return nil
+	}, `select i.id, s.state from items i join states s on s.stream_type = 'item' and s.stream_id = i.id where i.case_id = $1`, in)
 }
 
 func nextSeq(before evidence.State) int64 {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
 )
@@ -60,10 +61,15 @@ func (h handle) each(ctx context.Context, f func(scanner) error, query string, a
 }
 
 // unwatched returns a context for a query or two, which are answered sooner than somebody is set to watch over ctx and called back: driver
-// and package sql start a goroutine each to do so.
+// and package sql start a goroutine each to do so. Who wants an answer within seconds, as who asks whether the records answer, is let go then.
 func unwatched(ctx context.Context) (context.Context, error) {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= soon {
+		return ctx, ctx.Err()
+	}
 	return context.WithoutCancel(ctx), ctx.Err()
 }
+
+const soon = 5 * time.Second
 
 // snapshot is a reading transaction: all its answers are of one moment.
 type snapshot struct {

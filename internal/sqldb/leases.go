@@ -2,6 +2,7 @@ package sqldb
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
@@ -24,7 +25,8 @@ func (d *DB) Clock(ctx context.Context) (time.Time, error) {
 	return fromMicros(us), err
 }
 
-// Lease implements vault.Records.
+// Lease implements vault.Records. The clock is put back also when another server takes over whose clock is behind: without a bound what the dead
+// have left would bind for as long as that.
 func (d *DB) Lease(ctx context.Context, work, holder string, now time.Time, life time.Duration) (bool, error) {
 	var taken int64
 	err := d.submit(ctx, func(ctx context.Context, t *tx) error {
@@ -32,14 +34,14 @@ func (d *DB) Lease(ctx context.Context, work, holder string, now time.Time, life
 		if err != nil {
 			return err
 		}
-		until := int64(0)
+		until, latest := int64(0), int64(math.MaxInt64)
 		if life > 0 {
-			until = at + life.Microseconds()
+			until, latest = at+life.Microseconds(), at+2*life.Microseconds()
 		}
 		taken, err = t.exec(ctx, `
 			insert into leases (work, holder, until) values ($1, $2, $3)
 			on conflict (work) do update set holder = excluded.holder, until = excluded.until
-			where leases.holder = excluded.holder or leases.until <= $4`, work, holder, until, at)
+			where leases.holder = excluded.holder or leases.until <= $4 or leases.until > $5`, work, holder, until, at, latest)
 		return err
 	})
 	return taken > 0, err

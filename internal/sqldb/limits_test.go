@@ -41,6 +41,17 @@ func testLimits(t *testing.T, e engine) {
 	}
 	same(t, rows(), int64(2))
 
+	// The clock is put back by an hour, which is as if what was counted stood an hour later: who asks is let through, and counts as having used up
+	// the burst.
+	late := evidence.Hash{4}
+	same(t, take(late, time.Second, 5), time.Duration(0))
+	putBack(t, db, `update limits set until = until + 3600000000`)
+	same(t, take(late, time.Second, 5), time.Duration(0))
+	if wait := take(late, time.Second, 5); wait <= 0 || wait > time.Second {
+		t.Errorf("has to wait %s", wait)
+	}
+	putBack(t, db, `update limits set until = until - 3600000000`)
+
 	// Of this one a row lasts a millisecond.
 	brief := evidence.Hash{3}
 	same(t, take(brief, time.Millisecond, 1), time.Duration(0))

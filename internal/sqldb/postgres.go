@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"runtime"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -45,7 +48,8 @@ func postgresFailure(err error) failure {
 			return full
 		case e.Code == "XX001", e.Code == "XX002": // data, index
 			return damaged
-		case strings.HasPrefix(e.Code, "08"), strings.HasPrefix(e.Code, "57P"), e.Code == "25P03", e.Code == "53300": // connection, shutdown, idle, too many
+		case strings.HasPrefix(e.Code, "08"), strings.HasPrefix(e.Code, "57P"), e.Code == "25P03", e.Code == "53300", // connection, shutdown, idle, too many
+			e.Code == "25006": // nothing can be written there: another server is the primary now
 			return unreachable
 		}
 		return otherFailure
@@ -76,7 +80,7 @@ func MigratePostgres(ctx context.Context, url, server string) error {
 }
 
 func migratePostgres(ctx context.Context, url, server string, folder fs.FS) error {
-	h, err := openPostgres(ctx, url, 2, nil) // the lock has a connection of its own
+	h, err := openPostgres(ctx, url, 2, false) // the lock has a connection of its own
 	if err != nil {
 		return err
 	}
@@ -158,11 +162,11 @@ func OpenPostgres(ctx context.Context, url string) (*DB, error) {
 }
 
 func openMigrated(ctx context.Context, url string, folder fs.FS) (*DB, error) {
-	write, err := openPostgres(ctx, url, 1, nil)
+	write, err := openPostgres(ctx, url, 1, false)
 	if err != nil {
 		return nil, err
 	}
-	read, err := openPostgres(ctx, url, max(4, 2*runtime.NumCPU()), map[string]string{"default_transaction_read_only": "on"})
+	read, err := openPostgres(ctx, url, max(4, 2*runtime.NumCPU()), true)
 	if err == nil {
 		if err = durable(ctx, read); err == nil {
 			err = current(ctx, read, folder)
@@ -178,21 +182,71 @@ func openMigrated(ctx context.Context, url string, folder fs.FS) (*DB, error) {
 	return serve(write, read, newestOf(folder)), nil
 }
 
-func openPostgres(ctx context.Context, url string, conns int, more map[string]string) (handle, error) {
+// openPostgres opens a pool of connections, on which nothing can be written if it is for reading.
+func openPostgres(ctx context.Context, url string, conns int, reading bool) (handle, error) {
+	config, err := postgresConfig(url)
+	if err != nil {
+		return handle{}, err
+	}
+	return pooled(ctx, postgres, postgresDB(config, reading), conns)
+}
+
+func postgresConfig(url string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
-		return handle{}, evidence.Refuse(evidence.Invalid, "records_address") // the error holds parts of it
+		return nil, evidence.Refuse(evidence.Invalid, "records_address") // the error holds parts of it
 	}
 	if !private(config) {
-		return handle{}, evidence.Refuse(evidence.Invalid, "records_insecure")
+		return nil, evidence.Refuse(evidence.Invalid, "records_insecure")
 	}
-	for _, settings := range []map[string]string{postgresSettings, more} {
-		for name, value := range settings {
-			config.RuntimeParams[name] = value
-		}
+	maps.Copy(config.RuntimeParams, postgresSettings)
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTime
 	}
+	// Of several servers one is the primary. What a standby answers may be older than what this process itself has written.
+	config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 	config.DialFunc = answering(config.DialFunc)
-	return pooled(ctx, postgres, stdlib.OpenDB(*config), conns)
+	return config, nil
+}
+
+// connectTime is how long each of the servers may take until it lets us in, unless the address says so.
+const connectTime = 5 * time.Second
+
+func postgresDB(config *pgx.ConnConfig, reading bool) *sql.DB {
+	before := uncancelled
+	if reading {
+		config.RuntimeParams["default_transaction_read_only"] = "on"
+		before = func(context.Context, *pgx.ConnConfig) error { return nil }
+	}
+	return stdlib.OpenDB(*config, stdlib.OptionBeforeConnect(before), stdlib.OptionResetSession(primary))
+}
+
+// uncancelled has the driver give up a connection without asking the server to end what it does there. A commit that waits for a synchronous
+// standby would be ended by that: it would be visible, and acknowledged to who repeats it, and be on one machine. Left alone it stays unseen until
+// the standby has it. Whatever else runs there ends by itself.
+func uncancelled(_ context.Context, c *pgx.ConnConfig) error {
+	dial, validate := c.DialFunc, c.ValidateConnect
+	var connected atomic.Bool // then the driver dials for nothing but to cancel
+	c.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if connected.Load() {
+			return nil, errors.ErrUnsupported
+		}
+		return dial(ctx, network, address)
+	}
+	c.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		err := validate(ctx, conn)
+		connected.Store(err == nil)
+		return err
+	}
+	return nil
+}
+
+// primary gives up a connection to what has become a standby, as one through a proxy can.
+func primary(_ context.Context, c *pgx.Conn) error {
+	if c.PgConn().ParameterStatus("in_hot_standby") == "on" {
+		return driver.ErrBadConn
+	}
+	return nil
 }
 
 // private reports whether nobody between here and any server that may be connected to can read or change what passes.

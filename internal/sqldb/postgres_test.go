@@ -487,7 +487,7 @@ func TestPostgresRestarted(t *testing.T) {
 func TestPostgresFailures(t *testing.T) {
 	for code, want := range map[string]failure{
 		"40001": retryable, "40P01": retryable, "55P03": retryable, "53100": full, "XX001": damaged, "57P01": unreachable, "57P03": unreachable,
-		"08006": unreachable, "25P03": unreachable, "53300": unreachable, "23505": otherFailure, "42501": otherFailure, "57014": otherFailure,
+		"08006": unreachable, "25P03": unreachable, "53300": unreachable, "23505": otherFailure, "42501": otherFailure, "57014": otherFailure, "25006": unreachable,
 	} {
 		same(t, postgresFailure(fmt.Errorf("%w: %w", errInJob, &pgconn.PgError{Code: code})), want)
 	}

@@ -25,6 +25,7 @@ func suite(t *testing.T, e engine) {
 		"Meta": testMeta, "Restart": testRestart, "AppendOnly": testAppendOnly, "Savepoints": testSavepoints, "Together": testTogether, "Cancelled": testCancelled,
 		"Closed": testClosed, "Moments": testMoments, "Speakers": testSpeakers, "Forms": testForms, "Sides": testSides, "SidesRace": testSidesRace,
 		"InHands": testInHands, "Lease": testLease, "Published": testPublished, "EventStamps": testEventStamps, "Taken": testTaken, "Limits": testLimits,
+		"CaseItems": testCaseItems,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, e) })
 	}

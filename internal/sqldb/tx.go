@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"maps"
 	"slices"
@@ -61,12 +62,15 @@ func (s *session) begin(ctx context.Context) (*sql.Tx, error) {
 	return t, nil
 }
 
-// reset gives the connection back: after an error of the engine nothing is taken for granted.
-func (s *session) reset() {
+// reset gives the connection back: after an error of the engine nothing is taken for granted. A useless one is not had again.
+func (s *session) reset(useless bool) {
 	for _, stmt := range s.prepared {
 		stmt.Close()
 	}
 	if s.conn != nil {
+		if useless {
+			_ = s.conn.Raw(func(any) error { return driver.ErrBadConn })
+		}
 		s.conn.Close()
 	}
 	s.conn, s.prepared = nil, nil

@@ -85,7 +85,7 @@ func (w *writer) stop() {
 
 func (w *writer) loop() {
 	defer close(w.stopped)
-	defer w.session.reset()
+	defer w.session.reset(false)
 	for {
 		select {
 		case <-w.quit:
@@ -161,9 +161,10 @@ func (w *writer) commit(jobs []*job) ([]error, error) {
 			apart = true
 			continue
 		}
-		w.session.reset()
 		h := w.session.handle
-		switch failure, ended := h.dialect.failure(err), errors.Is(err, errInCommit); {
+		failure, ended := h.dialect.failure(err), errors.Is(err, errInCommit)
+		w.session.reset(failure == unreachable)
+		switch {
 		case (failure == retryable || failure == unreachable && !ended) && try < maxRetries:
 			time.Sleep(time.Millisecond << try)
 		case (failure == otherFailure || failure == unreachable) && ended:

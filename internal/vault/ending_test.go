@@ -218,6 +218,51 @@ func TestCloseCase(t *testing.T) {
 	refused(t, err, ev.Conflict, ev.ReasonCaseClosed)
 }
 
+// listed are records in which something happens, once, after the items of a case were read, as another request can do, or another process.
+type listed struct {
+	vault.Records
+	then *func()
+}
+
+func (r listed) Items(ctx context.Context, c ev.CaseID, after ev.ItemID, limit int) ([]*ev.ItemState, error) {
+	list, err := r.Records.Items(ctx, c, after, limit)
+	if f := *r.then; f != nil {
+		*r.then = nil
+		f()
+	}
+	return list, err
+}
+
+// What is begun while a case is being closed keeps it open.
+func TestCloseCaseMeanwhile(t *testing.T) {
+	for reason, begin := range map[string]func(w *world, c consented){
+		"open_grant": func(w *world, c consented) { w.grant(c, "court", time.Hour) },
+		"open_review": func(w *world, c consented) {
+			ref, _ := w.itemState(c.item.id).Envelope(w.people["custodian"].fingerprint())
+			w.noted("custodian", c, ev.ItemBreakGlass, &ev.ItemBreakGlassDetails{Code: "life", Envelope: ref.SHA256}, "reason")
+		},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			w := newWorld(t)
+			var then func()
+			w.records = func(r vault.Records) vault.Records { return listed{r, &then} }
+			w.restart()
+			c := w.consented()
+			w.enrol("court", ev.Court)
+			if reason == "open_review" {
+				w.join(c, w.people["custodian"], ev.MayManage, ev.OnDuty)
+			}
+			closing := w.sign("custodian", ev.CaseOf(c.in), ev.CaseClosed, &ev.CaseClosedDetails{Outcome: "decided"})
+			then = func() { begin(w, c) }
+			_, err := w.try("custodian", closing, "")
+			refused(t, err, ev.Conflict, reason)
+			if then != nil || !w.state(ev.CaseOf(c.in)).(*ev.CaseState).Open {
+				t.Error("the case is closed")
+			}
+		})
+	}
+}
+
 // Who speaks for a subject sees what concerns that one and nothing else; an auditor sees every statement and no content.
 func TestWhoIsConcerned(t *testing.T) {
 	w := newWorld(t)

@@ -56,8 +56,11 @@ type Records interface {
 
 	// Lease gives work that one process is to do at a time to holder for life from now, and reports whether holder has it: not while another
 	// has. Life 0 gives it back. Now is what the clock of the records says, so that those of the processes do not matter; records that have
-	// none are written by one process, and go by its clock. A lease saves work and protects nothing: who lost one may not know it yet.
+	// none are written by one process, and go by its clock. A lease saves work and protects nothing: who lost one may not know it yet. Life is
+	// the same for all who ask for some work: a lease that has more than twice as long to go is from before the clock was put back, and over.
 	Lease(ctx context.Context, work, holder string, now time.Time, life time.Duration) (bool, error)
+	// Clock is what the clock of the records says; zero where they have none.
+	Clock(ctx context.Context) (time.Time, error)
 
 	PutUpload(ctx context.Context, u Upload) error
 	// Upload finds an upload: NotFound.

@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -9,6 +10,9 @@ import (
 
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/objects"
+	"strongroom.example/strongroom/internal/objects/s3"
+	"strongroom.example/strongroom/internal/objects/versitygw"
 	"strongroom.example/strongroom/internal/sealing"
 	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/vault"
@@ -182,4 +186,101 @@ func TestReleaseEnds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// standing is a vault's process that stands still once, while it reads the envelope or the evidence: what follows is long after the law was asked.
+type standing struct{ still func() }
+
+func (s *standing) once() {
+	if f := s.still; f != nil {
+		s.still = nil
+		f()
+	}
+}
+
+type standingRecords struct {
+	vault.Records
+	*standing
+}
+
+func (r standingRecords) PutRelease(ctx context.Context, release vault.Release) error {
+	r.once()
+	return r.Records.PutRelease(ctx, release)
+}
+
+type standingStore struct {
+	objects.Store
+	*standing
+}
+
+func (s standingStore) Open(ctx context.Context, d objects.Digest) (objects.Object, error) {
+	s.once()
+	return s.Store.Open(ctx, d)
+}
+
+func (s standingStore) Address(ctx context.Context, d objects.Digest, from, to int64, life time.Duration) (objects.Address, error) {
+	s.once()
+	return s.Store.Address(ctx, d, from, to, life)
+}
+
+// What takes a right away is in force once a process that stood still goes on: neither the envelope nor the evidence nor an address of it is
+// handed out on what the law said before. What took a moment is.
+func TestReleaseStoodStill(t *testing.T) {
+	whole := func(e ev.Evidence) (int64, int64, bool) { return 0, e.Size - 1, true }
+	test := func(t *testing.T, bucket objects.Store, hand func(w *world, by vault.Caller, access ev.Hash) (bool, error)) {
+		w := newWorld(t)
+		var s standing
+		w.records = func(r vault.Records) vault.Records { return standingRecords{r, &s} }
+		w.objects = func(o objects.Store) objects.Store { return standingStore{cmp.Or(bucket, o), &s} }
+		w.restart()
+		c := w.consented()
+		w.enrol("court", ev.Court)
+		by := w.people["court"].caller()
+		id := w.grant(c, "court", time.Hour)
+		o := w.redeem("court", c, id)
+		s.still = func() { w.pass(time.Second) }
+		if handed, err := hand(w, by, o.LeafHash); !handed || err != nil || s.still != nil {
+			t.Errorf("after a moment: %v", err)
+		}
+		s.still = func() {
+			w.do("second", ev.ItemOf(c.item.id), ev.GrantRevoked, &ev.GrantRevokedDetails{Grant: id, Cause: ev.CauseRequest})
+			w.pass(time.Minute)
+		}
+		handed, err := hand(w, by, o.LeafHash)
+		refused(t, err, ev.Gone, ev.ReasonGrantOver)
+		if handed {
+			t.Error("it was handed out")
+		}
+	}
+	t.Run("envelope", func(t *testing.T) {
+		test(t, nil, func(w *world, by vault.Caller, access ev.Hash) (bool, error) {
+			o, err := w.Vault.Open(ctx(), by, access)
+			return o.Envelope != nil, err
+		})
+	})
+	t.Run("evidence", func(t *testing.T) {
+		test(t, nil, func(w *world, by vault.Caller, access ev.Hash) (bool, error) {
+			f, err := w.Evidence(ctx(), by, access, nil)
+			if f.Object != nil {
+				f.Object.Close()
+			}
+			return f.Object != nil, err
+		})
+	})
+	t.Run("address", func(t *testing.T) {
+		program, err := versitygw.Find()
+		if err != nil {
+			t.Skip(err)
+		}
+		server := must(versitygw.Start(ctx(), program, t.TempDir()))
+		t.Cleanup(server.Kill)
+		c := s3.Config{Endpoint: server.Endpoint, Direct: server.Endpoint, Region: versitygw.Region, Bucket: "evidence", CAFile: server.CAFile, CredentialsFile: server.CredentialsFile}
+		must(0, s3.Create(ctx(), c))
+		bucket := must(s3.Open(ctx(), c))
+		t.Cleanup(func() { bucket.Close() })
+		test(t, bucket, func(w *world, by vault.Caller, access ev.Hash) (bool, error) {
+			f, err := w.Evidence(ctx(), by, access, whole)
+			return f.Address.URL != "", err
+		})
+	})
 }

@@ -178,8 +178,8 @@ func (v *Vault) accept(ctx context.Context, signed *custody.Signed, s Submission
 	return v.commit(ctx, ledger.Commit{Signed: signed, Attachments: s.Attachments, Upload: s.Upload}, judge)
 }
 
-// checkSettled: a case is closed when no grant can be used any more, nothing is on its way, and every emergency opening was reviewed
-// (RULES §3.4). It spans streams, so the law cannot say it.
+// checkSettled asks settled of what stands in the records now, so that nobody keeps others from writing with what is refused. The transaction
+// that closes the case asks again.
 func (v *Vault) checkSettled(ctx context.Context, in evidence.CaseID) error {
 	for after := evidence.ItemID(""); ; {
 		items, err := v.cfg.Records.Items(ctx, in, after, MaxPage)
@@ -188,19 +188,28 @@ func (v *Vault) checkSettled(ctx context.Context, in evidence.CaseID) error {
 		}
 		for _, item := range items {
 			after = item.ID
-			switch {
-			case slices.ContainsFunc(item.Grants, func(g evidence.GrantState) bool { return !g.Over(v.now()) }):
-				return evidence.Refuse(evidence.Conflict, "open_grant")
-			case item.Transit != nil:
-				return evidence.Refuse(evidence.Conflict, evidence.ReasonTransit)
-			case slices.ContainsFunc(item.Emergencies, func(m evidence.EmergencyState) bool { return m.ReviewedBy == "" }):
-				return evidence.Refuse(evidence.Conflict, "open_review")
+			if err := settled(item, v.now()); err != nil {
+				return err
 			}
 		}
 		if len(items) < MaxPage {
 			return nil
 		}
 	}
+}
+
+// settled: a case is closed when no grant can be used any more, nothing is on its way, and every emergency opening was reviewed
+// (RULES §3.4). It spans streams, so the law cannot say it.
+func settled(item *evidence.ItemState, now evidence.Time) error {
+	switch {
+	case slices.ContainsFunc(item.Grants, func(g evidence.GrantState) bool { return !g.Over(now) }):
+		return evidence.Refuse(evidence.Conflict, "open_grant")
+	case item.Transit != nil:
+		return evidence.Refuse(evidence.Conflict, evidence.ReasonTransit)
+	case slices.ContainsFunc(item.Emergencies, func(m evidence.EmergencyState) bool { return m.ReviewedBy == "" }):
+		return evidence.Refuse(evidence.Conflict, "open_review")
+	}
+	return nil
 }
 
 // present returns the states of the event's own stream and of all that it stands on or says it does.
@@ -213,8 +222,8 @@ func (v *Vault) present(ctx context.Context, e *evidence.Event) (map[evidence.St
 	return v.cfg.Records.States(ctx, append(namedBy(own[stream], e), stream)...)
 }
 
-// judge is the law, and that the signature is by the signer's key in force. What a signer may not see of the item is no reason to refuse
-// them that they are told before another one.
+// judge is the law, that the signature is by the signer's key in force, and that what is closed is settled: only the transaction that commits
+// sees all items (Records.Commit). What a signer may not see of the item is no reason to refuse them that they are told before another one.
 func (v *Vault) judge(signed *custody.Signed) ledger.Judge {
 	law := v.cfg.Ledger.Judge(signed)
 	return func(states map[evidence.Stream]evidence.State) (evidence.State, error) {
@@ -230,6 +239,15 @@ func (v *Vault) judge(signed *custody.Signed) ledger.Judge {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if signed.Event().Kind == evidence.CaseClosed {
+			for _, s := range states {
+				if item, ok := s.(*evidence.ItemState); ok {
+					if err := settled(item, v.now()); err != nil {
+						return nil, err
+					}
+				}
+			}
 		}
 		return after, checkSigner(signed, states)
 	}
@@ -325,39 +343,6 @@ func (v *Vault) takeUpload(ctx context.Context, e *evidence.Event, id evidence.U
 	return nil
 }
 
-// makePermanent compares the upload with what the event says of its evidence and makes it an object. It succeeds again after a crash
-// between here and the commit of the event.
-func (v *Vault) makePermanent(ctx context.Context, owner evidence.ActorID, id evidence.UploadID, want evidence.Evidence) error {
-	u, err := v.cfg.Records.Upload(ctx, id)
-	if evidence.KindOf(err) == evidence.NotFound || err == nil && (u.Owner != owner || !v.cfg.Now().Before(u.Expires)) {
-		return evidence.Refuse(evidence.Invalid, "upload")
-	}
-	if err != nil {
-		return err
-	}
-	sums, err := v.cfg.Objects.StageSums(ctx, string(id))
-	if err == nil {
-		err = v.checkHeader(ctx, id)
-	}
-	if errors.Is(err, objects.ErrNotFound) { // made an object: before a crash or a refusal, or just now by the same event, sent twice
-		sums, err = v.cfg.Objects.Verify(ctx, objects.Digest(want.SHA256))
-	}
-	switch {
-	case errors.Is(err, objects.ErrOffset), errors.Is(err, objects.ErrNotFound):
-		return evidence.Refuse(evidence.Invalid, "upload_incomplete")
-	case err != nil:
-		return storeError(err)
-	}
-	have := evidence.Evidence{SHA256: evidence.Hash(sums.Digest), Size: sums.Size, Tree: evidence.Hash(sums.Tree)}
-	if have != want || u.Size != want.Size {
-		return evidence.Refuse(evidence.Invalid, "upload_differs")
-	}
-	if _, err := v.cfg.Objects.StageCommit(ctx, string(id), objects.Digest(want.SHA256)); err != nil {
-		return storeError(err)
-	}
-	return nil
-}
-
 // checkHeader refuses an upload that is not an age file to one post-quantum recipient (FORMATS §8).
 func (v *Vault) checkHeader(ctx context.Context, id evidence.UploadID) error {
 	r, err := v.cfg.Objects.StageOpen(ctx, string(id))
@@ -384,6 +369,8 @@ func storeError(err error) error {
 		return err // a refusal of our own
 	case errors.Is(err, objects.ErrFull):
 		return evidence.Fail(evidence.Pending, "store_full", err) // said to whoever sends: it goes on once there is room
+	case errors.Is(err, objects.ErrBusy):
+		return evidence.Fail(evidence.Pending, "store_busy", err)
 	case errors.Is(err, objects.ErrDigest):
 		return evidence.Fail(evidence.Invalid, "upload_differs", err)
 	case errors.Is(err, objects.ErrDamaged):

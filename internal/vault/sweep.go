@@ -33,13 +33,21 @@ func (v *Vault) Sweep(ctx context.Context) error {
 const SweepWork = "sweep"
 
 // SweepEvery sweeps until ctx ends, if no other process does: who has not renewed the lease for a few intervals has lost it, and who ends
-// gives it back.
+// gives it back. So does whose clock is wrong: what it took for over would be destroyed.
 func (v *Vault) SweepEvery(ctx context.Context, interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		mine, err := v.cfg.Records.Lease(ctx, SweepWork, v.cfg.Process, v.cfg.Now(), 3*interval)
-		if mine {
+		life := 3 * interval
+		off, err := v.clockOff(ctx)
+		if off {
+			life = 0
+		}
+		mine := false
+		if err == nil {
+			mine, err = v.cfg.Records.Lease(ctx, SweepWork, v.cfg.Process, v.cfg.Now(), life)
+		}
+		if mine && !off {
 			if err = v.Sweep(ctx); err == nil {
 				v.swept.Store(v.cfg.Now().UnixMicro())
 			}
@@ -51,11 +59,21 @@ func (v *Vault) SweepEvery(ctx context.Context, interval time.Duration) {
 		case <-ctx.Done():
 			short, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBack)
 			defer cancel()
-			v.cfg.Records.Lease(short, "sweep", v.cfg.Process, v.cfg.Now(), 0) // or else it ends by itself
+			v.cfg.Records.Lease(short, SweepWork, v.cfg.Process, v.cfg.Now(), 0) // or else it ends by itself
 			return
 		case <-ticker.C:
 		}
 	}
+}
+
+// clockOff reports whether this process's clock is further from that of the records than a signer's may be from the vault's.
+func (v *Vault) clockOff(ctx context.Context) (bool, error) {
+	began := v.cfg.Now()
+	theirs, err := v.cfg.Records.Clock(ctx)
+	if err != nil || theirs.IsZero() {
+		return false, err
+	}
+	return theirs.Sub(began) > evidence.Clock || v.cfg.Now().Sub(theirs) > evidence.Clock, nil
 }
 
 // Swept returns when SweepEvery swept last, here, and failed at nothing: the zero time if it never did.

@@ -2,12 +2,15 @@ package vault_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/postgresql"
 	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/vault"
 )
 
@@ -157,7 +160,7 @@ func TestSweepLease(t *testing.T) {
 			}
 			stop()
 		}()
-		w.SweepEvery(short, 20*time.Millisecond)
+		w.SweepEvery(short, 20*time.Second)
 		return w.holdStatus(c) == ev.HoldOver
 	}
 	if sweepFor(300 * time.Millisecond) {
@@ -166,6 +169,52 @@ func TestSweepLease(t *testing.T) {
 	w.pass(time.Minute)
 	if !sweepFor(time.Minute) {
 		t.Error("nobody sweeps once the other process is gone")
+	}
+}
+
+// A process whose clock is not that of the records ends nothing, and leaves the sweep to another, until it is.
+func TestSweepWrongClock(t *testing.T) {
+	programs, err := postgresql.Find()
+	if errors.Is(err, postgresql.ErrMissing) {
+		t.Skip(err)
+	}
+	server := must(postgresql.Start(ctx(), must(programs, err)))
+	t.Cleanup(server.Remove)
+	url := server.URL(must(server.NewDatabase(ctx())))
+	must(0, sqldb.MigratePostgres(ctx(), url, ""))
+	w := newWorldOver(t, func() *sqldb.DB { return must(sqldb.OpenPostgres(ctx(), url)) })
+	c := w.consented()
+	court := w.enrol("court", ev.Court)
+	id := w.grant(c, "court", time.Hour)
+	sweep := func(long time.Duration) (swept, mine bool) {
+		running, stop := context.WithCancel(ctx())
+		before, ended := w.Swept(), make(chan struct{})
+		go func() {
+			w.SweepEvery(running, time.Minute)
+			close(ended)
+		}()
+		for began := time.Now(); time.Since(began) < long && w.Swept() == before; {
+			time.Sleep(10 * time.Millisecond)
+		}
+		mine = must(w.db.Leases(ctx(), vault.SweepWork))[0].Running
+		stop()
+		<-ended
+		return w.Swept() != before, mine
+	}
+	for _, off := range []time.Duration{48 * time.Hour, -48 * time.Hour, ev.Clock + time.Second, -ev.Clock - time.Second} {
+		must(w.db.Lease(ctx(), vault.SweepWork, w.config.Process, w.now(), time.Minute)) // from when it was right
+		w.pass(off)
+		if swept, mine := sweep(500 * time.Millisecond); swept || mine {
+			t.Errorf("the clock is %s ahead: swept %t, has the lease %t", off, swept, mine)
+		}
+		w.pass(-off)
+	}
+	w.pass(time.Minute)
+	if swept, mine := sweep(time.Minute); !swept || !mine {
+		t.Error("nobody sweeps")
+	}
+	if w.itemState(c.item.id).Grant(id).Status != ev.GrantActive || !w.envelope(ev.ItemOf(c.item.id), court.fingerprint()) {
+		t.Error("the grant is over, or its envelope gone")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"testing"
+	"time"
 
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/objects"
@@ -66,8 +67,13 @@ func TestSentTwiceAtOnce(t *testing.T) {
 				first <- o
 			}()
 			<-h.reached
+			if call == "StageOpen" { // the second waits for what the first one does
+				time.AfterFunc(300*time.Millisecond, func() { close(h.goOn) })
+			}
 			second := w.submit("clinician", signed, it.upload, it.attachments...)
-			close(h.goOn)
+			if call != "StageOpen" {
+				close(h.goOn)
+			}
 			if o := <-first; o.LeafHash != second.LeafHash || string(o.Receipt) != string(second.Receipt) {
 				t.Error("one event has two outcomes")
 			}

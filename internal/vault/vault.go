@@ -44,12 +44,14 @@ type Limits struct {
 	Invitation  time.Duration // how long an invitation can be answered
 	Answer      time.Duration // how long a submission waits for the log before it is answered "pending"
 	Final       time.Duration // how long who asks for a final proof waits for it
+	Reading     time.Duration // how long a submission waits for its upload to be read, before it is answered "not yet"
 }
 
-// DefaultLimits fit a clinic on a bad line: an upload of 2 GB at 1 Mbit/s takes four and a half hours.
+// DefaultLimits fit a clinic on a bad line: an upload of 2 GB at 1 Mbit/s takes four and a half hours. What a submission waits for is over
+// together before a proxy gives up.
 var DefaultLimits = Limits{
 	Uploads: 64, UploadBytes: 4 << 40, UploadLife: 7 * 24 * time.Hour, Invitation: 7 * 24 * time.Hour, Answer: 10 * time.Second,
-	Final: time.Minute,
+	Final: time.Minute, Reading: 20 * time.Second,
 }
 
 // A release lasts a quarter of an hour and can be renewed on the same access event for a day (ARCHITECTURE §4).
@@ -70,12 +72,15 @@ type Vault struct {
 	late       map[evidence.Stream]bool // in which something is left to do since
 	locks      locks                    // of files in the object store
 
+	works works
+
 	swept atomic.Int64 // when the last sweep ended that failed at nothing, in microseconds since 1970; 0: never
 }
 
 // New returns a vault over its parts.
 func New(cfg Config) *Vault {
-	return &Vault{cfg: cfg, unfinished: make(map[evidence.Stream]bool), late: make(map[evidence.Stream]bool), locks: locks{due: make(map[evidence.ItemID]bool)}}
+	return &Vault{cfg: cfg, unfinished: make(map[evidence.Stream]bool), late: make(map[evidence.Stream]bool), locks: locks{due: make(map[evidence.ItemID]bool)},
+		works: works{of: make(map[workOn]*work)}}
 }
 
 // Caller is who is signed in. The zero Caller is nobody.

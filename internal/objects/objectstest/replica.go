@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"strongroom.example/strongroom/internal/objects"
@@ -45,6 +46,41 @@ func testAlternate(t *testing.T, b *bench) {
 		_, err := s.StageCommit(ctx, "upl-a", digest(all))
 		must(t, err)
 		holds(t, s, digest(all), all)
+	}
+}
+
+// testHandedOn: each part is sent by another instance, whose connection breaks in the middle of the next one and which is never heard of
+// again; the last one, which sent nothing, knows what it all is.
+func testHandedOn(t *testing.T, b *bench) {
+	ctx := t.Context()
+	for id, size := range map[string]int{"upl-a": 4*block + 77, "upl-b": 3 * block, "upl-c": 100} {
+		all := content(55, size)
+		must(t, b.StageCreate(ctx, id, int64(size)))
+		for at := int64(0); at < int64(size); {
+			s := b.reopen(t)
+			until := min(at+block+block/2, int64(size))
+			broken := iotest.ErrReader(io.ErrUnexpectedEOF)
+			n, err := s.StageAppend(ctx, id, at, io.MultiReader(bytes.NewReader(all[at:until]), broken))
+			if until < int64(size) {
+				is(t, err, io.ErrUnexpectedEOF)
+			} else {
+				must(t, err)
+			}
+			if at += n; n < min(block, int64(size)-at) || offset(t, s, id) != at {
+				t.Fatalf("%d bytes were kept, and %d are durable", n, offset(t, s, id))
+			}
+		}
+		last := b.reopen(t)
+		sums, err := last.StageSums(ctx, id)
+		must(t, err)
+		if sums != sumsOf(all) {
+			t.Errorf("%s: StageSums = %v", id, sums)
+		}
+		_, err = last.StageCommit(ctx, id, digest(nil))
+		is(t, err, objects.ErrDigest)
+		_, err = last.StageCommit(ctx, id, digest(all))
+		must(t, err)
+		holds(t, last, digest(all), all)
 	}
 }
 

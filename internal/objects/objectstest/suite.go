@@ -63,6 +63,7 @@ func Run(t *testing.T, s Suite) {
 		{"Hold", testHold},
 		{"LockLasts", testLockLasts},
 		{"Alternate", testAlternate},
+		{"HandedOn", testHandedOn},
 		{"AppendBoth", testAppendBoth},
 		{"TakenOver", testTakenOver},
 		{"EndsUnderAppend", testEndsUnderAppend},

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -29,7 +28,7 @@ func (s *Store) StageAppend(ctx context.Context, id string, offset int64, r io.R
 		return 0, fail("append", err)
 	}
 	defer s.give(id, u)
-	n, broken, err := s.append(ctx, id, u, offset, r)
+	n, broken, err := s.append(ctx, id, offset, r)
 	if err != nil {
 		return n, fail("append", err)
 	}
@@ -41,18 +40,24 @@ func (s *Store) StageAppend(ctx context.Context, id string, offset int64, r io.R
 
 // append tells r's and the context's errors (broken) from the store's own. While one part is on its way the next one is read. What is
 // durable is told only if this process was the writer for as long as it sent.
-func (s *Store) append(ctx context.Context, id string, u *upload, offset int64, r io.Reader) (n int64, broken, err error) {
+func (s *Store) append(ctx context.Context, id string, offset int64, r io.Reader) (n int64, broken, err error) {
 	st, err := s.load(ctx, id)
-	if err != nil {
+	if err == nil && offset != st.offset {
+		err = objects.ErrOffset
+	}
+	if err != nil || offset == st.Size {
 		return 0, nil, err
 	}
-	if offset == st.offset && offset < st.Size {
-		if err := s.claim(ctx, id); err != nil {
-			return 0, nil, err
-		}
-		if st, err = s.load(ctx, id); err != nil { // what the one before has sent by now
-			return 0, nil, err
-		}
+	room := min(st.Part, st.Size-offset)
+	if err := s.room.take(ctx, room); err != nil { // before the claim: who waits stands in nobody's way
+		return 0, nil, err
+	}
+	defer s.room.give(room)
+	if err := s.claim(ctx, id); err != nil {
+		return 0, nil, err
+	}
+	if st, err = s.load(ctx, id); err != nil { // what the one before has sent by now
+		return 0, nil, err
 	}
 	if offset != st.offset {
 		err = objects.ErrOffset
@@ -60,18 +65,14 @@ func (s *Store) append(ctx context.Context, id string, u *upload, offset int64, 
 	if err != nil || offset == st.Size {
 		return 0, nil, err
 	}
-	if u.sums == nil || !slices.EqualFunc(u.parts, st.parts, same) {
-		u.forget()
-		if offset == 0 {
-			u.sums = newSums()
-		}
+	if st.sums == nil && offset == 0 {
+		st.sums = newSums() // begun by an earlier version
 	}
 	c := s.watch(ctx, id)
-	n, broken, err = s.sendAll(ctx, c, u, st, r)
+	n, broken, err = s.sendAll(ctx, c, &sending{lease{id, st.record, st.etag}, st.sums}, offset, r)
 	c.end()
 	lasted, failed := s.yield(context.WithoutCancel(ctx), id, offset+n == st.Size)
 	if !lasted {
-		u.forget()
 		if failed == nil {
 			failed = objects.ErrOffset
 		}
@@ -81,8 +82,8 @@ func (s *Store) append(ctx context.Context, id string, u *upload, offset int64, 
 }
 
 // sendAll sends what r gives from the offset of an upload on, as long as the claim holds.
-func (s *Store) sendAll(ctx context.Context, c *claim, u *upload, st staged, r io.Reader) (n int64, broken, err error) {
-	offset := st.offset
+func (s *Store) sendAll(ctx context.Context, c *claim, u *sending, offset int64, r io.Reader) (n int64, broken, err error) {
+	size, whole := u.Size, u.Part
 	var sent chan error
 	arrived := func() error { // waits for the part on its way
 		if sent == nil {
@@ -91,19 +92,36 @@ func (s *Store) sendAll(ctx context.Context, c *claim, u *upload, st staged, r i
 		err := <-sent
 		sent = nil
 		if err == nil {
-			n += min(st.Part, st.Size-offset-n)
+			n += min(whole, size-offset-n)
 		}
 		return err
 	}
 	var parts [2]part
-	defer func() { parts[0].close(); parts[1].close() }()
-	for at := offset; at < st.Size && broken == nil; {
-		p := &parts[at/st.Part%2]
-		broken, err = p.fill(ctx, c, r, min(st.Part, st.Size-at))
+	next, more := 0, false // the part to fill; whether there is room for both
+	defer func() {
+		parts[0].close()
+		parts[1].close()
+		if more {
+			s.room.give(whole)
+		}
+	}()
+	for at := offset; at < size && broken == nil; {
+		if sent != nil && !more {
+			if more = s.room.free(whole); !more {
+				if err = arrived(); err != nil { // and then its room serves again
+					break
+				}
+			}
+		}
+		if sent != nil {
+			next = 1 - next
+		}
+		p := &parts[next]
+		broken, err = p.fill(ctx, c, r, min(whole, size-at))
 		if failed := arrived(); failed != nil {
 			err = failed
 		}
-		if err != nil || p.size < min(st.Part, st.Size-at) {
+		if err != nil || p.size < min(whole, size-at) {
 			break
 		}
 		if !c.holds() {
@@ -111,8 +129,8 @@ func (s *Store) sendAll(ctx context.Context, c *claim, u *upload, st staged, r i
 			break
 		}
 		sent = make(chan error, 1)
-		number := int(at/st.Part) + 1
-		go func() { sent <- s.send(c.sends, u, st.record, number, p) }()
+		number := int(at/whole) + 1
+		go func() { sent <- s.send(c.sends, u, number, p) }()
 		at += p.size
 	}
 	if failed := arrived(); err == nil {
@@ -124,13 +142,15 @@ func (s *Store) sendAll(ctx context.Context, c *claim, u *upload, st staged, r i
 	return n, broken, err
 }
 
-func same(a minio.CompletePart, b minio.ObjectPart) bool {
-	return a.PartNumber == b.PartNumber && a.ETag == b.ETag && a.ChecksumCRC32C == b.ChecksumCRC32C
+// sending is an upload to which this process sends parts.
+type sending struct {
+	lease
+	sums *sums // of what was sent by whomever; nil is unknown
 }
 
-// send brings one part into the bucket and takes it into the sums.
-func (s *Store) send(ctx context.Context, u *upload, r record, number int, p *part) error {
-	ctx, cancel := context.WithTimeout(ctx, partPatience)
+// send brings one part into the bucket, takes it into the sums, and notes them. Commit point: from here the part is durable.
+func (s *Store) send(ctx context.Context, u *sending, number int, p *part) error {
+	short, cancel := context.WithTimeout(ctx, partPatience)
 	defer cancel()
 	hashed := make(chan error, 1)
 	go func() {
@@ -141,15 +161,16 @@ func (s *Store) send(ctx context.Context, u *upload, r record, number int, p *pa
 		_, err := io.CopyBuffer(u.sums, struct{ io.Reader }{p.reader()}, make([]byte, chunk))
 		hashed <- err
 	}()
-	made, err := s.bucket.send(ctx, bodyPrefix+r.Body, r.Multipart, number, p.reader(), p.size, p.crc)
-	if err = errors.Join(err, <-hashed); err != nil {
-		u.forget()
+	made, err := s.bucket.send(short, bodyPrefix+u.Body, u.Multipart, number, p.reader(), p.size, p.crc)
+	if err = errors.Join(err, <-hashed); err != nil || u.sums == nil {
 		return err
 	}
-	if u.sums != nil {
-		u.parts = append(u.parts, made)
+	u.sums.parts = follow(u.sums.parts, number, made.ETag, made.ChecksumCRC32C)
+	if err = s.note(ctx, &u.lease, u.sums); errors.Is(err, errHashes) {
+		u.sums = nil
+		err = s.note(ctx, &u.lease, nil)
 	}
-	return nil
+	return err
 }
 
 // part is one part, whole, before it is sent. It lies in a file without a name: many slow uploads at once need no memory.

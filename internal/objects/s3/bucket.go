@@ -22,6 +22,7 @@ import (
 const (
 	marker       = "store"
 	uploadPrefix = "upload/"
+	sheetPrefix  = "sheet/"
 	bodyPrefix   = "body/"
 	objectPrefix = "object/"
 )
@@ -56,35 +57,37 @@ type condition func(*minio.PutObjectOptions)
 
 func absent(o *minio.PutObjectOptions) { o.SetMatchETagExcept("*") }
 
+func always(*minio.PutObjectOptions) {}
+
 func unchanged(etag string) condition {
 	return func(o *minio.PutObjectOptions) { o.SetMatchETag(etag) }
 }
 
 // put writes something small. errCondition if the condition does not hold: it may be that an earlier try of this put was heard, and its
 // answer lost.
-func (b bucket) put(ctx context.Context, key string, content []byte, when condition) error {
+func (b bucket) put(ctx context.Context, key string, content []byte, when condition) (made minio.UploadInfo, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	o := minio.PutObjectOptions{UserMetadata: map[string]string{headerCRC32C: sum64(crc32.Checksum(content, castagnoli))}}
 	when(&o)
 	for wait := 20 * time.Millisecond; ; wait *= 2 {
-		_, err := b.api.PutObject(ctx, b.name, b.prefix+key, bytes.NewReader(content), int64(len(content)), "", "", o)
+		made, err = b.api.PutObject(ctx, b.name, b.prefix+key, bytes.NewReader(content), int64(len(content)), "", "", o)
 		if refusal(err).Code != "ConditionalRequestConflict" || wait > 2*time.Second {
-			return translate(err)
+			return made, translate(err)
 		}
 		select { // another one is being judged
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return ctx.Err()
+			return made, ctx.Err()
 		}
 	}
 }
 
-// get reads something small. It is ErrDamaged if it is longer than limit or not what was put.
-func (b bucket) get(ctx context.Context, key string, limit int64) (content []byte, info minio.ObjectInfo, err error) {
+// get reads a version of something small, the newest one if version is "". It is ErrDamaged if it is longer than limit or not what was put.
+func (b bucket) get(ctx context.Context, key, version string, limit int64) (content []byte, info minio.ObjectInfo, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	r, info, _, err := b.api.GetObject(ctx, b.name, b.prefix+key, minio.GetObjectOptions{Checksum: true})
+	r, info, _, err := b.api.GetObject(ctx, b.name, b.prefix+key, minio.GetObjectOptions{VersionID: version, Checksum: true})
 	if err != nil {
 		return nil, info, translate(err)
 	}
@@ -137,25 +140,37 @@ func (b bucket) keys(ctx context.Context, prefix, after string) iter.Seq2[minio.
 	}
 }
 
-// remove removes a key for good, with all its versions. It is no error if there are none. The oldest goes first: else an older one would be
-// the newest for a moment, and what was decided undecided.
+// remove removes a key for good, with all its versions. It is no error if there are none. The newest goes last: else an older one would be
+// the newest for a moment, and what was decided undecided. An upload's record has as many as it has parts, and more: they go many at once.
 func (b bucket) remove(ctx context.Context, key string) error {
 	o := minio.ListObjectsOptions{Prefix: b.prefix + key, Recursive: true, WithVersions: true}
-	var versions []string // newest first
+	var versions []minio.ObjectInfo // newest first
 	for info := range b.api.ListObjectsIter(ctx, b.name, o) {
 		if info.Err != nil {
 			return translate(info.Err)
 		}
 		if info.Key == b.prefix+key {
-			versions = append(versions, info.VersionID)
+			versions = append(versions, info)
 		}
 	}
-	for _, version := range slices.Backward(versions) {
-		if err := b.api.RemoveObject(ctx, b.name, b.prefix+key, minio.RemoveObjectOptions{VersionID: version}); err != nil {
+	if len(versions) == 0 {
+		return ctx.Err()
+	}
+	if older := versions[1:]; len(older) > 0 {
+		results, err := b.api.RemoveObjectsWithIter(ctx, b.name, slices.Values(older), minio.RemoveObjectsOptions{})
+		if err != nil {
 			return translate(err)
 		}
+		for result := range results {
+			if result.Err != nil {
+				return translate(result.Err)
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
-	return ctx.Err()
+	return translate(b.api.RemoveObject(ctx, b.name, b.prefix+key, minio.RemoveObjectOptions{VersionID: versions[0].VersionID}))
 }
 
 // credentials says whether there are any. Why a source of them gave none is not said: it would say too much.
@@ -213,7 +228,7 @@ func (b bucket) fit(ctx context.Context) error {
 
 // owned says whether there is a store, and of this owner.
 func (b bucket) owned(ctx context.Context, owner string) error {
-	content, _, err := b.get(ctx, marker, maxRecord)
+	content, _, err := b.get(ctx, marker, "", maxRecord)
 	if err == nil && string(content) != owner {
 		err = ErrOwner
 	}

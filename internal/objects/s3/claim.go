@@ -70,7 +70,7 @@ func (s *Store) claim(ctx context.Context, id string) error {
 		default:
 			next.Next = s.process
 		}
-		err = s.write(ctx, id, next, etag)
+		_, err = s.write(ctx, id, next, etag)
 		if errors.Is(err, errCondition) {
 			continue
 		}
@@ -153,17 +153,17 @@ func (s *Store) yield(ctx context.Context, id string, complete bool) (lasted boo
 			return true, nil
 		}
 		r.Writer, r.Next = r.Next, ""
-		if err := s.write(ctx, id, r, etag); !errors.Is(err, errCondition) {
+		if _, err := s.write(ctx, id, r, etag); !errors.Is(err, errCondition) {
 			return true, nil // it was ours when all had arrived; who waits longer takes it
 		}
 	}
 }
 
 // write changes an upload's record, if nobody did meanwhile: then it is errCondition, and the record tells.
-func (s *Store) write(ctx context.Context, id string, r record, etag string) error {
-	err := s.bucket.put(ctx, uploadPrefix+id, marshal(r), unchanged(etag))
+func (s *Store) write(ctx context.Context, id string, r record, etag string) (now string, err error) {
+	made, err := s.bucket.put(ctx, uploadPrefix+id, marshal(r), unchanged(etag))
 	if errors.Is(err, objects.ErrNotFound) { // some say so of a key that went
 		err = errCondition
 	}
-	return err
+	return made.ETag, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"time"
 
@@ -179,38 +178,4 @@ func (r *reader) begin(i int64) error {
 	}
 	r.stream = &stream{body, stop, i, end}
 	return nil
-}
-
-// readAll reads a body of which no manifest is known yet into sums.
-func (s *Store) readAll(ctx context.Context, st *staged, sums *sums) error {
-	if st.Size == 0 {
-		return nil
-	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	body, _, err := s.bucket.open(ctx, bodyPrefix+st.Body, st.body.VersionID, 0, st.Size-1)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	buf := make([]byte, page)
-	whole := uint32(0)
-	for {
-		watch := time.AfterFunc(stall, stop)
-		n, err := io.ReadFull(body, buf)
-		watch.Stop()
-		sums.Write(buf[:n])
-		whole = crc32.Update(whole, castagnoli, buf[:n])
-		switch {
-		case err == io.EOF, err == io.ErrUnexpectedEOF:
-			if sums.Sums().Size == st.Size && st.body.ChecksumCRC32C != "" && st.body.ChecksumCRC32C != sum64(whole) {
-				return objects.ErrDamaged
-			}
-			return nil
-		case err != nil && ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			return fmt.Errorf("%w: an answer broke off", ErrUnreachable)
-		}
-	}
 }

@@ -17,8 +17,9 @@ const (
 	maxParts    = 10_000  // of a multipart upload
 	maxPart     = 4 * objects.Block
 	maxSize     = maxParts * maxPart
-	maxRecord   = 4 << 10
-	maxProcess  = 128 // letters of a process's name
+	maxRecord   = 32 << 10
+	maxProcess  = 128  // letters of a process's name
+	maxVersion  = 1024 // of a version's
 	maxManifest = 4<<10 + (maxSize/page+1)*4/3*4 + 4
 )
 
@@ -32,6 +33,8 @@ type record struct {
 
 	Writer string `json:"writer,omitempty"` // the process that may append; "" is none
 	Next   string `json:"next,omitempty"`   // the one that waits for Writer to stop
+
+	State json.RawMessage `json:"state,omitempty"` // see hashes; none is that nobody knows them. Taken for none if it is not of its form
 }
 
 // removed is the end of an upload that does not become an object.
@@ -118,7 +121,7 @@ func objectKey(d objects.Digest) string {
 
 // readRecord reads an upload's record and the ETag that a change of it must name.
 func (s *Store) readRecord(ctx context.Context, id string) (r record, etag string, err error) {
-	b, info, err := s.bucket.get(ctx, uploadPrefix+id, maxRecord)
+	b, info, err := s.bucket.get(ctx, uploadPrefix+id, "", maxRecord)
 	if err != nil {
 		return record{}, "", err
 	}
@@ -128,41 +131,9 @@ func (s *Store) readRecord(ctx context.Context, id string) (r record, etag strin
 
 // readManifest reads an object's manifest.
 func (s *Store) readManifest(ctx context.Context, d objects.Digest) (manifest, error) {
-	b, _, err := s.bucket.get(ctx, objectKey(d), maxManifest)
+	b, _, err := s.bucket.get(ctx, objectKey(d), "", maxManifest)
 	if err != nil {
 		return manifest{}, err
 	}
 	return parseManifest(b)
-}
-
-// sums is what the bytes written to it make: their hashes, and the CRC32C of each page.
-type sums struct {
-	*objects.Hasher
-	pages  []byte // of whole pages
-	crc    uint32 // of the page begun
-	filled int    // bytes of it
-}
-
-func newSums() *sums { return &sums{Hasher: objects.NewHasher(), pages: []byte{}} }
-
-// Write never fails.
-func (s *sums) Write(p []byte) (int, error) {
-	s.Hasher.Write(p)
-	for rest := p; len(rest) > 0; {
-		n := min(page-s.filled, len(rest))
-		s.crc = crc32.Update(s.crc, castagnoli, rest[:n])
-		if s.filled, rest = s.filled+n, rest[n:]; s.filled == page {
-			s.pages = binary.BigEndian.AppendUint32(s.pages, s.crc)
-			s.crc, s.filled = 0, 0
-		}
-	}
-	return len(p), nil
-}
-
-// allPages returns the CRC32C of each page, the last one as short as it came.
-func (s *sums) allPages() []byte {
-	if s.filled == 0 {
-		return s.pages
-	}
-	return binary.BigEndian.AppendUint32(s.pages[:len(s.pages):len(s.pages)], s.crc)
 }

@@ -1,20 +1,23 @@
 // Package s3 is the object store in an S3 bucket, for as many processes at once as there are.
 //
 //	<prefix>store              whose store this is
-//	<prefix>upload/<id>        an upload: its size, where its bytes go, and how it ended
+//	<prefix>upload/<id>        an upload: its size, where its bytes go, how far they are hashed, and how it ended
+//	<prefix>sheet/<random>     while a large upload is under way: a CRC32C of each MiB of its body, as far as the record does not hold them
 //	<prefix>body/<random>      bytes, first as the parts of a multipart upload, then as one S3 object
 //	<prefix>object/ab/cd/<hex> an object: which body it is, and a CRC32C of each MiB of it
 //
 // Bytes are sent once and never copied: an upload's body gets its name, the digest, by a small object beside it. That one is written
 // under the condition that there is none, which makes an object create-only. An upload's own record changes under the condition
 // that nobody changed it before, so that of two processes one commits it and the other removes it, never both, and that one at a time
-// appends to it. Nothing is remembered outside the bucket but what can be read again.
+// appends to it. With each part the record says how far the bytes are hashed: whoever is the next to write goes on from there, and nobody
+// reads a body to hash it but where that was lost. Nothing is remembered outside the bucket.
 //
 // Every request goes over TLS. Each part is sent with its CRC32C and the body is declared with the CRC32C of the whole; what is read is
 // compared with the CRC32C of its MiB before any of it is handed out.
 //
 // A part waits for its way to the bucket in a nameless file in the folder for temporary files, up to two of 8 MiB for each upload under way
-// (of 32 MiB above 80 GiB), which hold ciphertext and are gone with the process.
+// (of 32 MiB above 80 GiB), which hold ciphertext and are gone with the process. Together they are never more than 256 MiB: with many uploads
+// at once there is one part of each, and who comes then waits.
 //
 // It may assume that the bucket has versioning and Object Lock and that nobody else writes below the prefix. It never overwrites a
 // body or an object, and never says a key, a secret or a name in an error.
@@ -66,9 +69,11 @@ type Store struct {
 	process  string
 	takeover time.Duration // the constant, but for tests
 
+	room *room // for parts on their way
+	tail int64 // maxTail, but for tests
+
 	mu      sync.Mutex
-	uploads map[string]*upload // those in use or lately used
-	clock   uint64             // counts uses, to find the least recent
+	uploads map[string]*upload // those in use
 
 	lockMu sync.Mutex // held while a lock is judged or changed
 }
@@ -96,7 +101,7 @@ func (s *Store) create(ctx context.Context, owner string) error {
 	if err := s.bucket.fit(ctx); err != nil {
 		return err
 	}
-	err := s.bucket.put(ctx, marker, []byte(owner), absent)
+	_, err := s.bucket.put(ctx, marker, []byte(owner), absent)
 	if !errors.Is(err, errCondition) {
 		return err
 	}
@@ -143,7 +148,7 @@ func connect(c Config) (*Store, error) {
 	if c.Region == "" || c.Bucket == "" || c.Prefix != "" && !strings.HasSuffix(c.Prefix, "/") || len(c.Process) > maxProcess {
 		return nil, fmt.Errorf("region, bucket, prefix or process is not of its form: %w", objects.ErrInvalid)
 	}
-	s := &Store{mode: minio.Compliance, process: c.Process, takeover: takeover, uploads: make(map[string]*upload)}
+	s := &Store{mode: minio.Compliance, process: c.Process, takeover: takeover, room: newRoom(maxWaiting), tail: maxTail, uploads: make(map[string]*upload)}
 	if c.Governance {
 		s.mode = minio.Governance
 	}

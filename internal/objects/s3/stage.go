@@ -12,25 +12,11 @@ import (
 	"strongroom.example/strongroom/internal/objects"
 )
 
-// maxKept is how many uploads are remembered between calls, with their running hashes.
-const maxKept = 1024
-
-// upload is what this process knows of an upload beyond the bucket. It can be forgotten at any time between calls, at the price of
-// reading the bytes again.
+// upload is one on which a call works, or waits to.
 type upload struct {
 	turn chan struct{} // holds one token while a call works on the upload
-
-	// Guarded by Store.mu.
-	refs int
-	used uint64
-
-	// Guarded by turn.
-	sums    *sums                // of the bytes that this process sent; nil is unknown
-	parts   []minio.CompletePart // those bytes, as the bucket named them
-	version string               // of the body they became; "" is none yet
+	refs int           // guarded by Store.mu
 }
-
-func (u *upload) forget() { u.sums, u.parts, u.version = nil, nil, "" }
 
 // take waits for the upload's turn. The caller gives it back.
 func (s *Store) take(ctx context.Context, id string) (*upload, error) {
@@ -41,42 +27,27 @@ func (s *Store) take(ctx context.Context, id string) (*upload, error) {
 		s.uploads[id] = u
 	}
 	u.refs++
-	s.clock++
-	u.used = s.clock
 	s.mu.Unlock()
 	select {
 	case u.turn <- struct{}{}:
 		return u, nil
 	case <-ctx.Done():
-		s.release(id, u, false)
+		s.release(id, u)
 		return nil, ctx.Err()
 	}
 }
 
 func (s *Store) give(id string, u *upload) {
-	known := u.sums != nil
 	<-u.turn
-	s.release(id, u, !known)
+	s.release(id, u)
 }
 
-// release drops a reference, and the upload if it says nothing or is one too many.
-func (s *Store) release(id string, u *upload, empty bool) {
+func (s *Store) release(id string, u *upload) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u.refs--
-	if u.refs == 0 && empty {
+	if u.refs--; u.refs == 0 {
 		delete(s.uploads, id)
 	}
-	if len(s.uploads) <= maxKept {
-		return
-	}
-	oldest := ""
-	for id, u := range s.uploads {
-		if u.refs == 0 && (oldest == "" || u.used < s.uploads[oldest].used) {
-			oldest = id
-		}
-	}
-	delete(s.uploads, oldest)
 }
 
 // staged is an upload as the bucket has it.
@@ -86,6 +57,7 @@ type staged struct {
 	parts  []minio.ObjectPart // while there is no body
 	body   *minio.ObjectInfo  // once the parts are one
 	offset int64              // durable bytes
+	sums   *sums              // of them, as the record has it, or of the beginning of a body; nil is unknown
 }
 
 // load asks the bucket for all it knows of an upload. ErrNotFound if it is not, or was removed.
@@ -100,6 +72,9 @@ func (s *Store) load(ctx context.Context, id string) (st staged, err error) {
 		return st, objects.ErrNotFound
 	}
 	err = s.loadParts(ctx, &st)
+	if err == nil {
+		st.restore()
+	}
 	if !errors.Is(err, errNoUpload) {
 		return st, err
 	}
@@ -120,6 +95,7 @@ func (s *Store) load(ctx context.Context, id string) (st staged, err error) {
 		return st, objects.ErrDamaged
 	}
 	st.body, st.offset = &body, st.Size
+	st.restore()
 	return st, nil
 }
 
@@ -152,6 +128,7 @@ func (s *Store) loadParts(ctx context.Context, st *staged) error {
 			if p.PartNumber != len(st.parts)+1 || p.Size != min(st.Part, st.Size-st.offset) {
 				return nil
 			}
+			p.ETag = strings.Trim(p.ETag, `"`) // as the answer to the part that was sent has it
 			st.parts = append(st.parts, p)
 			st.offset += p.Size
 		}
@@ -180,15 +157,18 @@ func (s *Store) StageCreate(ctx context.Context, id string, size int64) error {
 func (s *Store) begin(ctx context.Context, id string, size int64) error {
 	r := record{Size: size, Part: partSize(size), Body: newBody()}
 	var err error
+	if r.State, err = newSums().state(); err != nil {
+		return err
+	}
 	if r.Multipart, err = s.bucket.begin(ctx, bodyPrefix+r.Body); err != nil {
 		return err
 	}
-	err = s.bucket.put(ctx, uploadPrefix+id, marshal(r), absent)
+	_, err = s.bucket.put(ctx, uploadPrefix+id, marshal(r), absent)
 	if !errors.Is(err, errCondition) {
 		return err
 	}
 	there, _, err := s.readRecord(ctx, id)
-	if err == nil && there == r {
+	if err == nil && there.Body == r.Body {
 		return nil // an earlier try of the put was heard
 	}
 	// Nothing was sent to it: what is left if this fails weighs nothing.
@@ -208,7 +188,8 @@ func (s *Store) StageInfo(ctx context.Context, id string) (objects.StageInfo, er
 // decide ends an upload, if nobody did meanwhile: then it is errCondition, and the record tells.
 func (s *Store) decide(ctx context.Context, id string, r record, etag, end string) error {
 	r.End = end
-	return s.write(ctx, id, r, etag)
+	_, err := s.write(ctx, id, r, etag)
+	return err
 }
 
 // tries is how often a call looks again when another process was first.
@@ -226,12 +207,12 @@ func (s *Store) StageRemove(ctx context.Context, id string) error {
 	defer s.give(id, u)
 	err = errCondition
 	for n := 0; n < tries && errors.Is(err, errCondition); n++ {
-		err = s.stageRemove(ctx, id, u)
+		err = s.stageRemove(ctx, id)
 	}
 	return fail("remove upload", err)
 }
 
-func (s *Store) stageRemove(ctx context.Context, id string, u *upload) error {
+func (s *Store) stageRemove(ctx context.Context, id string) error {
 	r, etag, err := s.readRecord(ctx, id)
 	if errors.Is(err, objects.ErrDamaged) {
 		return s.bucket.remove(ctx, uploadPrefix+id)
@@ -243,7 +224,7 @@ func (s *Store) stageRemove(ctx context.Context, id string, u *upload) error {
 		return err
 	}
 	if want, err := objects.ParseDigest(r.End); err == nil {
-		_, err := s.commit(ctx, id, u, want)
+		_, err := s.commit(ctx, id, want)
 		return err
 	}
 	if r.End == "" {
@@ -251,17 +232,26 @@ func (s *Store) stageRemove(ctx context.Context, id string, u *upload) error {
 			return err
 		}
 	}
-	return s.drop(ctx, id, u, r)
+	return s.drop(ctx, id, r)
 }
 
 // drop removes what is left of an upload that ended as removed. A call cut short can be repeated: the record goes last.
-func (s *Store) drop(ctx context.Context, id string, u *upload, r record) error {
-	u.forget()
+func (s *Store) drop(ctx context.Context, id string, r record) error {
 	if err := s.bucket.abort(ctx, bodyPrefix+r.Body, r.Multipart); err != nil && !errors.Is(err, errNoUpload) {
 		return err
 	}
 	if err := s.bucket.remove(ctx, bodyPrefix+r.Body); err != nil {
 		return err
+	}
+	return s.dropRecord(ctx, id, r)
+}
+
+// dropRecord removes the record of an upload that ended, and before it the sheet, which nobody would find without it.
+func (s *Store) dropRecord(ctx context.Context, id string, r record) error {
+	if r.Size >= s.tail*page {
+		if err := s.bucket.remove(ctx, sheetPrefix+r.Body); err != nil {
+			return err
+		}
 	}
 	return s.bucket.remove(ctx, uploadPrefix+id)
 }

@@ -31,9 +31,18 @@ func (l *Ledger) follow(ctx context.Context) error {
 	return l.followHeads(ctx)
 }
 
-// followLog believes the newest checkpoint in the records, if it is consistent with what was believed before, and tells those who wait for
-// an event under it.
+// followLog reads the log's newest state, and heeds what does not fit.
 func (l *Ledger) followLog(ctx context.Context) error {
+	err := l.readLog(ctx)
+	if err == nil {
+		err = l.recheck(ctx)
+	}
+	return l.heed(err)
+}
+
+// readLog believes the newest checkpoint in the records, if it is consistent with what was believed before, and tells those who wait for
+// an event under it.
+func (l *Ledger) readLog(ctx context.Context) error {
 	note, err := l.cfg.Records.Checkpoint(ctx)
 	if err != nil {
 		return err
@@ -57,7 +66,7 @@ func (l *Ledger) followLog(ctx context.Context) error {
 // believe makes a checkpoint that is stored the newest known here.
 func (l *Ledger) believe(ctx context.Context, stored signed) error {
 	if stored.Size < l.last.Size {
-		return &Mismatch{"records", "they are older than what this process has seen"}
+		return &Mismatch{"records", wentBack}
 	}
 	err := l.extends(ctx, l.last, stored.Checkpoint)
 	if l.newest.Size > stored.Size { // it was signed here, and did not come into the records
@@ -138,6 +147,7 @@ func (l *Ledger) awaited(places []Place) (list []evidence.Hash) {
 			list = append(list, p.LeafHash)
 		} else {
 			delete(l.coming, p.LeafHash)
+			l.trails.forget(p.LeafHash)
 		}
 	}
 	return list

@@ -157,10 +157,9 @@ func (l *Ledger) publishHeads(ctx context.Context) (bool, error) {
 		}
 		return false, err
 	}
-	if l.lead != nil {
-		if at, err := l.headsState(ctx); err != nil || at.Last.Leaf != l.accepted.leaf {
-			return false, err // that of another process is on its way
-		}
+	if at, err := l.headsState(ctx); err != nil || at.Last.Leaf != l.accepted.leaf {
+		l.stale = l.stale || l.lead == nil && err == nil // where others are at work theirs are followed
+		return false, err                                // that of another process is on its way
 	}
 	update, err := l.heads.Insert(ctx, entries)
 	if errors.Is(err, heads.ErrStore) && l.beaten() {

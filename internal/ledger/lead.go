@@ -85,7 +85,6 @@ func (l *Ledger) join(ctx context.Context) error {
 		return err
 	}
 	l.lead = &lead{ask: l.cfg.Lead, passed: make(chan struct{}, 1)}
-	l.followed.told = l.last.Size
 	l.others.Go(func() { l.askForLead(ctx) })
 	if l.publisher != nil {
 		l.others.Go(func() { l.publisher.follow(ctx) })
@@ -194,7 +193,7 @@ func (l *Ledger) work(ctx context.Context) {
 func (l *Ledger) takeOver(ctx context.Context) error {
 	_, newest, err := l.crossCheck(ctx)
 	if err != nil {
-		return err
+		return l.heed(err)
 	}
 	if newest.Size > l.newest.Size && newest.Size > l.last.Size {
 		l.newest = newest

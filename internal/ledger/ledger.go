@@ -5,6 +5,9 @@
 // An event whose prev or relied_on is still pending waits for the next wave, and a barrier event is a wave of its own, so log order
 // alone proves to an outsider what was known when (RULES §3.2, rule 5). One checkpoint and one transaction serve a whole wave.
 //
+// The records may go back to an earlier moment while it runs, as when a standby that lacked the last moments takes over. As soon as it sees
+// that, it accepts nothing and signs nothing, and Sound says so to whoever releases, until records and log fit again.
+//
 // It publishes checkpoints: offers them to the witnesses and time-stamp authorities of the trust file, and keeps what comes, until what
 // the trust file asks for is there and a checkpoint is final. Nothing that is accepted or included waits for them.
 //
@@ -128,6 +131,8 @@ type Ledger struct {
 
 	begun, ended atomic.Int64 // how many commits of events
 
+	astray atomic.Pointer[Mismatch] // why the records must not be believed; nil: they may be, as far as is known
+
 	publisher *publisher // nil where the trust file names nobody
 	trails    trails
 
@@ -171,6 +176,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	if l.publisher, err = newPublisher(ctx, l); err != nil {
 		return nil, err
 	}
+	l.followed.told = l.last.Size
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l.stop = stop
 	if cfg.Lead != nil {
@@ -206,8 +212,12 @@ func (l *Ledger) Close() error {
 }
 
 // Accept commits an event. When it returns nil the event is accepted: it is never lost and never changed, and the worker takes it into
-// the log. A statement accepted before, whatever its signature then, answers with its stored entry.
+// the log. A statement accepted before, whatever its signature then, answers with its stored entry. Nothing is accepted while the records
+// are not Sound; whoever is told so repeats the event later.
 func (l *Ledger) Accept(ctx context.Context, c Commit, judge Judge) (Entry, error) {
+	if err := l.Sound(); err != nil {
+		return Entry{}, err
+	}
 	leaf := c.Signed.LeafHash()
 	l.expect(leaf, c.Signed)
 	l.trails.follow(ctx, leaf)
@@ -215,13 +225,16 @@ func (l *Ledger) Accept(ctx context.Context, c Commit, judge Judge) (Entry, erro
 	e, err := l.cfg.Records.Commit(ctx, c, judge)
 	l.ended.Add(1)
 	l.wakeUp() // after an error too: it may have been written
+	if err == nil {
+		err = l.Sound() // a commit may take as long as it takes others to take the records over
+	}
 	if err != nil || e.LeafHash != leaf || e.Included() {
+		l.trails.forget(leaf)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		delete(l.coming, leaf)
 	}
 	if err != nil {
-		l.trails.forget(leaf)
 		return Entry{}, err
 	}
 	return e, nil
@@ -311,9 +324,9 @@ func (l *Ledger) Newest(ctx context.Context) ([]byte, error) {
 	}
 	stored, err := l.open(note, "records")
 	if err == nil && stored.Size < known {
-		err = &Mismatch{"records", "they are older than what this process has seen"}
+		err = &Mismatch{"records", wentBack}
 	}
-	if err != nil {
+	if l.heed(err) != nil {
 		return nil, evidence.Fail(evidence.Internal, "log", err)
 	}
 	return note, nil

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -53,6 +54,16 @@ func (s Status) Alarmed() bool {
 		}
 	}
 	return false
+}
+
+// cutOff reports whether finality is late and this process, which asks, gets nothing from any of the witnesses, where cosignatures are needed,
+// or from any of the authorities, where a time stamp is: it may be itself that does not reach them.
+func (s Status) cutOff(cosigned, stamped bool, now time.Time) bool {
+	failing := func(list []Peer) bool {
+		asked := slices.DeleteFunc(slices.Clone(list), func(p Peer) bool { return p.Auditor })
+		return len(asked) > 0 && !slices.ContainsFunc(asked, func(p Peer) bool { return p.State != Failing })
+	}
+	return s.Late(now) && (cosigned && failing(s.Witnesses) || stamped && failing(s.Authorities))
 }
 
 // Witnessed says how finality stands. It is the zero Status where the trust file names nobody. A process that does not ask the witnesses and

@@ -51,21 +51,33 @@ func (l *Ledger) Inclusion(ctx context.Context, leafHash evidence.Hash, size int
 // covers refuses a size beyond the newest stored checkpoint. That may be newer than the one known here: what is stored can be read, and so
 // be given away, before this process has heard that it is stored.
 func (l *Ledger) covers(ctx context.Context, size int64) error {
-	if size <= l.Size() {
-		return nil
+	cp, err := l.newestFor(ctx, size)
+	if err == nil && size > cp.Size {
+		err = evidence.Refuse(evidence.Invalid, "log_size")
+	}
+	return err
+}
+
+// newestFor is the newest checkpoint that is known here or, if it is of fewer than size leaves, the newest stored one.
+func (l *Ledger) newestFor(ctx context.Context, size int64) (tlog.Checkpoint, error) {
+	l.mu.RLock()
+	known := l.last.Checkpoint
+	l.mu.RUnlock()
+	if size <= known.Size {
+		return known, nil
 	}
 	note, err := l.cfg.Records.Checkpoint(ctx)
 	if err != nil {
-		return err
+		return known, err
 	}
 	stored, err := l.open(note, "records")
 	if err != nil {
-		return evidence.Fail(evidence.Internal, "log", err)
+		return known, evidence.Fail(evidence.Internal, "log", err)
 	}
-	if size > stored.Size {
-		return evidence.Refuse(evidence.Invalid, "log_size")
+	if stored.Size > known.Size {
+		known = stored.Checkpoint
 	}
-	return nil
+	return known, nil
 }
 
 // proofs returns the inclusion proofs of a wave's leaves, unverified. Where the wave is the log's end, as it is unless an earlier attempt

@@ -18,6 +18,7 @@ import (
 const (
 	pause    = time.Second      // between two published checkpoints
 	patience = 10 * time.Second // that a published checkpoint is given to become final before the next one follows
+	unheard  = 3 * time.Minute  // that a leader nobody confirms anything for waits before another process may try
 	skew     = 2 * time.Minute  // between our clock and that of a witness or an authority (FORMATS §3)
 )
 
@@ -113,7 +114,26 @@ func (p *publisher) start(ctx context.Context) error {
 		p.running.Go(func() { s.run(ctx) })
 	}
 	p.running.Go(func() { p.run(ctx) })
+	if p.lead != nil {
+		p.running.Go(func() { p.yield(ctx) })
+	}
 	return nil
+}
+
+// yield leaves the lead to another process once this one has been cut off from witnesses or authorities for a while: courts wait for them.
+// Whoever takes the lead is given as long.
+func (p *publisher) yield(ctx context.Context) {
+	const looks = 12
+	for cut := 0; cut < looks; cut++ {
+		if wait(ctx, unheard/looks, nil); ctx.Err() != nil {
+			return
+		}
+		if !p.Witnessed().cutOff(p.policy.RequiresWitnesses(), p.cfg.Trust.RequiresTimestamps(), p.cfg.Now()) {
+			cut = -1
+		}
+	}
+	p.cfg.Logger.Warn("log_lead_passed", "reason", "not_final")
+	p.lead.pass()
 }
 
 // weighAgain weighs the newest published checkpoint under the present policy. That may be another than before: what has come may be enough

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -25,9 +26,10 @@ type Place struct {
 // LeafHashes returns the Merkle leaf hashes of entries [start, start+count) below the newest signed checkpoint, fewer at its end. They are
 // checked against that checkpoint before they leave: what is damaged here must not look like a fork to who follows the log.
 func (l *Ledger) LeafHashes(ctx context.Context, start, count int64) ([]tlog.Hash, error) {
-	l.mu.RLock()
-	cp := l.last.Checkpoint
-	l.mu.RUnlock()
+	cp, err := l.newestFor(ctx, endOf(start, count))
+	if err != nil {
+		return nil, err
+	}
 	end, err := within(start, count, cp.Size)
 	if err != nil {
 		return nil, err
@@ -59,10 +61,11 @@ func (l *Ledger) LeafHashes(ctx context.Context, start, count int64) ([]tlog.Has
 // HeadsKeys returns the heads map's keys of entries [start, start+count) below what the newest publication covers, fewer at its end: all
 // zero for a leaf that is void (FORMATS §7). Who knows a stream's id learns from a key when the stream grew: they are for auditors.
 func (l *Ledger) HeadsKeys(ctx context.Context, start, count int64) ([][32]byte, error) {
-	l.mu.RLock()
-	covers, void := l.published.covers, l.published.void
-	l.mu.RUnlock()
-	end, err := within(start, count, covers)
+	p, err := l.publicationFor(ctx, endOf(start, count))
+	if err != nil {
+		return nil, err
+	}
+	end, err := within(start, count, p.covers)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +78,7 @@ func (l *Ledger) HeadsKeys(ctx context.Context, start, count int64) ([][32]byte,
 		keys[p.Index-start] = heads.Key(p.Stream.Tag(l.cfg.Origin), uint64(p.Seq))
 	}
 	for i, key := range keys {
-		if _, listed := slices.BinarySearch(void, start+int64(i)); key == ([32]byte{}) && !listed {
+		if _, listed := slices.BinarySearch(p.void, start+int64(i)); key == ([32]byte{}) && !listed {
 			return nil, evidence.Fail(evidence.Internal, "log", &Mismatch{"records", "they do not know an event that was published"})
 		}
 	}
@@ -85,10 +88,11 @@ func (l *Ledger) HeadsKeys(ctx context.Context, start, count int64) ([][32]byte,
 // Statements returns the log's entries [start, start+count) below what the newest publication covers, as the tree has them: leaf and signed
 // statement. There are fewer at its end, and once so many bytes are there.
 func (l *Ledger) Statements(ctx context.Context, start, count int64, bytes int) ([]tlog.TreeLeaf, error) {
-	l.mu.RLock()
-	covers := l.published.covers
-	l.mu.RUnlock()
-	end, err := within(start, count, covers)
+	p, err := l.publicationFor(ctx, endOf(start, count))
+	if err != nil {
+		return nil, err
+	}
+	end, err := within(start, count, p.covers)
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +109,37 @@ func (l *Ledger) Statements(ctx context.Context, start, count int64, bytes int) 
 		list, start = append(list, leaves...), start+int64(len(leaves))
 	}
 	return list, nil
+}
+
+// publicationFor is the newest publication that is known here or, if it covers fewer than so many leaves, the newest one in the log: like a
+// checkpoint, it can be read before this process has heard of it.
+func (l *Ledger) publicationFor(ctx context.Context, covers int64) (publication, error) {
+	l.mu.RLock()
+	known := l.published
+	l.mu.RUnlock()
+	if covers <= known.covers {
+		return known, nil
+	}
+	e, err := l.newestPublication(ctx)
+	if err != nil || !e.Included() || e.LeafHash == known.leaf {
+		return known, err
+	}
+	stored, err := l.publicationOf(e)
+	if err != nil {
+		return known, evidence.Fail(evidence.Internal, "log", err)
+	}
+	if stored.covers > known.covers {
+		known = stored
+	}
+	return known, nil
+}
+
+// endOf is start+count, or 0 where those are no range.
+func endOf(start, count int64) int64 {
+	if start < 0 || count < 1 {
+		return 0
+	}
+	return start + min(count, math.MaxInt64-start)
 }
 
 func within(start, count, size int64) (end int64, err error) {

@@ -56,7 +56,7 @@ type Attachment struct {
 }
 
 // Judge is the law: given the present states of the event's own stream and of those it relies on (absent ones are missing from the
-// map), it returns the stream's new state or refuses. It must be pure: it may be called again when a transaction is retried.
+// map), and of case.closed those of the case's items, it returns the stream's new state or refuses. It must be pure: it may be called again when a transaction is retried.
 type Judge func(states map[evidence.Stream]evidence.State) (evidence.State, error)
 
 // Inclusion is what the log answered for one event.

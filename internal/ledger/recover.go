@@ -72,8 +72,8 @@ func (l *Ledger) crossCheck(ctx context.Context) (last, newest signed, err error
 	return last, newest, l.checkUnrecorded(ctx, last.Size, root.Size)
 }
 
-// checkUnrecorded looks at the leaves beyond the recorded checkpoint. A crash leaves some there, each of an event that was committed
-// before it was appended; a leaf without an event means that the records were put back from an older copy.
+// checkUnrecorded looks at leaves beyond a checkpoint. A crash leaves some there, or another process that is at work, each of an event that
+// was committed before it was appended; a leaf without an event means that the records are not the newest, or another's.
 func (l *Ledger) checkUnrecorded(ctx context.Context, start, size int64) error {
 	for start < size {
 		leaves, err := l.cfg.Tree.Leaves(ctx, start, min(size-start, maxWave))

@@ -55,7 +55,12 @@ func (l *Ledger) include(ctx context.Context, wave []Entry) error {
 	if len(indexes) != len(wave) {
 		return &Mismatch{"log", "it did not answer for each leaf"}
 	}
-	cp, err := l.sign(ctx)
+	for _, index := range indexes {
+		if index < l.accepted.covers { // it was published that no event is there
+			return &Mismatch{"records", "they lacked an event that the log holds when the heads map was published without it"}
+		}
+	}
+	cp, err := l.sign(ctx, indexes)
 	if err != nil {
 		return err
 	}
@@ -116,8 +121,8 @@ func (l *Ledger) store(ctx context.Context, p proven) error {
 	case err == nil || l.stored(ctx, p):
 		l.unsure = nil
 		l.tell(p)
-	case l.lead != nil && evidence.ReasonOf(err) == "checkpoint_smaller":
-		// Another process has signed more of the tree. What it has not included waits in the records, as before.
+	case evidence.ReasonOf(err) == "checkpoint_smaller":
+		// Another process has signed more of the tree: that is followed. What it has not included waits in the records, as before.
 		l.unsure = nil
 	default:
 		return err
@@ -132,8 +137,9 @@ func (l *Ledger) stored(ctx context.Context, p proven) bool {
 	return err == nil && bytes.Equal(e.Receipt, p.included[0].Receipt)
 }
 
-// sign makes the checkpoint of the tree as it is now, after proving to itself that it extends the last one signed.
-func (l *Ledger) sign(ctx context.Context) (signed, error) {
+// sign makes the checkpoint of the tree as it is now, after proving to itself that it extends the last one signed, and that the records know
+// all that it adds. Leaves that were appended just now are known; others may be there of a process that leads too, or that was ended.
+func (l *Ledger) sign(ctx context.Context, appended []int64) (signed, error) {
 	root, err := l.cfg.Tree.Root(ctx)
 	if err != nil {
 		return signed{}, fmt.Errorf("root: %w", err)
@@ -144,6 +150,17 @@ func (l *Ledger) sign(ctx context.Context) (signed, error) {
 	}
 	if cp == l.newest.Checkpoint {
 		return l.newest, nil
+	}
+	unknown := cp.Size - l.newest.Size
+	for _, index := range appended {
+		if l.newest.Size <= index && index < cp.Size {
+			unknown--
+		}
+	}
+	if unknown > 0 {
+		if err := l.heed(l.checkUnrecorded(ctx, l.newest.Size, cp.Size)); err != nil {
+			return signed{}, err
+		}
 	}
 	note, err := tlog.SignCheckpoint(cp, l.cfg.Signers...)
 	if err != nil {
@@ -204,4 +221,5 @@ func (l *Ledger) answer(e Entry) {
 	}
 	delete(l.waiting, e.LeafHash)
 	delete(l.coming, e.LeafHash)
+	l.trails.forget(e.LeafHash)
 }

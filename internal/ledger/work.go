@@ -12,6 +12,7 @@ const (
 	latest  = 5 * time.Second
 	quiet   = 50 * time.Millisecond  // without a new event before the heads map is published
 	gather  = 100 * time.Millisecond // that a wave waits at most for the events that are just being committed
+	look    = time.Second            // before the records are looked at where nothing happens: they may have gone back
 
 	// With other processes.
 	glance = 20 * time.Millisecond  // before the records are looked at again
@@ -41,7 +42,7 @@ func (l *Ledger) run(ctx context.Context, well func()) {
 		case l.lead != nil:
 			idle = !wait(ctx, glance, l.wake)
 		case idle:
-			idle = !wait(ctx, 0, l.wake)
+			idle = !wait(ctx, look, l.wake)
 		default:
 			idle = !wait(ctx, quiet, l.wake)
 		}
@@ -68,10 +69,9 @@ func wait(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 
 // step takes one wave into the log, and publishes the heads map if it is time. It reports whether there was anything to do.
 func (l *Ledger) step(ctx context.Context, idle bool) (bool, error) {
-	if l.lead != nil { // what the others have signed is to be extended
-		if err := l.followLog(ctx); err != nil {
-			return false, err
-		}
+	// What others have signed is to be extended. Where there are none, records that went back are found out by it.
+	if err := l.followLog(ctx); err != nil {
+		return false, err
 	}
 	if l.unsure != nil {
 		if err := l.store(ctx, *l.unsure); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,7 +122,7 @@ func check(c *cobra.Command, p place, reach bool) (checked, error) {
 		return found, err
 	}
 	for _, v := range values {
-		found.Settings = append(found.Settings, setting{v.Name, v.Value, v.Line, v.Meaning})
+		found.Settings = append(found.Settings, setting{v.Name, shown(v.Value), v.Line, v.Meaning})
 		if what := lookAt(v); what != "" {
 			found.Wrong = append(found.Wrong, wrong{v.Line, v.Name, what})
 		}
@@ -140,6 +141,16 @@ func check(c *cobra.Command, p place, reach bool) (checked, error) {
 		found.OK = found.OK && r.OK
 	})
 	return found, err
+}
+
+// shown is a value as it is printed: of an address without who asks and without its query, which may hold a key.
+func shown(value string) string {
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || u.User == nil && u.RawQuery == "" {
+		return value
+	}
+	u.User, u.RawQuery = nil, ""
+	return u.String() + " (and more, not shown)"
 }
 
 // lookAt says what is wrong with the file that a setting names, if it names one.

@@ -14,10 +14,11 @@ func migrateCommand() *cobra.Command {
 		Use:   "migrate",
 		Short: "Make the tables of a vault in PostgreSQL, or update them",
 		Long: `Needed where the configuration says that records are in PostgreSQL: once before init,
-and again, with the server stopped, after an update of strongroomd that asks for it.
-It makes the tables of this version in the database, as the role that is to own them,
-and lets the server's role use them: it reads and adds, and can change or remove
-nothing that was accepted.
+and again, as the first step, with each update of strongroomd. Servers that run may
+go on: it changes the tables so that they can, and where it cannot it refuses while
+they run, says so and changes nothing. It makes the tables of this version in the
+database, as the role that is to own them, and lets the server's role use them: it
+reads and adds, and can change or remove nothing that was accepted.
 
 Make roles and database first, in psql:
 

@@ -21,7 +21,8 @@ func readyCommand() *cobra.Command {
 		Short: "Ask a running server on this machine whether it is ready",
 		Long: `Asks where metrics are told (metrics.listen in the configuration), and prints what
 the server says of what it stands on. For containers, in which there is no other
-program that could ask.
+program that could ask. Without its log or its objects a server is ready, for what
+needs neither.
 
 Exit code: 0 ready, 1 not ready, 2 nobody answers.`,
 		Args: cobra.NoArgs,

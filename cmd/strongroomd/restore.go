@@ -24,6 +24,10 @@ every checkpoint that is known, then all of it as fsck does. Last, vault.restore
 logged. Until a custodian has confirmed it (vault.confirmed), the vault lets read,
 withdraw and end, and nothing else.
 
+Log and records must be whole. Evidence that is missing or altered, in the backup or
+in the copy of a bucket, is named and restored without: it is not served, and its
+file can be put back later, under the same name, from wherever it is found.
+
 A vault must never go on from an old backup: events acknowledged after it would have
 their numbers given to others, and every client, court and witness would see two
 histories. So restore asks for the newest checkpoint that can be found, and refuses a
@@ -43,7 +47,8 @@ put the cluster back with PostgreSQL's own tools, and its folder is in --data. T
 compares, examines and logs the same, and the vault can be served afterwards. No
 replica may run meanwhile. Give the checkpoint file of every replica's folder.
 
-Exit code: 0 restored, 2 refused, with the reason; nothing is in place then.`,
+Exit code: 0 restored, 1 restored and evidence or envelopes are damaged or lost, as
+listed, 2 refused, with the reason; nothing is in place then.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r.Data = p.data
@@ -59,15 +64,22 @@ Exit code: 0 restored, 2 refused, with the reason; nothing is in place then.`,
 			if err != nil {
 				return err
 			}
-			out := c.OutOrStdout()
+			out, lost := c.OutOrStdout(), int(done.Damaged)
 			fmt.Fprintf(out, "Restored   %s from %s: a log of %d leaves\n", done.Manifest.Vault, done.Manifest.Taken.Format("2006-01-02 15:04:05 MST"), done.LogSize)
 			if done.Rebuilt != nil {
 				fmt.Fprintf(out, "Rebuilt    the backup's log had %d leaves; %d events are from the log given\n", done.Manifest.LogSize, done.LogSize-done.Manifest.LogSize)
-				printRebuilt(out, *done.Rebuilt)
+				lost += printRebuilt(out, *done.Rebuilt)
 			}
 			fmt.Fprintf(out, "Examined   %s\n", done.Examined.Summary())
 			fmt.Fprintf(out, "Number     %s\n", tlog.SixGroups(done.Trust.Fingerprint()))
 			fmt.Fprintf(out, "Next       compare the number with anybody's; start the vault; have a custodian confirm the restore\n")
+			if done.Damaged > 0 {
+				fmt.Fprintf(out, "Damaged    items without their evidence as it was deposited: %d, named above. Have it logged with strongroomd scrub, put the files\n"+
+					"           back from wherever they are found, and scrub again\n", done.Damaged)
+			}
+			if lost > 0 {
+				return damaged(lost)
+			}
 			return nil
 		},
 	}

@@ -185,7 +185,7 @@ func horizon(ctx context.Context, records *sqldb.DB, origin string, at time.Time
 	return state.At(evidence.At(at)).Policy.BackupHorizon, nil
 }
 
-// namedObjects lists the objects that items name.
+// namedObjects lists the objects that items name, without those of shredded items, of which nothing can be opened any more.
 func namedObjects(ctx context.Context, records *sqldb.DB) (names []objects.Info, err error) {
 	for after := evidence.ItemID(""); ; {
 		page, err := records.AllItems(ctx, after, fsckPage)
@@ -193,7 +193,7 @@ func namedObjects(ctx context.Context, records *sqldb.DB) (names []objects.Info,
 			return nil, err
 		}
 		for _, item := range page {
-			if after = item.ID; item.Class != evidence.DescriptionOnly {
+			if after = item.ID; item.Class != evidence.DescriptionOnly && item.Shredded == 0 {
 				names = append(names, objects.Info{Digest: objects.Digest(item.Evidence.SHA256), Size: item.Evidence.Size})
 			}
 		}
@@ -209,7 +209,11 @@ func (p *parts) copyFiles(dir folder) error {
 	if err := os.Mkdir(dir.path("keys"), 0o700); err != nil {
 		return err
 	}
-	names := []string{"vault.json", "trust.json"}
+	// As it is in force: the file may be one that nobody can change.
+	if err := writeFile(dir.settings(), p.settings.marshal(), 0o600); err != nil {
+		return err
+	}
+	names := []string{"trust.json"}
 	if _, err := os.Stat(p.folder.config()); err == nil && p.options.ConfigFile == "" {
 		names = append(names, filepath.Base(p.folder.config()))
 	}

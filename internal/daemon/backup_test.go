@@ -261,6 +261,7 @@ func TestAlteredBackup(t *testing.T) {
 		}
 		must(0, os.WriteFile(path, whole, 0o600))
 	}
+	// A file of evidence that is not as it was deposited is named, and all the rest is restored.
 	path := object(t, to)
 	whole := must(os.ReadFile(path))
 	for what, change := range map[string]func(){
@@ -268,11 +269,27 @@ func TestAlteredBackup(t *testing.T) {
 		"missing": func() { must(0, os.Remove(path)) },
 	} {
 		change()
-		if err := try(); !errors.Is(err, ErrDamagedCopy) {
-			t.Errorf("object %s: %v", what, err)
+		var named []Damage
+		r := Restoration{From: to, Data: filepath.Join(t.TempDir(), "anew"), None: true}
+		done, err := Restore(t.Context(), r, testOptions(), func(d Damage) {
+			if strings.HasPrefix(d.Where, "item ") && strings.Contains(d.What, filepath.Base(path)) {
+				named = append(named, d)
+			}
+		})
+		if err != nil || done.Damaged != 1 || len(named) != 1 {
+			t.Errorf("object %s: %d damaged, named %+v, %v", what, done.Damaged, named, err)
+			continue
 		}
 		must(0, os.WriteFile(path, whole, 0o600))
+		found := 0
+		must(Fsck(t.Context(), r.Data, testOptions(), func(Damage) { found++ }))
+		anew := must(open(t.Context(), r.Data, testOptions()))
+		if s, err := anew.scrub(t.Context(), Scrubbed{}, 0, func(Damage) {}); err != nil || s.Objects != 2 || s.Damaged != 1 || found != 1 {
+			t.Errorf("object %s: fsck finds %d, the scrub %+v, %v", what, found, s, err)
+		}
+		must(0, anew.close())
 	}
+	must(0, os.WriteFile(path, whole, 0o600))
 	p = must(open(t.Context(), dir, testOptions()))
 	defer p.close()
 	damage := func() int {

@@ -54,7 +54,7 @@ func FuzzRotation(f *testing.F) {
 		Authorities: []authority{{URI: "https://time.example", Chain: [][]byte{{2}, {1}}, Start: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}}})
 }
 func FuzzOwner(f *testing.F)    { fuzzDocument(f, owner{"vault.example"}) }
-func FuzzPrepared(f *testing.F) { fuzzDocument(f, prepared{"20260301T123000.250Z", 7}) }
+func FuzzPrepared(f *testing.F) { fuzzDocument(f, prepared{"20260301T123000.250Z", 7, 1}) }
 
 // FuzzManifest: moreover, what a manifest lists stays inside the folder that is made of it.
 func FuzzManifest(f *testing.F) {
@@ -97,7 +97,9 @@ func TestDocumentsAreStrict(t *testing.T) {
 		"ML-DSA in a KMS":   {"vault.example", someActor, someTime, KeyNames{PostQuantum: "awskms:///alias/log"}, "", 0},
 	})
 	strict(t, "owner", owner{"vault.example"}, "vault", map[string]owner{"nobody's": {}})
-	strict(t, "prepared", prepared{"20260301T123000.250Z", 7}, "snapshot", map[string]prepared{"less than nothing": {"20260301T123000.250Z", -1}})
+	strict(t, "prepared", prepared{"20260301T123000.250Z", 7, 1}, "snapshot", map[string]prepared{
+		"less than nothing": {"20260301T123000.250Z", -1, 0}, "less damaged than none": {"20260301T123000.250Z", 7, -1},
+	})
 	wrong := make(map[string]Manifest)
 	for name, change := range map[string]func(*Manifest){
 		"another version":    func(m *Manifest) { m.Version = 2 },

@@ -59,7 +59,7 @@ func startMortal(t *testing.T) *mortal {
 	must(0, m.give(m.archive))
 	m.base = filepath.Join(t.TempDir(), "base")
 	m.exec(t, `alter system set archive_mode = on`)
-	m.exec(t, fmt.Sprintf(`alter system set archive_command = 'test ! -f %[1]s/%%f && cp %%p %[1]s/%%f'`, m.archive)) // as deploy/README.md has it
+	m.exec(t, fmt.Sprintf(`alter system set archive_command = 'test ! -f %[1]s/%%f && cp %%p %[1]s/%%f'`, m.archive)) // deploy/postgresql/keep-wal, without what it does beside
 	must(0, m.database.Stop())
 	must(0, m.database.Run(ctx))
 	m.exec(t, fmt.Sprintf(`create role strongroom login password '%s'`, serverPassword))
@@ -245,7 +245,7 @@ func TestEnginesBackupDrill(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Cut off once vault.restored was logged, and begun again, it is not logged again.
-	cut := prepared{done.Manifest.Taken.Format(snapshotName), done.LogSize}
+	cut := prepared{done.Manifest.Taken.Format(snapshotName), done.LogSize, done.Damaged}
 	must(0, writeFile(folder(folderLast).path(preparedFile), cut.marshal(), 0o600))
 	if again, err := RestoreEngines(t.Context(), r, o, sound(t)); err != nil || again.LogSize != done.LogSize {
 		t.Errorf("begun again: %+v, %v", again, err)

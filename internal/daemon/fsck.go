@@ -25,6 +25,8 @@ type Damage struct {
 	What     string `json:"what"`
 	Do       string `json:"do"`       // what is still intact, and what helps
 	Harmless bool   `json:"harmless"` // worth knowing, nothing is lost
+
+	file bool // an item's evidence is not as it was deposited; nothing else stands on it
 }
 
 // What is intact, and what helps, by the part that is damaged.

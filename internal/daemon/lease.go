@@ -74,6 +74,9 @@ func takeLease(ctx context.Context, records *sqldb.DB, o Options, replica bool, 
 		l.holder += fmt.Sprintf(" schema %d", sqldb.SchemaVersion()) // strongroomd migrate looks for older ones
 		l.work = replicaWork + l.holder
 	}
+	if err := l.settle(ctx); err != nil {
+		return nil, err
+	}
 	for first := (Held{}); ; {
 		mine, held, err := l.take(ctx)
 		if err != nil {
@@ -82,13 +85,9 @@ func takeLease(ctx context.Context, records *sqldb.DB, o Options, replica bool, 
 		if mine {
 			break
 		}
-		now, err := l.clock(ctx)
-		if err != nil {
-			return nil, err
-		}
 		switch {
 		case held == (Held{}): // it has just ended
-		case first == (Held{}) && !held.Until.After(now.Add(2*leaseTime)): // beyond that, no process of ours took it
+		case first == (Held{}):
 			first = held
 			l.logger.Info("lease_waited_for", "holder", held.Holder, "until", held.Until)
 		case held != first:
@@ -99,6 +98,11 @@ func takeLease(ctx context.Context, records *sqldb.DB, o Options, replica bool, 
 			return nil, ctx.Err()
 		case <-time.After(200 * time.Millisecond):
 		}
+	}
+	// Who changes the schema sees the lease from here on, and this process what was changed before.
+	if err := records.Usable(ctx); err != nil {
+		_, failed := records.Lease(ctx, l.work, l.holder, l.now(), 0)
+		return nil, errors.Join(err, failed)
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l.stop = stop
@@ -119,11 +123,34 @@ func (l *lease) take(ctx context.Context) (mine bool, held Held, err error) {
 	return mine, held, err
 }
 
+// settle waits, where a lease in the way ends later than one can that was taken by the present clock, as after that was put back, for whoever
+// lives to renew it. What is not renewed then binds nobody: else the vault would stay closed for as long as the clock was put back.
+func (l *lease) settle(ctx context.Context) error {
+	for began := time.Now(); time.Since(began) < 2*leaseRenew; {
+		_, odd, err := l.others(ctx)
+		if err != nil || !odd {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
 // other is who is in the way: of a replica who works alone, of who works alone everybody.
 func (l *lease) other(ctx context.Context) (Held, error) {
+	held, _, err := l.others(ctx)
+	return held, err
+}
+
+// others is other, and whether there is a lease in the way that binds nobody.
+func (l *lease) others(ctx context.Context) (held Held, odd bool, err error) {
 	now, err := l.clock(ctx)
 	if err != nil {
-		return Held{}, err
+		return Held{}, false, err
 	}
 	works := []string{aloneWork}
 	if l.work == aloneWork {
@@ -132,15 +159,19 @@ func (l *lease) other(ctx context.Context) (Held, error) {
 	for _, work := range works {
 		leases, err := l.records.Leases(ctx, work)
 		if err != nil {
-			return Held{}, err
+			return Held{}, false, err
 		}
 		for _, other := range leases {
-			if other.Holder != l.holder && other.Until.After(now) {
-				return Held{other.Holder, other.Until}, nil
+			switch {
+			case other.Holder == l.holder || !other.Until.After(now):
+			case other.Until.After(now.Add(2 * leaseTime)): // as sqldb.DB.Lease has it
+				odd = true
+			case held == (Held{}):
+				held = Held{other.Holder, other.Until}
 			}
 		}
 	}
-	return Held{}, nil
+	return held, odd, nil
 }
 
 // clock is that by which the lease ends: the records' own, if they have one.
@@ -186,14 +217,15 @@ func (l *lease) keep(ctx context.Context) {
 	}
 }
 
-// renew renews the lease, and returns who has the vault if it was not renewed in time. While it runs, whoever comes gives way.
+// renew renews the lease, and returns who has the vault if it was not renewed in time, or if the records do not know the lease, as those that
+// were put back. While it runs, whoever comes gives way.
 func (l *lease) renew(ctx context.Context) (Held, error) {
 	now, err := l.clock(ctx)
 	if err != nil {
 		return Held{}, err
 	}
 	holder, until, err := l.records.Leased(ctx, l.work)
-	if err != nil {
+	if err != nil && evidence.KindOf(err) != evidence.NotFound {
 		return Held{}, err
 	}
 	if holder != l.holder || !until.After(now) {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/sqldb"
 )
 
@@ -51,7 +53,18 @@ func TestOneServer(t *testing.T) {
 	}
 	until(t, "the lease's end", func() bool { // unless it is renewed in between
 		must(records.Lease(t.Context(), aloneWork, holder, time.Now(), 0))
-		return must(records.Lease(t.Context(), aloneWork, "another", time.Now(), time.Hour))
+		return must(records.Lease(t.Context(), aloneWork, "another", time.Now(), leaseTime))
+	})
+	others := must(s.d.parts.folder.openRecords(t.Context(), s.d.parts.config.Records))
+	defer others.Close()
+	var renewing sync.WaitGroup
+	defer renewing.Wait()
+	renewed, stop := context.WithCancel(t.Context())
+	defer stop()
+	renewing.Go(func() {
+		for pause(renewed, time.Second); renewed.Err() == nil; pause(renewed, time.Second) {
+			others.Lease(renewed, aloneWork, "another", time.Now(), leaseTime)
+		}
 	})
 	select {
 	case err := <-s.ended:
@@ -112,4 +125,53 @@ func TestLease(t *testing.T) {
 		}
 	})
 	must(0, third.close())
+
+	// Records that were put back do not know it: it is taken again.
+	empty := must(sqldb.Create(t.Context(), filepath.Join(t.TempDir(), "records.db")))
+	defer empty.Close()
+	l := &lease{records: empty, work: aloneWork, holder: "this process", now: o.Now}
+	if held := must(l.renew(t.Context())); held != (Held{}) {
+		t.Error(held)
+	}
+	if holder, until, err := empty.Leased(t.Context(), aloneWork); err != nil || holder != l.holder || !until.After(o.Now()) {
+		t.Errorf("%s until %s: %v", holder, until, err)
+	}
+
+	// A schema that was changed since the records were opened is found out, and the lease given back.
+	must(0, empty.SetMeta(t.Context(), "compatible", "999999"))
+	must(empty.Lease(t.Context(), aloneWork, l.holder, o.Now(), 0))
+	if _, err := takeLease(t.Context(), empty, o, false, nil); evidence.ReasonOf(err) != "records_newer" {
+		t.Errorf("begins on a newer schema: %v", err)
+	}
+	if all := must(empty.Leases(t.Context(), "")); len(all) != 1 || all[0].Until.After(o.Now()) {
+		t.Errorf("leases: %+v", all)
+	}
+}
+
+// A clock that was put back keeps nobody away for as long as that: who is gone is waited for a little; who lives renews the lease, and is in the
+// way.
+func TestLeaseClockPutBack(t *testing.T) {
+	db := must(sqldb.Create(t.Context(), filepath.Join(t.TempDir(), "records.db")))
+	defer db.Close()
+	o, before := testOptions(), time.Now().Add(time.Hour)
+	for _, work := range []string{aloneWork, replicaWork + "dead"} {
+		must(db.Lease(t.Context(), work, "dead", before, leaseTime))
+	}
+	mine := must(takeLease(t.Context(), db, o, false, nil))
+	must(0, mine.close())
+
+	must(db.Lease(t.Context(), aloneWork, "alive", before, leaseTime))
+	var renewing sync.WaitGroup
+	defer renewing.Wait()
+	renewed, stop := context.WithCancel(t.Context())
+	defer stop()
+	renewing.Go(func() {
+		for pause(renewed, leaseRenew); renewed.Err() == nil; pause(renewed, leaseRenew) {
+			db.Lease(renewed, aloneWork, "alive", time.Now(), leaseTime)
+		}
+	})
+	_, err := takeLease(t.Context(), db, o, true, nil)
+	if held := (*Held)(nil); !errors.As(err, &held) || held.Holder != "alive" {
+		t.Errorf("beside who lives: %v", err)
+	}
 }

@@ -59,6 +59,7 @@ type parts struct {
 	readiness    readiness
 	clock        clock
 	draining     atomic.Bool
+	scrubLease   time.Duration // scrubTime, but for tests
 	timestampers []timestamper
 }
 
@@ -177,6 +178,7 @@ func (p *parts) ledgerConfig(trust tlog.Trust) (ledger.Config, error) {
 
 func (p *parts) close() error {
 	var errs []error
+	p.readiness.asking.Wait()
 	if p.ledger != nil {
 		errs = append(errs, p.ledger.Close())
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -50,6 +51,9 @@ func Reach(ctx context.Context, dir string, o Options, report func(Reached)) err
 		ctx, cancel := context.WithTimeout(ctx, reachTime)
 		defer cancel()
 		says, err := do(ctx)
+		if inURL := (*url.Error)(nil); errors.As(err, &inURL) { // an address may hold a key
+			err = inURL.Err
+		}
 		if err != nil {
 			says = strings.ReplaceAll(err.Error(), "\n", "; ")
 		}
@@ -166,17 +170,17 @@ func (r reaching) objects(ctx context.Context) (says string, err error) {
 	return "the bucket is fit for evidence, and the vault's", store.Close()
 }
 
-func (r reaching) witness(ctx context.Context, url string) (says string, err error) {
+func (r reaching) witness(ctx context.Context, address string) (says string, err error) {
 	client, err := witnessClient(r.config.Witnesses)
 	if err != nil {
 		return "", err
 	}
-	return get(ctx, client, url)
+	return get(ctx, client, address)
 }
 
 // get reports whether anybody answers there: to this question no service has a good answer.
-func get(ctx context.Context, client *http.Client, url string) (says string, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func get(ctx context.Context, client *http.Client, address string) (says string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return "", errors.New("its address is none")
 	}

@@ -234,7 +234,7 @@ func (b *rebuilding) flush(ctx context.Context) error {
 func (b *rebuilding) attachments(ctx context.Context, files []string, made *Rebuilt) error {
 	var gone []sqldb.StoredAttachment
 	for _, a := range b.named {
-		if vault.Names(b.states[a.Stream], b.seqs[a.Event], a.Attachment) {
+		if seq := b.seqs[a.Event]; vault.Names(b.states[a.Stream], seq, a.Attachment) && !b.tookAway(a.Stream, seq, a.Attachment) {
 			b.lost[a.SHA256] = append(b.lost[a.SHA256], a)
 		} else {
 			gone = append(gone, a)

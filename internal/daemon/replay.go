@@ -17,10 +17,17 @@ type replay struct {
 	founders []evidence.Founder
 	states   map[evidence.Stream]evidence.State
 	broken   map[evidence.Stream]bool // an event of theirs does not hold, so nothing can be said of what follows
+	left     map[reader]int64         // the event that last took somebody's label envelopes away, who may have new ones since
+}
+
+// reader is who has label envelopes of a case.
+type reader struct {
+	in        evidence.Stream
+	recipient evidence.Hash
 }
 
 func newReplay(origin string, founders []evidence.Founder) *replay {
-	return &replay{origin, founders, make(map[evidence.Stream]evidence.State), make(map[evidence.Stream]bool)}
+	return &replay{origin, founders, make(map[evidence.Stream]evidence.State), make(map[evidence.Stream]bool), make(map[reader]int64)}
 }
 
 // event takes one event's effect. The law says nothing about what stands on broken streams: after is nil then.
@@ -60,7 +67,28 @@ func (r *replay) event(e ledger.Entry) (statement *custody.Statement, before, af
 		return statement, before, nil, err
 	}
 	r.states[e.Stream] = after
+	r.leave(e, before, after)
 	return statement, before, after, nil
+}
+
+// leave notes whose label envelopes an event took away.
+func (r *replay) leave(e ledger.Entry, before, after evidence.State) {
+	was, _ := before.(*evidence.CaseState)
+	is, _ := after.(*evidence.CaseState)
+	if was == nil || is == nil {
+		return
+	}
+	for _, ref := range was.LabelKey.Envelopes {
+		if !slices.ContainsFunc(is.LabelKey.Envelopes, func(o evidence.EnvelopeRef) bool { return o.Recipient == ref.Recipient }) {
+			r.left[reader{e.Stream, ref.Recipient}] = e.Seq
+		}
+	}
+}
+
+// tookAway reports whether an attachment, which the event at seq of a stream brought, is gone although the stream's state names its reader:
+// that one left and came back.
+func (r *replay) tookAway(s evidence.Stream, seq int64, a ledger.Attachment) bool {
+	return a.Kind == ledger.LabelEnvelope && seq < r.left[reader{s, a.Recipient}]
 }
 
 func (r *replay) signer(e *evidence.Event) ([]byte, error) {

@@ -1,9 +1,13 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"strongroom.example/strongroom/internal/evidence"
 )
 
 // A vault is shared whose records, log and objects are all where every machine reaches them. Any number of processes serve it at once, each
@@ -13,7 +17,7 @@ const (
 	logWork   = "log"
 	scrubWork = "scrub"
 	leadTime  = 10 * time.Second
-	scrubTime = 5 * time.Minute // within which some items are read, or the scrub is another's
+	scrubTime = 5 * time.Minute // after which the scrub of a replica that is gone is another's
 )
 
 // clockTolerance is what clocks of replicas may differ by without a word. Signed times may be two minutes off (FORMATS §3).
@@ -39,9 +43,34 @@ func (p *parts) lead() func(context.Context) (bool, error) {
 	return func(ctx context.Context) (bool, error) { return p.hold(ctx, logWork, leadTime) }
 }
 
-// hold takes or renews some work for this process.
+// hold takes or renews some work for this process. One whose clock is wrong gives it back: it would sign with times that nobody accepts later,
+// or that keep everybody else from signing.
 func (p *parts) hold(ctx context.Context, work string, life time.Duration) (bool, error) {
+	if life > 0 {
+		if p.watchClock(ctx); p.clockWrong() {
+			_, err := p.records.Lease(ctx, work, p.process(), p.options.Now(), 0)
+			return false, err
+		}
+	}
 	return p.records.Lease(ctx, work, p.process(), p.options.Now(), life)
+}
+
+// holding takes some work for this process and renews it while it is done, however long that takes. The context that it returns ends with lost
+// as its cause once another process has it. While the records do not answer nobody gets it there.
+func (p *parts) holding(ctx context.Context, work string, life time.Duration, lost error) (held context.Context, stop func(), err error) {
+	if mine, err := p.hold(ctx, work, life); err != nil || !mine {
+		return nil, nil, cmp.Or(err, lost)
+	}
+	held, end := context.WithCancelCause(ctx)
+	var renewing sync.WaitGroup
+	renewing.Go(func() {
+		for pause(held, life/3); held.Err() == nil; pause(held, life/3) {
+			if mine, err := p.hold(held, work, life); err == nil && !mine {
+				end(lost)
+			}
+		}
+	})
+	return held, func() { end(nil); renewing.Wait() }, nil
 }
 
 // release gives work back, so that another replica need not wait for its end.
@@ -78,12 +107,19 @@ func (p *parts) watchClock(ctx context.Context) {
 	}
 	was := time.Duration(p.clock.ahead.Swap(int64(ahead)))
 	switch off, wasOff := ahead.Abs() > clockTolerance, was.Abs() > clockTolerance; {
+	case ahead.Abs() > evidence.Clock:
+		if was.Abs() <= evidence.Clock {
+			p.options.Logger.Error("clock_wrong", "ahead_of_records_seconds", ahead.Seconds())
+		}
 	case off && !wasOff:
 		p.options.Logger.Warn("clock_differs", "ahead_of_records_seconds", ahead.Seconds())
 	case wasOff && !off:
 		p.options.Logger.Info("clock_agrees")
 	}
 }
+
+// clockWrong reports whether the clock is further from the records' than that of who signs may be from ours.
+func (p *parts) clockWrong() bool { return time.Duration(p.clock.ahead.Load()).Abs() > evidence.Clock }
 
 // clockOff is how many seconds the clock is ahead of the records', 0 where that is no more than tolerated.
 func (p *parts) clockOff() float32 {

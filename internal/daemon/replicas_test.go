@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -177,4 +178,80 @@ func TestClocksOfReplicas(t *testing.T) {
 		t.Error(err)
 	}
 	s.close(t)
+}
+
+// Whose clock is wrong leads nobody, sweeps and scrubs nothing, and gives back what it had, until its clock is right.
+func TestWrongClockOfReplica(t *testing.T) {
+	dir, o, _ := shared(t)
+	var drift atomic.Int64
+	o.Now = func() time.Time { return time.Now().Add(time.Duration(drift.Load())) }
+	s := serve(t, dir, o)
+	defer s.close(t)
+	records := s.d.parts.records
+	has := func(work string) bool {
+		all := must(records.Leases(t.Context(), work))
+		return len(all) == 1 && all[0].Running
+	}
+	for _, off := range []time.Duration{48 * time.Hour, -3 * time.Minute} {
+		drift.Store(0)
+		until(t, "the lead", func() bool { return has(logWork) })
+		if !must(s.d.parts.hold(t.Context(), scrubWork, scrubTime)) {
+			t.Error("a right clock, and no scrub")
+		}
+		drift.Store(int64(off))
+		until(t, "the lead is given back", func() bool { return !has(logWork) })
+		if must(s.d.parts.hold(t.Context(), scrubWork, scrubTime)) || has(scrubWork) {
+			t.Error("it goes on scrubbing")
+		}
+		until(t, "it says so", func() bool {
+			h, _ := s.health()
+			return (time.Duration(h.Clock) * time.Second).Abs() > ev.Clock
+		})
+		time.Sleep(3 * time.Second) // it is asked again
+		if has(logWork) {
+			t.Error("it leads again")
+		}
+	}
+	drift.Store(0)
+	until(t, "the lead", func() bool { return has(logWork) })
+}
+
+// While a replica reads a large item nobody else scrubs, however long that takes. One that lost the scrub all the same stops in the middle.
+func TestScrubOfLargeItem(t *testing.T) {
+	dir, o, c := shared(t)
+	a, b := must(Open(t.Context(), dir, o)), must(Open(t.Context(), another(t, dir), o))
+	defer b.Close()
+	defer a.Close()
+	a.parts.scrubLease, b.parts.scrubLease = 600*time.Millisecond, 600*time.Millisecond
+	in, _, err := c.openCase(a.parts)
+	if err == nil {
+		_, _, err = c.deposit(a.parts, in, 60_000)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	began, ended := time.Now(), make(chan error, 1)
+	go func() {
+		_, err := a.parts.scrub(t.Context(), Scrubbed{}, 4<<10, func(Damage) {}) // fifteen seconds
+		ended <- err
+	}()
+	until(t, "the scrub has begun", func() bool { return must(a.parts.records.Leases(t.Context(), scrubWork)) != nil })
+	for time.Since(began) < 3*time.Second {
+		if _, err := b.parts.scrub(t.Context(), Scrubbed{}, 0, func(Damage) {}); !errors.Is(err, errOthers) {
+			t.Fatalf("another scrubs after %v: %v", time.Since(began), err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	until(t, "the other has it", func() bool { // as if this one had been cut off for so long
+		must(a.parts.hold(t.Context(), scrubWork, 0))
+		return must(b.parts.hold(t.Context(), scrubWork, a.parts.scrubLease))
+	})
+	select {
+	case err := <-ended:
+		if !errors.Is(err, errOthers) {
+			t.Errorf("the scrub ended with: %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("who lost the scrub goes on")
+	}
 }

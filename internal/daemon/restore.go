@@ -22,7 +22,7 @@ import (
 var (
 	ErrOccupied    = errors.New("the folder is not empty: a vault is only ever restored into a new one")
 	ErrAsk         = errors.New("nothing tells whether the backup is the newest: give the newest checkpoint that can be found, of the lost machine's second copy, a client, a witness or an auditor, or say that there is none")
-	ErrDamagedCopy = errors.New("what was restored is damaged; nothing was put in place")
+	ErrDamagedCopy = errors.New("log or records that were restored are damaged; nothing was put in place")
 )
 
 // Fork says that a backup, gone on from, would be a second history: a checkpoint is known that its log does not lead to.
@@ -61,6 +61,7 @@ type Restored struct {
 	Rebuilt  *Rebuilt // where the log was newer than the backup
 	Copied   int64    // objects
 	Examined Examined
+	Damaged  int64 // items whose evidence is missing or altered, each of them reported
 }
 
 // restoring ends the name of a folder that is not finished; preparedFile is in it once all is in place and clean, and only vault.restored
@@ -74,14 +75,16 @@ const (
 type prepared struct {
 	Snapshot string `json:"snapshot"`
 	LogSize  int64  `json:"log_size"`
+	Damaged  int64  `json:"damaged,omitempty"` // items whose evidence is
 }
 
 func (p prepared) marshal() []byte { return line(p) }
-func (p prepared) valid() bool     { return p.LogSize >= 0 }
+func (p prepared) valid() bool     { return p.LogSize >= 0 && p.Damaged >= 0 }
 
 // Restore makes a vault from a backup, in a folder that is made for it. Everything is checked before anything counts: the snapshot's
-// files by its manifest, its log against every checkpoint that is known, then all of it as Fsck does. Last, vault.restored is logged, and
-// the folder gets its name. It can be repeated after an interruption at any point.
+// files by its manifest, its log against every checkpoint that is known, then all of it as Fsck does. Log and records must be whole; of
+// evidence that is not, each item is reported. Last, vault.restored is logged, and the folder gets its name. It can be repeated after an
+// interruption at any point.
 func Restore(ctx context.Context, r Restoration, o Options, report func(Damage)) (Restored, error) {
 	from := backupFolder(r.From)
 	names, err := from.snapshots()
@@ -222,7 +225,7 @@ func (r *restorer) prepare(ctx context.Context) error {
 	if err := r.examine(ctx); err != nil {
 		return err
 	}
-	return writeFile(r.dir.path(preparedFile), prepared{r.Snapshot, r.LogSize}.marshal(), 0o600)
+	return writeFile(r.dir.path(preparedFile), prepared{r.Snapshot, r.LogSize, r.Damaged}.marshal(), 0o600)
 }
 
 // resume reports whether an earlier attempt prepared the same.
@@ -231,7 +234,7 @@ func (r *restorer) resume() bool {
 	if err != nil || p.Snapshot != r.Snapshot {
 		return false
 	}
-	r.LogSize = p.LogSize
+	r.LogSize, r.Damaged = p.LogSize, p.Damaged
 	return true
 }
 
@@ -309,10 +312,17 @@ func (r *restorer) objects(ctx context.Context) error {
 	return err
 }
 
+// examine demands that log and records are whole. Evidence that is not keeps nothing else from coming back: the vault does not serve it, and
+// its file can be put back later. Without all the rest nobody could withdraw, or open what is whole.
 func (r *restorer) examine(ctx context.Context) (err error) {
 	found := 0
+	r.Damaged = 0
 	r.Examined, err = Fsck(ctx, string(r.dir), r.options, func(d Damage) {
-		if !d.Harmless && !r.lost(d) {
+		switch {
+		case d.Harmless, r.lost(d):
+		case d.file:
+			r.Damaged++
+		default:
 			found++
 		}
 		r.report(d)
@@ -325,8 +335,7 @@ func (r *restorer) examine(ctx context.Context) (err error) {
 
 // lost reports whether a damage is one that could not be helped: bytes that came after the backup, with events that the log brought.
 func (r *restorer) lost(d Damage) bool {
-	return r.Rebuilt != nil && (d.Do == doAttach && strings.HasPrefix(d.What, "the bytes of its") && strings.HasSuffix(d.What, "are missing") ||
-		d.Do == doObject && strings.HasPrefix(d.What, "its evidence is missing"))
+	return r.Rebuilt != nil && d.Do == doAttach && strings.HasPrefix(d.What, "the bytes of its") && strings.HasSuffix(d.What, "are missing")
 }
 
 // enter logs vault.restored, unless an interrupted attempt did.

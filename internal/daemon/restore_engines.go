@@ -35,8 +35,8 @@ func (r *Rewound) Unwrap() error { return &r.Fork }
 
 // RestoreEngines takes a vault into service again whose records and log the operator put back with the database's own tools, in the folder
 // r.Data that was kept beside them. From, Snapshot and Log mean nothing here. Everything is checked before anything counts: the log against
-// every checkpoint that is known, those of the folder and of the records included, then all of it as Fsck does. Last, vault.restored is logged.
-// It can be repeated after an interruption at any point.
+// every checkpoint that is known, those of the folder and of the records included, then all of it as Fsck does, as in Restore. Last,
+// vault.restored is logged. It can be repeated after an interruption at any point.
 //
 // The moment that vault.restored states is that of the last event in the log: what the databases were put back to nothing else tells.
 func RestoreEngines(ctx context.Context, r Restoration, o Options, report func(Damage)) (Restored, error) {
@@ -51,7 +51,7 @@ func RestoreEngines(ctx context.Context, r Restoration, o Options, report func(D
 		return re.Restored, err
 	}
 	// An interrupted attempt may have logged it: the next one states the same.
-	p := prepared{re.Manifest.Taken.Format(snapshotName), re.LogSize}
+	p := prepared{re.Manifest.Taken.Format(snapshotName), re.LogSize, re.Damaged}
 	if err := writeFile(re.dir.path(preparedFile), p.marshal(), 0o600); err != nil {
 		return re.Restored, err
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"os"
+	"syscall"
 
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
@@ -67,13 +69,18 @@ func RotateVaultKey(ctx context.Context, dir string, o Options, code, uri string
 	return number, err
 }
 
-// adoptKey makes the next key the vault's own once it is confirmed: until then its rotation may still be another one.
+// adoptKey makes the next key the vault's own once it is confirmed: until then its rotation may still be another one. Where vault.json is
+// mounted, or nobody may change it, each start finds the same anew: the file names both keys.
 func (p *parts) adoptKey(status evidence.Status) error {
 	if status != evidence.StatusActive {
 		return nil
 	}
 	p.settings.Keys.Vault, p.settings.Keys.Next = p.settings.Keys.Next, ""
-	if err := writeFile(p.folder.settings(), p.settings.marshal(), 0o600); err != nil {
+	switch err := writeFile(p.folder.settings(), p.settings.marshal(), 0o600); {
+	case errors.Is(err, syscall.EBUSY), errors.Is(err, syscall.EROFS), errors.Is(err, os.ErrPermission):
+		p.options.Logger.Warn("vault.json cannot be changed and still names the vault's earlier key; this process signs with the one in force. "+
+			"Keep the file of the earlier key. Start the vault once with a copy of its folder that can be changed, then put the vault.json from there in place", "err", err)
+	case err != nil:
 		return err
 	}
 	p.keys[vaultKey] = p.keys[nextVaultKey]

@@ -17,7 +17,7 @@ const (
 	scrubRate  = 16 << 20 // bytes a second that the background scrub reads at most: 1.3 TB a day
 	scrubEvery = 7 * 24 * time.Hour
 	scrubSays  = 28 * 24 * time.Hour // how often the record says of an item that it is whole
-	scrubSaved = 64                  // items between two notes of how far it is
+	scrubSaved = 64                  // items at most between two notes of how far it is
 	scrubMeta  = "scrub"
 )
 
@@ -40,26 +40,34 @@ var errOthers = errors.New("another server of this vault is scrubbing")
 // Once it is whole again, put back from a backup, the same event with result success ends that. Of every other item the record says once
 // in four weeks that it was found whole.
 func (p *parts) scrub(ctx context.Context, from Scrubbed, rate int64, report func(Damage)) (Scrubbed, error) {
-	s := from
+	ctx, stop, err := p.holding(ctx, scrubWork, cmp.Or(p.scrubLease, scrubTime), errOthers)
+	if err != nil {
+		return from, err
+	}
+	defer stop()
+	s, err := p.scrubItems(ctx, from, rate, report)
+	if lost := context.Cause(ctx); errors.Is(lost, errOthers) {
+		err = lost
+	}
+	return s, err
+}
+
+func (p *parts) scrubItems(ctx context.Context, from Scrubbed, rate int64, report func(Damage)) (Scrubbed, error) {
+	s, saved := from, time.Now()
 	for unsaved := 0; ; {
 		page, err := p.records.AllItems(ctx, s.After, fsckPage)
 		if err != nil {
 			return s, err
 		}
 		for _, item := range page {
-			if unsaved == 0 {
-				if mine, err := p.hold(ctx, scrubWork, scrubTime); err != nil || !mine {
-					return s, cmp.Or(err, errOthers)
-				}
-			}
 			if err := p.scrubItem(ctx, item, rate, &s, report); err != nil {
 				return s, err
 			}
-			if s.After, unsaved = item.ID, unsaved+1; unsaved == scrubSaved {
+			if s.After, unsaved = item.ID, unsaved+1; unsaved == scrubSaved || time.Since(saved) > scrubTime {
 				if err := p.saveScrub(ctx, s); err != nil {
 					return s, err
 				}
-				unsaved = 0
+				unsaved, saved = 0, time.Now()
 			}
 		}
 		if len(page) < fsckPage {

@@ -2,12 +2,16 @@ package daemon
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	ev "strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/ledger"
+	"strongroom.example/strongroom/internal/objects"
+	"strongroom.example/strongroom/internal/sealing"
 )
 
 // The drill of invariant 8: an item is shredded after a backup was made. Restored with the log as it went on, the backup brings back nothing
@@ -112,6 +116,9 @@ func TestShredDrill(t *testing.T) {
 	if entry, err := anew.records.Entry(t.Context(), deposited.LeafHash); err != nil || !entry.Included() {
 		t.Errorf("the deposit of a shredded item is not proved any more: %v", err)
 	}
+	// What is left of its file opens nothing any more. Once it is removed that is no damage, neither to fsck nor to a backup.
+	must(0, anew.objects.Remove(t.Context(), objects.Digest(before.Evidence.SHA256), neverLocked))
+	backedUp(t, anew, filepath.Join(t.TempDir(), "after"))
 	must(0, anew.close())
 	clean(t, r.Data, o)
 
@@ -141,4 +148,52 @@ func clean(t *testing.T, dir string, o Options) Examined {
 		t.Error(err)
 	}
 	return examined
+}
+
+// Who left a case and came back has the new label key. That the envelope of before is gone is no damage, nor a loss when the records are made
+// again, which do not bring it back either.
+func TestMemberComesBack(t *testing.T) {
+	dir, to := made(t), filepath.Join(t.TempDir(), "backup")
+	_, c := once()
+	p := must(open(t.Context(), dir, testOptions()))
+	in, _, err := c.openCase(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := ev.CaseOf(in)
+	comes := func() []byte {
+		t.Helper()
+		a := ledger.Attachment{Kind: ledger.LabelEnvelope, Recipient: c.C.fingerprint(), Body: must(sealing.WriteEnvelope(must(sealing.NewItemKey()), c.C.Recipient))}
+		d := &ev.CaseMemberAddedDetails{
+			Member: ev.Member{Actor: c.C.ID, Rights: []ev.Right{ev.MayDeposit}}, Envelope: ev.EnvelopeRef{Recipient: a.Recipient, SHA256: ev.SHA256(a.Body)},
+		}
+		must(c.A.submit(p, c.A.sign(p, stream, ev.CaseMemberAdded, d), "", a))
+		return a.Body[len(a.Body)-64:]
+	}
+	first := comes()
+	backedUp(t, p, to) // the newest that has it
+	label := must(sealing.NewItemKey())
+	refs, envelopes := c.sealed(label, ledger.LabelEnvelope)
+	gone := &ev.CaseMemberRemovedDetails{Actor: c.C.ID, Cause: ev.CauseDeparture, LabelKey: ev.LabelKey{Recipient: label.Recipient(), Envelopes: refs}}
+	must(c.A.submit(p, c.A.sign(p, stream, ev.CaseMemberRemoved, gone), "", envelopes...))
+	second := comes()
+	must(0, p.settle(t.Context()))
+	must(0, p.close())
+	clean(t, dir, testOptions())
+	if len(holds(t, dir, first)) != 0 || len(holds(t, dir, second)) == 0 {
+		t.Error("the envelope of before is not gone, or the one of now is")
+	}
+
+	attachments := must(filepath.Glob(filepath.Join(to, "snapshots", "*", erasableFile)))
+	was := folder(dir).records()
+	kept := filepath.Join(t.TempDir(), "records.db")
+	must(0, os.Rename(was, kept))
+	done := must(Rebuild(t.Context(), dir, testOptions(), append(attachments, kept)))
+	if len(done.Lost) != 0 {
+		t.Errorf("lost: %+v", done.Lost)
+	}
+	if len(holds(t, dir, first)) != 0 || len(holds(t, dir, second)) == 0 {
+		t.Error("made again: the envelope of before came back, or the one of now did not")
+	}
+	clean(t, dir, testOptions())
 }

@@ -146,7 +146,7 @@ func TestCrossOrigin(t *testing.T) {
 	}
 }
 
-// Readiness names what does not answer. Only what is down keeps a vault from being ready.
+// Readiness names what does not answer. Only a vault without its records, or one that drains, is not ready.
 func TestReady(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct {
@@ -157,10 +157,13 @@ func TestReady(t *testing.T) {
 		says     wire.HealthStatus
 	}{
 		{wire.Dependencies{Records: "ok", Log: "ok", Objects: "ok"}, false, 0, 200, "ok"},
-		{wire.Dependencies{Records: "ok", Log: "late", Objects: "ok"}, false, -90, 200, "ok"},
+		{wire.Dependencies{Records: "ok", Log: "late", Objects: "ok"}, false, -90, 200, "degraded"},
 		{wire.Dependencies{Records: "down", Log: "ok", Objects: "ok"}, false, 0, 503, "not_ready"},
-		{wire.Dependencies{Records: "ok", Log: "down", Objects: "ok"}, false, 0, 503, "not_ready"},
-		{wire.Dependencies{Records: "ok", Log: "late", Objects: "down"}, false, 0, 503, "not_ready"},
+		{wire.Dependencies{Records: "ok", Log: "down", Objects: "ok"}, false, 0, 200, "degraded"},
+		{wire.Dependencies{Records: "ok", Log: "ok", Objects: "down"}, false, 0, 200, "degraded"},
+		{wire.Dependencies{Records: "ok", Log: "down", Objects: "down"}, false, 0, 200, "degraded"},
+		{wire.Dependencies{Records: "down", Log: "down", Objects: "down"}, false, 0, 503, "not_ready"},
+		{wire.Dependencies{Records: "ok", Log: "ok", Objects: "down"}, true, 0, 503, "not_ready"},
 		{wire.Dependencies{Records: "ok", Log: "ok", Objects: "ok"}, true, 0, 503, "not_ready"},
 	} {
 		w.ready = wire.Health{Dependencies: &test.on, Draining: test.draining, Clock: test.clock}

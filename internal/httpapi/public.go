@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -32,9 +33,13 @@ func (p probes) Ready(ctx context.Context, _ ReadyRequestObject) (ReadyResponseO
 	case s.Late(p.vault.Info().Time.Std()):
 		h.Witnesses = wire.HealthWitnessesBehind
 	}
-	if on := h.Dependencies; h.Draining || slices.Contains([]wire.Dependency{on.Records, on.Log, on.Objects}, wire.DependencyDown) {
+	// By a clock that is minutes off, shares would go on after their end, or end before it. Without log and objects people still sign in, withdraw, revoke and place holds: a balancer must not turn them away.
+	switch on := h.Dependencies; {
+	case h.Draining, on.Records == wire.DependencyDown, math.Abs(float64(h.Clock)) > evidence.Clock.Seconds():
 		h.Status = wire.HealthStatusNotReady
 		return Ready503JSONResponse(h), nil
+	case on.Log != wire.DependencyOk || on.Objects != wire.DependencyOk:
+		h.Status = wire.HealthStatusDegraded
 	}
 	return Ready200JSONResponse{h}, nil
 }

@@ -22,7 +22,7 @@ type ServerInterface interface {
 	// Health The process answers.
 	// (GET /healthz)
 	Health(c *gin.Context)
-	// Ready The process can serve, and what it stands on answers.
+	// Ready The process can serve, and how what it stands on answers.
 	// (GET /readyz)
 	Ready(c *gin.Context)
 	// ListActors The directory; to survivors and advocates the auditors of it.
@@ -3018,7 +3018,7 @@ type StrictServerInterface interface {
 	// Health The process answers.
 	// (GET /healthz)
 	Health(ctx context.Context, request HealthRequestObject) (HealthResponseObject, error)
-	// Ready The process can serve, and what it stands on answers.
+	// Ready The process can serve, and how what it stands on answers.
 	// (GET /readyz)
 	Ready(ctx context.Context, request ReadyRequestObject) (ReadyResponseObject, error)
 	// ListActors The directory; to survivors and advocates the auditors of it.

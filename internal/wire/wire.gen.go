@@ -274,6 +274,7 @@ func (e GrantStatus) Valid() bool {
 
 // Defines values for HealthStatus.
 const (
+	HealthStatusDegraded HealthStatus = "degraded"
 	HealthStatusNotReady HealthStatus = "not_ready"
 	HealthStatusOk       HealthStatus = "ok"
 )
@@ -281,6 +282,8 @@ const (
 // Valid indicates whether the value is a known member of the HealthStatus enum.
 func (e HealthStatus) Valid() bool {
 	switch e {
+	case HealthStatusDegraded:
+		return true
 	case HealthStatusNotReady:
 		return true
 	case HealthStatusOk:
@@ -704,7 +707,7 @@ type Cursor = string
 // DSSE Base64 of a DSSE envelope with exactly one signature (FORMATS §4).
 type DSSE = []byte
 
-// Dependencies What the vault stands on, as it answered a second ago at most.
+// Dependencies What the vault stands on, as it answered last, a few seconds ago at most while somebody asks every few seconds.
 type Dependencies struct {
 	Log     Dependency `json:"log"`
 	Objects Dependency `json:"objects"`
@@ -823,7 +826,7 @@ type HeadsProof struct {
 type Health struct {
 	Clock float32 `json:"clock,omitempty"`
 
-	// Dependencies What the vault stands on, as it answered a second ago at most.
+	// Dependencies What the vault stands on, as it answered last, a few seconds ago at most while somebody asks every few seconds.
 	Dependencies *Dependencies   `json:"dependencies,omitempty"`
 	Draining     bool            `json:"draining,omitempty"`
 	Status       HealthStatus    `json:"status"`
@@ -879,7 +882,7 @@ type InvitationAnswer struct {
 	// Possession Base64 of the DER signature over the possession statement (FORMATS §4).
 	Possession Possession `json:"possession"`
 
-	// Recipient An age hybrid recipient, or nothing for roles without one.
+	// Recipient An age hybrid recipient, which has 1,959 characters, or nothing for roles without one.
 	Recipient Recipient `json:"recipient"`
 
 	// Secret 26 characters of base32, in either case, as they were read out or typed.
@@ -981,7 +984,7 @@ type Keys struct {
 	// Possession Base64 of the DER signature over the possession statement (FORMATS §4).
 	Possession Possession `json:"possession"`
 
-	// Recipient An age hybrid recipient, or nothing for roles without one.
+	// Recipient An age hybrid recipient, which has 1,959 characters, or nothing for roles without one.
 	Recipient Recipient `json:"recipient"`
 }
 
@@ -1147,7 +1150,7 @@ type Receipt = []byte
 // has confirmed, with the events' own time stamps; refused (`not_final`) while one of the included events waits for that.
 type Receipts string
 
-// Recipient An age hybrid recipient, or nothing for roles without one.
+// Recipient An age hybrid recipient, which has 1,959 characters, or nothing for roles without one.
 type Recipient = string
 
 // RevocationList defines model for RevocationList.
@@ -1564,12 +1567,15 @@ type ClientInterface interface {
 	// Corresponds with GET /healthz (the `Health` operationId).
 	Health(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Ready The process can serve, and what it stands on answers.
+	// Ready The process can serve, and how what it stands on answers.
 	//
-	// `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped, so that
-	// events are accepted and wait. With one that is down the status is 503, until it answers again. `draining` says that the process was
-	// told to stop, and is 503 too: what it has begun it finishes, other requests belong elsewhere. `clock` is how far the process's clock
-	// is ahead of that of the records, in seconds, where that is more than two; replicas whose clocks differ refuse what others accept.
+	// `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped. Without
+	// its records, or on records that went back behind the log, the vault can do nothing: while they are down the answer is 503,
+	// `not_ready`. Without its log or its objects it serves, and the answer is 200, `degraded`: signing in, withdrawing, revoking and
+	// holds work, and what is accepted waits for the log; what needs the part that is down waits until it answers again. `draining` says
+	// that the process was told to stop, and is 503 too: what it has begun it finishes, other requests belong elsewhere. `clock` is how
+	// far the process's clock is ahead of that of the records, in seconds, where that is more than two; replicas whose clocks differ
+	// refuse what others accept, and one that is more than two minutes off answers 503.
 	// `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
 	// witness saw another history of the log (`alarm`).
 	//
@@ -1892,12 +1898,15 @@ func (c *Client) Health(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 	return c.Client.Do(req)
 }
 
-// Ready The process can serve, and what it stands on answers.
+// Ready The process can serve, and how what it stands on answers.
 //
-// `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped, so that
-// events are accepted and wait. With one that is down the status is 503, until it answers again. `draining` says that the process was
-// told to stop, and is 503 too: what it has begun it finishes, other requests belong elsewhere. `clock` is how far the process's clock
-// is ahead of that of the records, in seconds, where that is more than two; replicas whose clocks differ refuse what others accept.
+// `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped. Without
+// its records, or on records that went back behind the log, the vault can do nothing: while they are down the answer is 503,
+// `not_ready`. Without its log or its objects it serves, and the answer is 200, `degraded`: signing in, withdrawing, revoking and
+// holds work, and what is accepted waits for the log; what needs the part that is down waits until it answers again. `draining` says
+// that the process was told to stop, and is 503 too: what it has begun it finishes, other requests belong elsewhere. `clock` is how
+// far the process's clock is ahead of that of the records, in seconds, where that is more than two; replicas whose clocks differ
+// refuse what others accept, and one that is more than two minutes off answers 503.
 // `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
 // witness saw another history of the log (`alarm`).
 //
@@ -4512,12 +4521,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /healthz (the `Health` operationId).
 	HealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*HealthResponse, error)
 
-	// ReadyWithResponse The process can serve, and what it stands on answers.
+	// ReadyWithResponse The process can serve, and how what it stands on answers.
 	//
-	// `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped, so that
-	// events are accepted and wait. With one that is down the status is 503, until it answers again. `draining` says that the process was
-	// told to stop, and is 503 too: what it has begun it finishes, other requests belong elsewhere. `clock` is how far the process's clock
-	// is ahead of that of the records, in seconds, where that is more than two; replicas whose clocks differ refuse what others accept.
+	// `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped. Without
+	// its records, or on records that went back behind the log, the vault can do nothing: while they are down the answer is 503,
+	// `not_ready`. Without its log or its objects it serves, and the answer is 200, `degraded`: signing in, withdrawing, revoking and
+	// holds work, and what is accepted waits for the log; what needs the part that is down waits until it answers again. `draining` says
+	// that the process was told to stop, and is 503 too: what it has begun it finishes, other requests belong elsewhere. `clock` is how
+	// far the process's clock is ahead of that of the records, in seconds, where that is more than two; replicas whose clocks differ
+	// refuse what others accept, and one that is more than two minutes off answers 503.
 	// `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
 	// witness saw another history of the log (`alarm`).
 	//
@@ -6857,12 +6869,15 @@ func (c *ClientWithResponses) HealthWithResponse(ctx context.Context, reqEditors
 	return ParseHealthResponse(rsp)
 }
 
-// ReadyWithResponse The process can serve, and what it stands on answers.
+// ReadyWithResponse The process can serve, and how what it stands on answers.
 //
-// `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped, so that
-// events are accepted and wait. With one that is down the status is 503, until it answers again. `draining` says that the process was
-// told to stop, and is 503 too: what it has begun it finishes, other requests belong elsewhere. `clock` is how far the process's clock
-// is ahead of that of the records, in seconds, where that is more than two; replicas whose clocks differ refuse what others accept.
+// `dependencies` names what the vault stands on: `down` does not answer, `late` is a log whose signer seems to have stopped. Without
+// its records, or on records that went back behind the log, the vault can do nothing: while they are down the answer is 503,
+// `not_ready`. Without its log or its objects it serves, and the answer is 200, `degraded`: signing in, withdrawing, revoking and
+// holds work, and what is accepted waits for the log; what needs the part that is down waits until it answers again. `draining` says
+// that the process was told to stop, and is 503 too: what it has begun it finishes, other requests belong elsewhere. `clock` is how
+// far the process's clock is ahead of that of the records, in seconds, where that is more than two; replicas whose clocks differ
+// refuse what others accept, and one that is more than two minutes off answers 503.
 // `witnesses` says what does not keep it from serving: a checkpoint has waited for more than a minute to become final (`behind`), or a
 // witness saw another history of the log (`alarm`).
 //

@@ -40,7 +40,8 @@ nothing newer; if there was, clients that saw it refuse the vault.
 If the log of the lost machine can still be read, give its log.db with --log: it
 holds the statement of every event since the backup. The records are made from it
 again, and what those events took away is taken away again. Envelopes and evidence
-deposited since the backup are lost, and named.
+deposited since the backup are lost, and named; earlier confirmations by witnesses
+and time-stamp authorities are too, as strongroomd rebuild --help says.
 
 With --engines the vault's records and log are in PostgreSQL and Trillian: you have
 put the cluster back with PostgreSQL's own tools, and its folder is in --data. This
@@ -113,7 +114,10 @@ Not in the log: the bytes of envelopes, labels, notes and descriptions. They are
 taken from the files given with --attachments, a backup's erasable.db or the
 records.db that was moved away, and the rest is named as lost. Open invitations,
 sign-ins and unfinished uploads are over; people begin them again. Receipts are made
-anew; those that people hold stay valid.
+anew; those that people hold stay valid. What witnesses and time-stamp authorities
+confirmed so far is not in the log either: packages that are made from now on date
+what was entered before by the day of the rebuild, and say so by their time bounds.
+Packages made earlier keep their dates: keep them.
 
 Exit code: 0 made, 1 made and something is lost, 2 not made.`,
 		Args: cobra.NoArgs,

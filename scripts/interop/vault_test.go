@@ -18,6 +18,7 @@ import (
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/daemon"
 	ev "strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/httpapi/contracttest"
 	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/sealing"
 	"strongroom.example/strongroom/internal/sqldb"
@@ -126,6 +127,11 @@ func (r *running) sign(by string, s ev.Stream, k ev.Kind, d ev.Details, set ...f
 	return must(custody.Sign(e, p.key.SPKI(), p.key))
 }
 
+// client holds every answer against the contract.
+func (r *running) client() *http.Client {
+	return &http.Client{Transport: contracttest.Checked{T: r.t, Next: http.DefaultTransport}}
+}
+
 // call sends JSON, must get this status, and decodes what is answered.
 func call[T any](r *running, by, method, path string, body any, status int) (out T) {
 	r.t.Helper()
@@ -137,7 +143,7 @@ func call[T any](r *running, by, method, path string, body any, status int) (out
 	if by != "" {
 		req.Header.Set("Authorization", "Bearer "+r.token(by))
 	}
-	resp := must(http.DefaultClient.Do(req))
+	resp := must(r.client().Do(req))
 	defer resp.Body.Close()
 	answer := must(io.ReadAll(resp.Body))
 	if resp.StatusCode != status {
@@ -261,7 +267,7 @@ func (r *running) upload(by string, file []byte) string {
 		}
 		req.Header.Set("Tus-Resumable", "1.0.0")
 		req.Header.Set("Authorization", "Bearer "+r.token(by))
-		resp := must(http.DefaultClient.Do(req))
+		resp := must(r.client().Do(req))
 		resp.Body.Close()
 		if resp.StatusCode != status {
 			r.t.Fatalf("%s %s: %d, want %d", method, path, resp.StatusCode, status)
@@ -295,7 +301,7 @@ func (r *running) final(by string, s ev.Stream) (receipts [][]byte) {
 	for {
 		req := must(http.NewRequestWithContext(ctx, "GET", r.url+"/v1/streams/"+string(s.Type)+"/"+s.ID+"/events?receipts=final", nil))
 		req.Header.Set("Authorization", "Bearer "+r.token(by))
-		resp := must(http.DefaultClient.Do(req))
+		resp := must(r.client().Do(req))
 		answer := must(io.ReadAll(resp.Body))
 		resp.Body.Close()
 		if resp.StatusCode == 200 {

@@ -172,7 +172,7 @@ func intact(a ledger.Attachment) error {
 
 func (v *Vault) header(ctx context.Context, item *evidence.ItemState) ([]byte, error) {
 	if item.Class == evidence.DescriptionOnly {
-		return nil, nil
+		return []byte{}, nil // there is none, which the contract spells as no bytes
 	}
 	o, err := v.cfg.Objects.Open(ctx, objects.Digest(item.Evidence.SHA256))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/heads"
 	"strongroom.example/strongroom/internal/tlog"
 )
 
@@ -55,9 +56,9 @@ func (l *Ledger) include(ctx context.Context, wave []Entry) error {
 	if len(indexes) != len(wave) {
 		return &Mismatch{"log", "it did not answer for each leaf"}
 	}
-	for _, index := range indexes {
-		if index < l.accepted.covers { // it was published that no event is there
-			return &Mismatch{"records", "they lacked an event that the log holds when the heads map was published without it"}
+	for i, e := range wave {
+		if err := l.notVoid(ctx, e, indexes[i]); err != nil {
+			return err
 		}
 	}
 	cp, err := l.sign(ctx, indexes)
@@ -75,6 +76,28 @@ func (l *Ledger) include(ctx context.Context, wave []Entry) error {
 		}
 	}
 	return l.store(ctx, proven{wave, included, cp})
+}
+
+// notVoid demands of an event at an index that the heads map covers already that it is in the map, as after the records were rebuilt: else it
+// was published that no event is there.
+func (l *Ledger) notVoid(ctx context.Context, e Entry, index int64) error {
+	if index >= l.accepted.covers {
+		return nil
+	}
+	if l.stale || l.heads == nil {
+		if err := l.loadHeads(ctx); err != nil {
+			return err
+		}
+	}
+	key := heads.Key(e.Stream.Tag(l.cfg.Origin), uint64(e.Seq))
+	proof, err := l.heads.prove(ctx, l.accepted.covers, key)
+	if err != nil {
+		return err
+	}
+	if proof.VerifyMember(l.heads.Root(), key, e.LeafHash) != nil {
+		return &Mismatch{"records", "they lacked an event that the log holds when the heads map was published without it"}
+	}
+	return nil
 }
 
 // statement is what a receipt says of an event: a *custody.Statement or a *custody.Signed.

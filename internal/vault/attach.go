@@ -2,33 +2,36 @@ package vault
 
 import (
 	"bytes"
+	"slices"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
 )
 
-// checkAttachments demands exactly the files that the event names, each an age file in the permitted form with the named digest.
-func checkAttachments(e *evidence.Event, have []ledger.Attachment) error {
+// checkAttachments demands exactly the files that the event names, each an age file in the permitted form with the named digest, and returns
+// them with it. What the caller gave is left as it is: he may send it again at the same time.
+func checkAttachments(e *evidence.Event, given []ledger.Attachment) ([]ledger.Attachment, error) {
 	want := attachmentsOf(e)
-	if len(have) != len(want) {
-		return evidence.Refuse(evidence.Invalid, "attachments")
+	if len(given) != len(want) {
+		return nil, evidence.Refuse(evidence.Invalid, "attachments")
 	}
+	have := slices.Clone(given)
 	for i := range have {
 		h := &have[i]
 		h.SHA256 = evidence.SHA256(h.Body)
 		w, ok := want[slot{h.Kind, h.Name, h.Recipient}]
 		switch {
 		case !ok || h.Audience != w.audience || h.SHA256 != w.digest || w.size != 0 && int64(len(h.Body)) != w.size:
-			return evidence.Refuse(evidence.Invalid, "attachments")
+			return nil, evidence.Refuse(evidence.Invalid, "attachments")
 		case len(h.Body) > w.most:
-			return evidence.Refuse(evidence.TooLarge, "attachments")
+			return nil, evidence.Refuse(evidence.TooLarge, "attachments")
 		}
 		delete(want, slot{h.Kind, h.Name, h.Recipient})
 		if err := ageError(bytes.NewReader(h.Body), w.recipients); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return have, nil
 }
 
 // slot is one of the places an attachment can have in an event.

@@ -101,8 +101,10 @@ func (v *Vault) verify(ctx context.Context, by Caller, dsse []byte) (*custody.Si
 func (v *Vault) acceptOnce(ctx context.Context, signed *custody.Signed, s Submission) (ledger.Entry, error) {
 	e := signed.Event()
 	clock := evidence.CheckClock(e, v.cfg.Now())
-	if clock == nil && s.Upload == "" && !prepared(e.Kind) && checkAttachments(e, s.Attachments) == nil {
-		return v.commit(ctx, ledger.Commit{Signed: signed, Attachments: s.Attachments}, v.judge(signed))
+	if clock == nil && s.Upload == "" && !prepared(e.Kind) {
+		if attachments, err := checkAttachments(e, s.Attachments); err == nil {
+			return v.commit(ctx, ledger.Commit{Signed: signed, Attachments: attachments}, v.judge(signed))
+		}
 	}
 	entry, known, err := v.known(ctx, signed)
 	if err != nil || known {
@@ -161,7 +163,8 @@ func (v *Vault) accept(ctx context.Context, signed *custody.Signed, s Submission
 	if _, err := judge(present); err != nil {
 		return ledger.Entry{}, err
 	}
-	if err := checkAttachments(e, s.Attachments); err != nil {
+	attachments, err := checkAttachments(e, s.Attachments)
+	if err != nil {
 		return ledger.Entry{}, err
 	}
 	if err := v.checkOffer(ctx, e); err != nil {
@@ -175,7 +178,7 @@ func (v *Vault) accept(ctx context.Context, signed *custody.Signed, s Submission
 	if err := v.takeUpload(ctx, e, s.Upload); err != nil {
 		return ledger.Entry{}, err
 	}
-	return v.commit(ctx, ledger.Commit{Signed: signed, Attachments: s.Attachments, Upload: s.Upload}, judge)
+	return v.commit(ctx, ledger.Commit{Signed: signed, Attachments: attachments, Upload: s.Upload}, judge)
 }
 
 // checkSettled asks settled of what stands in the records now, so that nobody keeps others from writing with what is refused. The transaction

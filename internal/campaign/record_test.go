@@ -57,7 +57,8 @@ func (r *recorder) outgoing(req *http.Request) (ev.Hash, ev.Kind) {
 	return ev.Hash{}, ""
 }
 
-func (r *recorder) submission(req *http.Request) (ev.Hash, ev.Kind) {
+// submitted is the event that a person's request carries.
+func submitted(req *http.Request, by *person) *custody.Signed {
 	body, err := req.GetBody()
 	if err != nil {
 		panic(err)
@@ -70,10 +71,15 @@ func (r *recorder) submission(req *http.Request) (ev.Hash, ev.Kind) {
 	if err != nil {
 		panic(err)
 	}
-	signed, err := statement.Verify(r.person.key.SPKI())
+	signed, err := statement.Verify(by.key.SPKI())
 	if err != nil {
 		panic(err)
 	}
+	return signed
+}
+
+func (r *recorder) submission(req *http.Request) (ev.Hash, ev.Kind) {
+	signed := submitted(req, r.person)
 	e := signed.Event()
 	act, _ := req.Context().Value(actKey{}).(int)
 	r.model.submits(sent{act, r.person.name, e.Kind, e.Stream.Stream()}, signed.LeafHash())

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"strongroom.example/strongroom/internal/custody"
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/wire"
@@ -62,22 +61,7 @@ func (h *historian) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // sends reads an event on its way.
 func (h *historian) sends(req *http.Request) (accepted, ev.Kind) {
-	body, err := req.GetBody()
-	if err != nil {
-		panic(err)
-	}
-	var s wire.Submission
-	if err := json.NewDecoder(body).Decode(&s); err != nil {
-		panic(err)
-	}
-	statement, err := custody.Open(s.DSSE)
-	if err != nil {
-		panic(err)
-	}
-	signed, err := statement.Verify(h.person.key.SPKI())
-	if err != nil {
-		panic(err)
-	}
+	signed := submitted(req, h.person)
 	at := signed.Event().Stream
 	a := accepted{stream: at.Stream(), seq: at.Seq, prev: at.Prev, leaf: signed.LeafHash(), client: h.client}
 	h.mu.Lock()

@@ -42,42 +42,16 @@ func TestEvidenceAddress(t *testing.T) {
 	it := w.deposit(in, bytes.Repeat([]byte("0123456789"), 30000))
 	access := w.open("clinician", in, it).LeafHash
 	path := "/v1/events/" + access + "/evidence"
-	n := len(it.ciphertext)
 	trust := x509.NewCertPool()
 	web := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trust}}
 	defer web.CloseIdleConnections()
-	for _, c := range []struct {
-		asked, if_ string
-		status     int
-		from, to   int
-	}{
-		{"", "", 200, 0, n},
-		{"bytes=0-0", "", 200, 0, 1},
-		{"bytes=100-199", "", 200, 100, 200},
-		{"bytes=100-", "", 200, 100, n},
-		{"bytes=-16", "", 200, n - 16, n},
-		{"bytes=0-9007199254740991", "", 200, 0, n},
-		{"bytes=-9007199254740991", "", 200, 0, n},
-		{"bytes=100-199", `"` + ev.SHA256(it.ciphertext).String() + `"`, 200, 100, 200},
-		{"bytes=100-199", `"` + noDigest + `"`, 200, 0, n},
-		{"bytes=" + itoa(n) + "-", "", 416, 0, 0},
-		{"bytes=9-5", "", 416, 0, 0},
-		{"bytes=-0", "", 400, 0, 0},
-		{"lines=1-2", "", 400, 0, 0},
-	} {
-		resp, body := w.request("clinician", "GET", path+"?direct=true", nil, func(r *http.Request) {
-			if c.asked != "" {
-				r.Header.Set("Range", c.asked)
-			}
-			if c.if_ != "" {
-				r.Header.Set("If-Range", c.if_)
-			}
-		})
-		if resp.StatusCode != c.status {
-			t.Errorf("%s: %d, want %d: %.200s", c.asked, resp.StatusCode, c.status, body)
+	for _, c := range rangesOf(it.ciphertext) {
+		resp, body := w.request("clinician", "GET", path+"?direct=true", nil, c.with)
+		if resp.StatusCode != c.status && (c.status != http.StatusPartialContent || resp.StatusCode != http.StatusOK) {
+			t.Errorf("%s: %d, want %d: %.200s", c.part, resp.StatusCode, c.status, body)
 			continue
 		}
-		if c.status != 200 {
+		if c.status >= 300 {
 			continue
 		}
 		var a wire.EvidenceAddress
@@ -85,15 +59,15 @@ func TestEvidenceAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		if want := fmt.Sprintf("bytes=%d-%d", c.from, c.to-1); a.Range != want || !trust.AppendCertsFromPEM([]byte(a.Certificates)) {
-			t.Errorf("%s: an address for %s, want %s", c.asked, a.Range, want)
+			t.Errorf("%s: an address for %s, want %s", c.part, a.Range, want)
 		}
 		there := must(url.Parse(a.URL))
 		if there.Scheme+"://"+there.Host != w.bucket.Endpoint || there.Query().Get("X-Amz-Expires") != "60" || there.Query().Get("versionId") == "" {
-			t.Errorf("%s: an address of another form", c.asked)
+			t.Errorf("%s: an address of another form", c.part)
 		}
 		got := must((&http.Client{Transport: web}).Do(&http.Request{Method: "GET", URL: there, Header: http.Header{"Range": {a.Range}}}))
 		if file := must(io.ReadAll(got.Body)); got.StatusCode != 206 || !bytes.Equal(file, it.ciphertext[c.from:c.to]) {
-			t.Errorf("%s: there are %d other bytes, %d", c.asked, len(file), got.StatusCode)
+			t.Errorf("%s: there are %d other bytes, %d", c.part, len(file), got.StatusCode)
 		}
 		got.Body.Close()
 		for _, secret := range []string{there.Query().Get("X-Amz-Signature"), there.Path} {

@@ -69,18 +69,17 @@ func TestOpenAnItem(t *testing.T) {
 	}
 }
 
-func TestRanges(t *testing.T) {
-	w := newWorld(t)
-	in := w.openCase()
-	it := w.deposit(in, bytes.Repeat([]byte("0123456789"), 30000))
-	path := "/v1/events/" + w.open("clinician", in, it).LeafHash + "/evidence"
-	n := len(it.ciphertext)
-	etag := `"` + ev.SHA256(it.ciphertext).String() + `"`
-	for _, c := range []struct {
-		asked, if_ string
-		status     int
-		from, to   int
-	}{
+// asked is a request for a part of a file, and what it is answered with: a status, and the bytes of the file it gives.
+type asked struct {
+	part, if_ string // Range, If-Range
+	status    int
+	from, to  int
+}
+
+// rangesOf is what may be asked of a file.
+func rangesOf(file []byte) []asked {
+	n, etag := len(file), `"`+ev.SHA256(file).String()+`"`
+	return []asked{
 		{"", "", 200, 0, n},
 		{"bytes=0-0", "", 206, 0, 1},
 		{"bytes=100-199", "", 206, 100, 200},
@@ -99,24 +98,36 @@ func TestRanges(t *testing.T) {
 		{"bytes=0x10-", "", 400, 0, 0},
 		{"lines=1-2", "", 400, 0, 0},
 		{"bytes=0-1", "W/" + etag, 400, 0, 0},
-	} {
-		resp, body := w.request("clinician", "GET", path, nil, func(r *http.Request) {
-			if c.asked != "" {
-				r.Header.Set("Range", c.asked)
-			}
-			if c.if_ != "" {
-				r.Header.Set("If-Range", c.if_)
-			}
-		})
+	}
+}
+
+// with asks as it says.
+func (a asked) with(r *http.Request) {
+	if a.part != "" {
+		r.Header.Set("Range", a.part)
+	}
+	if a.if_ != "" {
+		r.Header.Set("If-Range", a.if_)
+	}
+}
+
+func TestRanges(t *testing.T) {
+	w := newWorld(t)
+	in := w.openCase()
+	it := w.deposit(in, bytes.Repeat([]byte("0123456789"), 30000))
+	path := "/v1/events/" + w.open("clinician", in, it).LeafHash + "/evidence"
+	etag := `"` + ev.SHA256(it.ciphertext).String() + `"`
+	for _, c := range rangesOf(it.ciphertext) {
+		resp, body := w.request("clinician", "GET", path, nil, c.with)
 		if resp.StatusCode != c.status {
-			t.Errorf("%s: %d, want %d: %.200s", c.asked, resp.StatusCode, c.status, body)
+			t.Errorf("%s: %d, want %d: %.200s", c.part, resp.StatusCode, c.status, body)
 			continue
 		}
 		if c.status < 300 && (!bytes.Equal(body, it.ciphertext[c.from:c.to]) || resp.Header.Get("ETag") != etag) {
-			t.Errorf("%s: %d other bytes", c.asked, len(body))
+			t.Errorf("%s: %d other bytes", c.part, len(body))
 		}
 		if c.status == 416 && reason(t, body) != "range" {
-			t.Errorf("%s: %s", c.asked, body)
+			t.Errorf("%s: %s", c.part, body)
 		}
 	}
 }

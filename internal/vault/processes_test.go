@@ -1,7 +1,6 @@
 package vault_test
 
 import (
-	"errors"
 	"os"
 	"slices"
 	"sync"
@@ -10,9 +9,7 @@ import (
 
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
-	"strongroom.example/strongroom/internal/postgresql"
 	"strongroom.example/strongroom/internal/sealing"
-	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/vault"
 )
 
@@ -24,15 +21,7 @@ func TestEnvelopesOfTwoProcesses(t *testing.T) {
 		w.envelopesOfTwo(w.config)
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
-		programs, err := postgresql.Find()
-		if errors.Is(err, postgresql.ErrMissing) {
-			t.Skip(err)
-		}
-		server := must(postgresql.Start(ctx(), must(programs, err)))
-		t.Cleanup(server.Remove)
-		url := server.URL(must(server.NewDatabase(ctx())))
-		must(0, sqldb.MigratePostgres(ctx(), url, ""))
-		w := newWorldOver(t, func() *sqldb.DB { return must(sqldb.OpenPostgres(ctx(), url)) })
+		w := newPostgresWorld(t)
 		second := w.engine()
 		defer second.Close()
 		must(0, os.WriteFile(w.path("second"), must(os.ReadFile(w.path("checkpoint"))), 0o600)) // each has its own copy

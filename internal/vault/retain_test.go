@@ -144,9 +144,7 @@ func TestLocks(t *testing.T) {
 // TestSharedFile: a file that several items name is kept as long as any of them is, and held until the last hold is lifted.
 func TestSharedFile(t *testing.T) {
 	inEveryStore(t, func(t *testing.T, fresh func(*testing.T) objects.Store) {
-		w, s := newWorld(t), &unlocking{Store: fresh(t)}
-		w.objects = func(objects.Store) objects.Store { return s }
-		w.restart()
+		w, s := newUnlockingWorld(t, fresh(t))
 		c := w.consented()
 		one := w.form(c.in)
 		other := w.form(c.in, func(it *deposit) {
@@ -206,9 +204,7 @@ func (s *unlocking) Hold(ctx context.Context, d objects.Digest, on bool) error {
 // TestLocksAfterCrash: what could not be locked with its event is, by the next sweep of any process.
 func TestLocksAfterCrash(t *testing.T) {
 	inEveryStore(t, func(t *testing.T, fresh func(*testing.T) objects.Store) {
-		w, s := newWorld(t), &unlocking{Store: fresh(t)}
-		w.objects = func(objects.Store) objects.Store { return s }
-		w.restart()
+		w, s := newUnlockingWorld(t, fresh(t))
 		c := w.consented()
 		form := w.form(c.in)
 		s.off = true
@@ -228,9 +224,7 @@ func TestLocksAfterCrash(t *testing.T) {
 // TestLocksOfRestored: files that were copied to another place get the locks that they had, by whom the events are news, or within a day.
 func TestLocksOfRestored(t *testing.T) {
 	inEveryStore(t, func(t *testing.T, fresh func(*testing.T) objects.Store) {
-		w, s := newWorld(t), &unlocking{Store: fresh(t)}
-		w.objects = func(objects.Store) objects.Store { return s }
-		w.restart()
+		w, s := newUnlockingWorld(t, fresh(t))
 		c := w.consented()
 		form := w.form(c.in)
 		until := w.retain(form, "records", 100*time.Hour)

@@ -2,15 +2,12 @@ package vault_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/ledger"
-	"strongroom.example/strongroom/internal/postgresql"
 	"strongroom.example/strongroom/internal/sealing"
-	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/vault"
 )
 
@@ -174,15 +171,7 @@ func TestSweepLease(t *testing.T) {
 
 // A process whose clock is not that of the records ends nothing, and leaves the sweep to another, until it is.
 func TestSweepWrongClock(t *testing.T) {
-	programs, err := postgresql.Find()
-	if errors.Is(err, postgresql.ErrMissing) {
-		t.Skip(err)
-	}
-	server := must(postgresql.Start(ctx(), must(programs, err)))
-	t.Cleanup(server.Remove)
-	url := server.URL(must(server.NewDatabase(ctx())))
-	must(0, sqldb.MigratePostgres(ctx(), url, ""))
-	w := newWorldOver(t, func() *sqldb.DB { return must(sqldb.OpenPostgres(ctx(), url)) })
+	w := newPostgresWorld(t)
 	c := w.consented()
 	court := w.enrol("court", ev.Court)
 	id := w.grant(c, "court", time.Hour)

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,7 @@ import (
 	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/objects"
 	"strongroom.example/strongroom/internal/objects/fs"
+	"strongroom.example/strongroom/internal/postgresql"
 	"strongroom.example/strongroom/internal/sealing"
 	"strongroom.example/strongroom/internal/sqldb"
 	"strongroom.example/strongroom/internal/tlog"
@@ -66,6 +68,29 @@ func ctx() context.Context { return context.Background() }
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	return newWorldOver(t, nil)
+}
+
+// newPostgresWorld has its records in a new database of a PostgreSQL server of its own.
+func newPostgresWorld(t *testing.T) *world {
+	t.Helper()
+	programs, err := postgresql.Find()
+	if errors.Is(err, postgresql.ErrMissing) {
+		t.Skip(err)
+	}
+	server := must(postgresql.Start(ctx(), must(programs, err)))
+	t.Cleanup(server.Remove)
+	url := server.URL(must(server.NewDatabase(ctx())))
+	must(0, sqldb.MigratePostgres(ctx(), url, ""))
+	return newWorldOver(t, func() *sqldb.DB { return must(sqldb.OpenPostgres(ctx(), url)) })
+}
+
+// newUnlockingWorld has its files in a store that sets no locks while it is told not to.
+func newUnlockingWorld(t *testing.T, store objects.Store) (*world, *unlocking) {
+	t.Helper()
+	w, s := newWorld(t), &unlocking{Store: store}
+	w.objects = func(objects.Store) objects.Store { return s }
+	w.restart()
+	return w, s
 }
 
 // newWorldOver has its records where engine opens them, for several processes, all of which lead.

@@ -115,6 +115,7 @@ func TestWrong(t *testing.T) {
 		{"metrics nowhere", "# where", "metrics: {listen: " + secret + ", allow_remote: true}\n# where", "line 1: metrics.listen must be"},
 		{"traces in the open", "# where", "traces: {endpoint: 'http://" + secret + ":4318'}\n# where", "line 1: traces.endpoint must be"},
 		{"password of a collector", "# where", "traces: {endpoint: 'https://a:" + secret + "@host'}\n# where", "line 1: traces.endpoint must be"},
+		{"key of a collector in its address", "# where", "traces: {endpoint: 'https://host:4318/?key=" + secret + "'}\n# where", "line 1: traces.endpoint must be"},
 		{"no collector", "# where", "traces: {sample: 1}\n# where", "line 1: traces.endpoint must be"},
 		{"sample of no part", "# where", "traces: {endpoint: 'https://host', sample: 1.5}\n# where", "line 1: traces.sample must be"},
 		{"sample that is no number", "# where", "traces: {endpoint: 'https://host', sample: .nan}\n# where", "line 1: traces.sample must be"},

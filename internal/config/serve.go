@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -105,7 +106,7 @@ func (m Metrics) check(wrong func(field, what string) error) error {
 
 func (t Traces) check(wrong func(field, what string) error) error {
 	switch {
-	case !address(t.Endpoint, local):
+	case !address(t.Endpoint, local) || strings.Contains(t.Endpoint, "?"): // the path is appended to it
 		return wrong("traces.endpoint", "must be https://host:port (http on this machine only)")
 	case t.Sample != nil && !(*t.Sample >= 0 && *t.Sample <= 1):
 		return wrong("traces.sample", "must be from 0 to 1")

@@ -188,6 +188,9 @@ func (c *Client) post(ctx context.Context, query []byte) ([]byte, error) {
 func (c *Client) read(request *http.Request, kind string, most int64) ([]byte, error) {
 	request.Header.Set("User-Agent", "strongroomd")
 	answer, err := c.http.Do(request) //#nosec G704 -- addresses of the operator's configuration
+	if inURL := (*url.Error)(nil); errors.As(err, &inURL) { // its text has the address, which may hold an account's key
+		err = inURL.Err
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -242,8 +242,8 @@ func TestTLS(t *testing.T) {
 	if _, _, err := newClient(t, o).Ask(t.Context(), message); err != nil {
 		t.Error(err)
 	}
-	o.CA = []*x509.Certificate{d.Root()}
-	if _, _, err := newClient(t, o).Ask(t.Context(), message); !errors.As(err, new(x509.UnknownAuthorityError)) {
+	o.CA, o.URL = []*x509.Certificate{d.Root()}, server.URL+"/tsr?account=secret"
+	if _, _, err := newClient(t, o).Ask(t.Context(), message); !errors.As(err, new(x509.UnknownAuthorityError)) || strings.Contains(err.Error(), "secret") {
 		t.Errorf("another CA: %v", err)
 	}
 }

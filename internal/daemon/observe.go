@@ -110,7 +110,7 @@ func (d *Daemon) monitor(c Certificate) (stop func()) {
 // present is what this process knows of the vault.
 func (p *parts) present(c Certificate) telemetry.Present {
 	status, size := p.ledger.Witnessed(), p.ledger.Size()
-	n := telemetry.Present{Size: size, FinalBehind: status.Behind, Swept: p.vault.Swept(), CertificateEnds: ends(c)}
+	n := telemetry.Present{Size: size, Stopped: p.ledger.Sound() != nil, FinalBehind: status.Behind, Swept: p.vault.Swept(), CertificateEnds: ends(c)}
 	if !status.Since.IsZero() {
 		n.FinalWaits = max(0, p.options.Now().Sub(status.Since))
 	}

@@ -15,7 +15,7 @@ import (
 // Under two servers the records lose what was last: both say that they are not ready and accept nothing, until it is back.
 func TestRecordsWentBack(t *testing.T) {
 	e, bucket := someEngines(t), bucketServer(t)
-	dir, o, c := elsewhere(t, e, objectsConfig(bucket, "evidence"))
+	dir, o, c := elsewhere(t, e, objectsConfig(bucket, "evidence"), "metrics: {listen: '127.0.0.1:0'}\n")
 	second := another(t, dir)
 	a, b := serve(t, dir, o), serve(t, second, o)
 	well := wire.Dependencies{Records: wire.DependencyOk, Log: wire.DependencyOk, Objects: wire.DependencyOk}
@@ -40,6 +40,9 @@ func TestRecordsWentBack(t *testing.T) {
 	back.Records = wire.DependencyDown
 	for _, s := range []*serving{a, b} {
 		s.is(t, 503, back)
+		if n, ok := s.number("accepting_stopped"); !ok || n != 1 {
+			t.Errorf("monitoring is told %v", n)
+		}
 		if _, _, err := c.openCase(s.d.parts); ev.KindOf(err) != ev.Internal || ev.ReasonOf(err) != "log" {
 			t.Errorf("an event is accepted: %v", err)
 		}

@@ -11,6 +11,7 @@ import (
 // Present is what a process knows without asking anybody. A zero time is told as no number.
 type Present struct {
 	Size                   int64 // leaves under the newest signed checkpoint
+	Stopped                bool  // the records are not the newest of one history with the log: nothing is accepted, signed or released
 	FinalBehind            int64 // leaves beyond the newest final one
 	FinalWaits             time.Duration
 	Witnesses, Authorities []Peer
@@ -67,6 +68,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	logSize            = describe("log_size", "Entries under the newest signed checkpoint.")
+	stopped            = describe("accepting_stopped", "1 while the records are not the newest of one history with the log: nothing is accepted, signed or released.")
 	pending            = describe("log_pending_events", "Events that are accepted and not in the log yet.")
 	oldestPending      = describe("log_oldest_pending_seconds", "How long ago the oldest of them was signed; 0 if there is none.")
 	headsBehind        = describe("heads_behind_entries", "Entries that the newest publication of heads does not cover. 1 or 2 at rest: the publications themselves.")
@@ -97,7 +99,7 @@ var (
 )
 
 var all = []*prometheus.Desc{
-	logSize, pending, oldestPending, headsBehind, finalBehind, finalWaits, witnessSigned, witnessBehind, witnessFailing, witnessAlarm,
+	logSize, stopped, pending, oldestPending, headsBehind, finalBehind, finalWaits, witnessSigned, witnessBehind, witnessFailing, witnessAlarm,
 	authorityStamped, authorityBehind, authorityFailing, uploads, uploadBytes, swept, late, connections, connectionWaits, connectionWaited,
 	leaseHeld, replicas, clockAhead, certificateEnds, scrubbed, scrubDamaged, scrubUnread, recordsUnanswering,
 }
@@ -134,6 +136,7 @@ func (n *numbers) Collect(out chan<- prometheus.Metric) {
 	}
 	p := n.present()
 	tell(logSize, float64(p.Size))
+	tell(stopped, truth(p.Stopped))
 	tell(finalBehind, float64(p.FinalBehind))
 	tell(finalWaits, p.FinalWaits.Seconds())
 	for _, w := range p.Witnesses {

@@ -157,6 +157,7 @@ var sentences = map[string]sentence{
 	"release_expired":   {"The time to fetch the file has ended.", "Open it again."},
 	"release_over":      {"One opening can be used for a day.", "Open it again; that is a new entry."},
 	"items":             {"A report is about 200 items at most.", "Name fewer, and write several reports."},
+	"store_unreachable": {"The vault cannot reach the storage of its files; what was confirmed is kept.", "Try again after a minute. If it stays, tell the administrator."},
 	"store_full":        {"The vault has no room left.", "Tell the administrator. Then run strongroom deposit --resume."},
 
 	"open_grant":  {"A share in this case can still be used.", "Stop it or wait until it is over, then close the case."},

@@ -146,7 +146,7 @@ func TestDegraded(t *testing.T) {
 	bucket.Kill()
 	degraded("the bucket is down", without)
 	withdraws("the bucket is down", 201)
-	if _, _, err := c.deposit(p, in, 1000); ev.KindOf(err) != ev.Internal || ev.ReasonOf(err) != "store" { // what clients send again
+	if _, _, err := c.deposit(p, in, 1000); ev.KindOf(err) != ev.Pending || ev.ReasonOf(err) != "store_unreachable" { // what clients send again
 		t.Errorf("a deposit without the bucket: %v", err)
 	}
 	must(0, bucket.Run(t.Context()))

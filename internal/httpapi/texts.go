@@ -87,6 +87,8 @@ var reasonTexts = map[string]text{
 		kept: "The upload is complete, and the reading goes on by itself.", next: "Send the event again after a moment; once it is older than two minutes, take the vault's time and sign again."},
 	"store_busy": {title: "Too many uploads at once", detail: "There is no room for another part at this moment.",
 		kept: "Every byte that was confirmed is stored.", next: "Wait a moment, ask where the upload ends and go on from there."},
+	"store_unreachable": {title: "The storage does not answer", detail: "The vault cannot reach the storage of its files at this moment.",
+		kept: "What was confirmed is stored, and nothing was opened that is not in the log.", next: "Try again after a minute. If it stays, tell the administrator."},
 	"upload_quota":      {detail: "Too many uploads are open, or they are too large together."},
 	"upload_metadata":   {detail: "An upload carries no names: they belong into the sealed description.", next: "Send the upload without metadata."},
 	"upload_incomplete": {detail: "The evidence has not been uploaded completely.", next: "Finish the upload, then send the event again."},

@@ -26,6 +26,8 @@ var (
 	ErrFull     = errors.New("store is full")
 	ErrBusy     = errors.New("store has too much to do at present")
 	ErrInvalid  = errors.New("invalid argument")
+
+	ErrUnreachable = errors.New("the object store does not answer")
 )
 
 // Digest is the SHA-256 of an object's bytes, and the object's name.

@@ -3,6 +3,7 @@ package vault_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -118,13 +119,22 @@ func TestSlowUploadFails(t *testing.T) {
 	w, s := newSlowWorld(t, 400*time.Millisecond, 0)
 	it := w.prepare(w.openCase(), ev.ConsentForm)
 	signed := w.signDeposit(it)
-	s.fail.Store(new(errors.New("the bucket does not answer")))
+	for _, fault := range []struct {
+		error
+		kind   ev.ErrorKind
+		reason string
+	}{
+		{errors.New("the medium is at fault"), ev.Internal, "store"},
+		{fmt.Errorf("%w: connection refused", objects.ErrUnreachable), ev.Pending, "store_unreachable"},
+	} {
+		s.fail.Store(&fault.error)
+		_, err := w.try("clinician", signed, it.upload, it.attachments...)
+		refused(t, err, ev.Pending, "upload_reading")
+		time.Sleep(600 * time.Millisecond)
+		_, err = w.try("clinician", signed, it.upload, it.attachments...)
+		refused(t, err, fault.kind, fault.reason)
+	}
 	_, err := w.try("clinician", signed, it.upload, it.attachments...)
-	refused(t, err, ev.Pending, "upload_reading")
-	time.Sleep(600 * time.Millisecond)
-	_, err = w.try("clinician", signed, it.upload, it.attachments...)
-	refused(t, err, ev.Internal, "store")
-	_, err = w.try("clinician", signed, it.upload, it.attachments...)
 	refused(t, err, ev.Pending, "upload_reading")
 
 	// An event that names other bytes waits for the reading, and learns that they are not there; the right one is not harmed.

@@ -374,6 +374,8 @@ func storeError(err error) error {
 		return evidence.Fail(evidence.Pending, "store_full", err) // said to whoever sends: it goes on once there is room
 	case errors.Is(err, objects.ErrBusy):
 		return evidence.Fail(evidence.Pending, "store_busy", err)
+	case errors.Is(err, objects.ErrUnreachable):
+		return evidence.Fail(evidence.Pending, "store_unreachable", err)
 	case errors.Is(err, objects.ErrDigest):
 		return evidence.Fail(evidence.Invalid, "upload_differs", err)
 	case errors.Is(err, objects.ErrDamaged):

@@ -37,7 +37,7 @@ func (c *claim) refusal() error {
 	if c.taken.Load() {
 		return objects.ErrOffset
 	}
-	return fmt.Errorf("%w: what is known of the upload is too old", ErrUnreachable)
+	return fmt.Errorf("%w: what is known of the upload is too old", objects.ErrUnreachable)
 }
 
 // claim makes this process the writer. ErrOffset if another newcomer was first.

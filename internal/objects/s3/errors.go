@@ -17,7 +17,6 @@ import (
 // What an operator has to mend, beside the errors of [objects].
 var (
 	ErrCredentials = errors.New("the object store refuses these credentials, or they do not allow it")
-	ErrUnreachable = errors.New("the object store does not answer")
 	ErrBucket      = errors.New("the bucket does not exist")
 	ErrUnfit       = errors.New("the bucket is not fit for evidence")
 	ErrOwner       = errors.New("what lies in the bucket under this prefix belongs to another vault")
@@ -48,13 +47,13 @@ func translate(err error) error {
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	case errors.Is(err, context.DeadlineExceeded): // the caller's, or the patience of this package
-		return fmt.Errorf("%w: %w", ErrUnreachable, context.DeadlineExceeded)
+		return fmt.Errorf("%w: %w", objects.ErrUnreachable, context.DeadlineExceeded)
 	case errors.As(err, &r):
 		return answered(r)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT): // of the folder for temporary files
 		return objects.ErrFull
 	case errors.As(err, &inURL): // it would name the key
-		return fmt.Errorf("%w: %w", ErrUnreachable, inURL.Err)
+		return fmt.Errorf("%w: %w", objects.ErrUnreachable, inURL.Err)
 	}
 	return err
 }

@@ -143,8 +143,8 @@ func TestRefused(t *testing.T) {
 		}, s3.ErrCredentials},
 		{"no credentials", func(c *s3.Config) { c.CredentialsFile = file("") }, s3.ErrCredentials},
 		{"no credentials file", func(c *s3.Config) { c.CredentialsFile += "x" }, s3.ErrCredentials},
-		{"refused connection", func(c *s3.Config) { c.Endpoint = closed }, s3.ErrUnreachable},
-		{"certificate of nobody", func(c *s3.Config) { c.CAFile = "" }, s3.ErrUnreachable},
+		{"refused connection", func(c *s3.Config) { c.Endpoint = closed }, objects.ErrUnreachable},
+		{"certificate of nobody", func(c *s3.Config) { c.CAFile = "" }, objects.ErrUnreachable},
 		{"no bucket", func(c *s3.Config) { c.Bucket = "absent" }, s3.ErrBucket},
 		{"another's", func(c *s3.Config) { c.Owner = "other.example" }, s3.ErrOwner},
 	} {
@@ -184,9 +184,9 @@ func TestKilledServer(t *testing.T) {
 		at += n
 		if kills < 4 {
 			if err != nil {
-				is(t, err, s3.ErrUnreachable)
+				is(t, err, objects.ErrUnreachable)
 				_, err = s.StageInfo(t.Context(), "upl-a")
-				is(t, err, s3.ErrUnreachable)
+				is(t, err, objects.ErrUnreachable)
 			}
 			must(t, server.Run(t.Context()))
 		} else {

@@ -252,7 +252,7 @@ func (s *Store) readRest(ctx context.Context, id string, st *staged) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil && !errors.Is(err, ErrUnreachable) {
+		if err != nil && !errors.Is(err, objects.ErrUnreachable) {
 			return err
 		}
 	}
@@ -315,7 +315,7 @@ func (s *Store) readBody(ctx context.Context, st *staged, from, to int64) (read 
 		case err != nil && ctx.Err() != nil:
 			return read, ctx.Err()
 		case err != nil:
-			return read, fmt.Errorf("%w: an answer broke off", ErrUnreachable)
+			return read, fmt.Errorf("%w: an answer broke off", objects.ErrUnreachable)
 		}
 		st.sums.Write(buf)
 	}

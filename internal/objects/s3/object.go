@@ -175,7 +175,7 @@ func (s *Store) removeObject(ctx context.Context, d objects.Digest, now time.Tim
 	}
 	// The bytes go first: if the server keeps them, the object stays whole.
 	if err := s.bucket.remove(ctx, bodyPrefix+m.Body); err != nil {
-		if lock != (objects.Lock{}) && !errors.Is(err, ErrUnreachable) && ctx.Err() == nil {
+		if lock != (objects.Lock{}) && !errors.Is(err, objects.ErrUnreachable) && ctx.Err() == nil {
 			return objects.ErrLocked // servers differ in how they say it
 		}
 		return err

@@ -150,7 +150,7 @@ func (r *reader) fetch(i int64) (err error) {
 		if r.ctx.Err() != nil {
 			return r.ctx.Err()
 		}
-		return fmt.Errorf("%w: an answer broke off", ErrUnreachable)
+		return fmt.Errorf("%w: an answer broke off", objects.ErrUnreachable)
 	}
 	if !r.holds(i, b) {
 		return objects.ErrDamaged

@@ -119,7 +119,7 @@ func (s *Store) create(ctx context.Context, owner string) error {
 	return nil
 }
 
-// Open opens the store that Create made. ErrNotFound if there is none. [ErrCredentials], [ErrUnreachable], [ErrBucket], [ErrUnfit] and
+// Open opens the store that Create made. ErrNotFound if there is none. [ErrCredentials], [objects.ErrUnreachable], [ErrBucket], [ErrUnfit] and
 // [ErrOwner] say what else is in the way.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	s, err := connect(c)

@@ -331,7 +331,7 @@ func (b bucket) multiparts(ctx context.Context, prefix string) (list []minio.Obj
 			return list, nil
 		}
 		if key == page.NextKeyMarker && id == page.NextUploadIDMarker {
-			return nil, fmt.Errorf("%w: a list without an end", ErrUnreachable)
+			return nil, fmt.Errorf("%w: a list without an end", objects.ErrUnreachable)
 		}
 		key, id = page.NextKeyMarker, page.NextUploadIDMarker
 	}

@@ -50,7 +50,7 @@ func TestChangedTrustAndIdentity(t *testing.T) {
 
 // number is the line that a court compares by telephone.
 func number(report string) string {
-	_, after, _ := strings.Cut(report, "\nNumber ")
+	_, after, _ := strings.Cut(report, "\n  - Vault number: ")
 	line, _, _ := strings.Cut(after, "\n")
 	return line
 }

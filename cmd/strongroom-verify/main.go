@@ -5,12 +5,14 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"golang.org/x/term"
 
@@ -35,8 +37,11 @@ Nothing is sent anywhere, and nothing in the package is believed.
                    that the vault's log extends the one you were shown then.
   --extract DIR    after a verified result, writes the opened evidence and
                    descriptions into DIR. Nothing is ever overwritten.
-  --json           writes the report as JSON instead of text.
-  --lang CODE      language of the report. This version speaks: en.
+  --language TAG   language of the report: ar, en, es, fr or uk. Without it, as
+                   $LC_ALL, $LC_MESSAGES or $LANG say, else English. Codes in
+                   brackets are the same in every language.
+  --json           writes the report as JSON instead of text, for programs: the
+                   same in every language.
 
 Exit code: 0 verified, 1 refused, 2 incomplete, or the check could not be made.
 `
@@ -51,8 +56,8 @@ const unable = 2
 
 // command is the command line.
 type command struct {
-	trust, identity, previous, extract, lang, pkg string
-	json                                          bool
+	trust, identity, previous, extract, language, pkg string
+	json                                              bool
 }
 
 // Run is the program: it returns the exit code. ask is called once, for an identity that is locked.
@@ -65,7 +70,7 @@ func Run(args []string, stdout, stderr io.Writer, ask func() (string, error)) in
 	flags.StringVar(&c.identity, "identity", "", "")
 	flags.StringVar(&c.previous, "previous", "", "")
 	flags.StringVar(&c.extract, "extract", "", "")
-	flags.StringVar(&c.lang, "lang", "en", "")
+	flags.StringVar(&c.language, "language", "", "")
 	flags.BoolVar(&c.json, "json", false, "")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -88,8 +93,9 @@ func Run(args []string, stdout, stderr io.Writer, ask func() (string, error)) in
 }
 
 func (c command) run(stdout, stderr io.Writer, ask func() (string, error)) (int, error) {
-	if c.lang != "en" {
-		fmt.Fprintln(stderr, "This version speaks English only.")
+	language, err := c.speaks()
+	if err != nil {
+		return unable, err
 	}
 	if c.extract != "" && c.identity == "" {
 		return unable, errors.New("--extract needs --identity: without a key nothing can be opened")
@@ -126,7 +132,12 @@ func (c command) run(stdout, stderr io.Writer, ask func() (string, error)) (int,
 	if err != nil {
 		return unable, err
 	}
-	if err := c.write(stdout, o, report); err != nil {
+	if c.json {
+		err = report.WriteJSON(stdout)
+	} else {
+		err = report.WriteText(stdout, dossier.Telling{Language: language, Trust: o.Trust, Verifier: "strongroom-verify " + version()})
+	}
+	if err != nil {
 		return unable, err
 	}
 	if c.extract != "" {
@@ -156,19 +167,13 @@ func open(name string) (opened, error) {
 	return opened{io.NewSectionReader(file, 0, info.Size()), file.Close}, nil
 }
 
-func (c command) write(w io.Writer, o dossier.Options, report *dossier.Report) error {
-	if c.json {
-		return report.WriteJSON(w)
+// speaks is the report's language: that of --language, which must be one there is, or else the locale's (POSIX).
+func (c command) speaks() (dossier.Language, error) {
+	l, ok := dossier.LanguageOf(cmp.Or(c.language, os.Getenv("LC_ALL"), os.Getenv("LC_MESSAGES"), os.Getenv("LANG")))
+	if !ok && c.language != "" {
+		return l, errors.New("the report is not in that language; --language is one of " + strings.Join(dossier.Languages(), ", "))
 	}
-	if err := report.WriteText(w); err != nil {
-		return err
-	}
-	if o.Trust != nil {
-		fmt.Fprintf(w, "\nVault      %s\nNumber     %s\n", o.Trust.Vault(), tlog.SixGroups(o.Trust.Fingerprint()))
-		fmt.Fprintf(w, "           Is this the number the registry told you?\n")
-	}
-	_, err := fmt.Fprintf(w, "Verifier   strongroom-verify %s\n", version())
-	return err
+	return l, nil
 }
 
 func readTrust(name string) (tlog.Trust, error) {

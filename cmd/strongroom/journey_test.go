@@ -106,8 +106,11 @@ func (w *town) receive(grant, original string) {
 	}
 	pkg := w.path("package.zip")
 	w.court.types("", "grant", "export", grant, "--to", pkg).object()
-	w.court.as().types("", "verify", pkg, "--open").ends(0).has("VERIFIED", "Number "+w.number)
+	w.readme("package.zip", "en", "ltr")
+	w.court.as().types("", "verify", pkg, "--open").ends(0).has("VERIFIED", "Vault number: "+w.number)
 	w.court.as().types("", "verify", pkg, "--trust", w.trust).ends(0).has("VERIFIED")
+	w.court.as().types("", "verify", pkg, "--language", "uk").ends(0).has("ПЕРЕВІРЕНО", "Номер сховища: "+w.number, "Дозволено: ")
+	w.court.types("", "verify", pkg, "--language", "tlh").refused(exitCannot, "usage")
 	stranger := &person{t: t, home: w.path("nobody")}
 	stranger.types("", "verify", pkg).ends(2).has("INCOMPLETE")
 	if _, err := os.Stat(stranger.home); err == nil {

@@ -60,7 +60,8 @@ you saw on other days is not remembered, so it cannot be compared.
 What the person concerned and who speaks for her read, and the printed card, are
 in Arabic, English, French, Spanish or Ukrainian, as --language or else the
 computer's settings say: strongroom own, open, consent, grant approve, grant
-refuse, case open. All else, and what --json prints, is in English.
+refuse, case open. So are pages that are handed on, and the report of strongroom
+verify. All else, and what --json prints, is in English.
 
 Exit code: 0 done, 1 refused, 2 could not, 3 accepted but the proof of entry is
 not there yet (it follows by itself; nothing needs to be repeated).`,

@@ -3,15 +3,17 @@ package main
 import (
 	"archive/zip"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"strongroom.example/strongroom/internal/dossier"
+	"strongroom.example/strongroom/internal/tlog"
 	"strongroom.example/strongroom/internal/words"
 )
 
-// readme looks at the page of a package: in one language, then in English.
+// readme looks at the page of a package: in one language and then in English, or in English alone.
 func (w *town) readme(pkg, tag, direction string) {
 	w.t.Helper()
 	r, err := zip.OpenReader(w.path(pkg))
@@ -19,15 +21,43 @@ func (w *town) readme(pkg, tag, direction string) {
 		w.t.Fatal(err)
 	}
 	defer r.Close()
-	f, err := r.Open("README.html")
-	if err != nil {
-		w.t.Fatal(err)
+	read := func(name string) string {
+		f, err := r.Open(name)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		defer f.Close()
+		b, err := io.ReadAll(f)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return string(b)
 	}
-	defer f.Close()
-	page, err := io.ReadAll(f)
+	page, parts := read("README.html"), 2
+	if tag == "en" {
+		parts = 1
+	}
 	own, english := `<section id="`+tag+`" lang="`+tag+`" dir="`+direction+`">`, `<section id="en" lang="en" dir="ltr">`
-	if i := strings.Index(string(page), own); err != nil || i < 0 || strings.Index(string(page), english) <= i {
-		w.t.Errorf("%v\n%s", err, page)
+	if i := strings.Index(page, own); i < 0 || strings.LastIndex(page, english) < i || strings.Count(page, "<section ") != parts {
+		w.t.Errorf("\n%s", page)
+	}
+	// The command for cosign names files of this package, and the key of who signed the deposit.
+	commands := regexp.MustCompile(`cosign verify-blob-attestation .*`).FindAllString(page, -1)
+	for _, command := range commands {
+		files := regexp.MustCompile(`\b(items|trust)/\S+`).FindAllString(command, -1)
+		if len(files) != 4 {
+			w.t.Fatalf("%q", command)
+		}
+		for _, name := range files {
+			_ = read(name)
+		}
+		receipt, err := tlog.ParseReceipt([]byte(read(files[0])))
+		if err != nil || files[2] != "trust/signers/"+receipt.KeyID().String()+".pub" || !strings.HasSuffix(files[0], "/events/000000.sigstore.json") {
+			w.t.Errorf("%v: %s", err, command)
+		}
+	}
+	if len(commands) != parts {
+		w.t.Errorf("%d commands for cosign", len(commands))
 	}
 }
 

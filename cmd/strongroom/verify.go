@@ -26,6 +26,9 @@ does: the same checks, the same words. The trust file is the one of your folder,
 or --trust. With --open your own key opens the evidence and compares it with its
 description; --identity names another age key file.
 
+The report is in the language of --language, or else the locale's; with --json
+it is for programs, and the same in every language.
+
 With --previous the record book of PACKAGE must have grown from that of a
 package that you got before from the same vault: nothing that it showed is gone
 or another.
@@ -36,6 +39,10 @@ Exit code: 0 verified, 1 refused, 2 incomplete, or the check could not be made.`
 		Example: `  strongroom verify package.zip --trust trust.json`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			l, err := a.paper()
+			if err != nil {
+				return err
+			}
 			o, err := a.judgeBy(trust, identity, own)
 			if err != nil {
 				return err
@@ -48,7 +55,7 @@ Exit code: 0 verified, 1 refused, 2 incomplete, or the check could not be made.`
 				defer file.Close()
 				o.Previous = io.NewSectionReader(file, 0, size)
 			}
-			return a.verify(args[0], o)
+			return a.verify(args[0], o, l)
 		},
 	}
 	c.Flags().StringVar(&trust, "trust", "", "the vault's trust `FILE` (default: your folder's)")
@@ -124,7 +131,7 @@ func openSized(name string) (*os.File, int64, error) {
 	return file, info.Size(), nil
 }
 
-func (a *app) verify(name string, o dossier.Options) error {
+func (a *app) verify(name string, o dossier.Options, l dossier.Language) error {
 	file, size, err := openSized(name)
 	if err != nil {
 		return err
@@ -136,8 +143,8 @@ func (a *app) verify(name string, o dossier.Options) error {
 	}
 	if a.json {
 		err = json.NewEncoder(a.out).Encode(report)
-	} else if err = report.WriteText(a.out); err == nil && o.Trust != nil {
-		printRows(a.out, row{}, row{"Vault", o.Trust.Vault()}, row{"Number", tlog.SixGroups(o.Trust.Fingerprint())})
+	} else {
+		err = report.WriteText(a.out, dossier.Telling{Language: l, Trust: o.Trust, Verifier: tool().Name + " " + tool().Version})
 	}
 	if err == nil && report.Verdict != dossier.Verified {
 		err = endsWith(report.Verdict.ExitCode())

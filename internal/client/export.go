@@ -120,7 +120,7 @@ func (c *Client) export(ctx context.Context, a *access, p Export, name string, d
 	if err != nil {
 		return err
 	}
-	readme, err := dossier.Readme(c.trust, m, p.Language)
+	readme, err := dossier.Readme(c.trust, m, []evidence.Hash{v.Signer(stream, 0)}, p.Language)
 	if err != nil {
 		return err
 	}

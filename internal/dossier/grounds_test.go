@@ -33,7 +33,7 @@ func TestGrounds(t *testing.T) {
 		t.Error(found[ev.ItemOpened])
 	}
 	var text strings.Builder
-	if err := r.WriteText(&text); err != nil || !strings.Contains(text.String(), "Allowed: ") {
+	if err := r.WriteText(&text, Telling{}); err != nil || !strings.Contains(text.String(), "Allowed: ") {
 		t.Errorf("the reasons are not in the text: %v", err)
 	}
 	lengths := map[ev.Stream]int{} // before more packages are made

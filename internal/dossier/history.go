@@ -259,6 +259,16 @@ func (h *History) Leaf(s evidence.Stream, seq int64) (leaf evidence.Hash, index 
 	return r.leaf, r.index
 }
 
+// Signer names the key that signed event seq, 0 ≤ seq < Len, as its file in a package is named: the SHA-256 of the public key (SPKI DER). It
+// is the zero Hash for an event that did not verify or is withheld.
+func (h *History) Signer(s evidence.Stream, seq int64) evidence.Hash {
+	r := h.chain(s).records[seq]
+	if !r.read || r.until != 0 {
+		return evidence.Hash{}
+	}
+	return h.signers.ids[r.signer]
+}
+
 // Event returns event seq, 0 ≤ seq < Len. It must not be changed. It fails for an event that did not verify, is withheld, states
 // another place than seq, or is of a newer version.
 func (h *History) Event(s evidence.Stream, seq int64) (*evidence.Event, error) {

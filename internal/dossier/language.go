@@ -57,6 +57,14 @@ func ParseLanguage(tag string) (Language, error) {
 	return Language{tag}, nil
 }
 
+// LanguageOf takes a BCP 47 tag or a POSIX locale, such as ar-SY or ar_SY.UTF-8. It reports whether there is that language, and is English
+// where there is none.
+func LanguageOf(locale string) (Language, bool) {
+	base, _, _ := strings.Cut(strings.NewReplacer("_", "-", ".", "-", "@", "-").Replace(locale), "-")
+	l, err := ParseLanguage(strings.ToLower(base))
+	return l, err == nil
+}
+
 // Tag is as in the attribute lang of HTML.
 func (l Language) Tag() string {
 	if l.tag == "" {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"strongroom.example/strongroom/internal/custody"
 	ev "strongroom.example/strongroom/internal/evidence"
 )
 
@@ -240,7 +241,7 @@ func TestReadmeLanguages(t *testing.T) {
 	w, id := newShared(t)
 	m := Manifest{Grant: w.grant, Items: []ev.ItemID{id}, Recipient: w.people["court"].fingerprint(), Vault: origin}
 	for _, l := range languages(t) {
-		page := readAll(t, must(Readme(w.trust, m, l)))
+		page := readAll(t, must(Readme(w.trust, m, w.depositors(id), l)))
 		begin := fmt.Sprintf("<!DOCTYPE html>\n<html lang=%q dir=%q>", l.Tag(), l.Direction())
 		own := fmt.Sprintf("<section id=%q lang=%q dir=%q>", l.Tag(), l.Tag(), l.Direction())
 		english := `<section id="en" lang="en" dir="ltr">`
@@ -267,6 +268,34 @@ func TestReadmeLanguages(t *testing.T) {
 				t.Errorf("%s: the page has %q", l.Tag(), foreign)
 			}
 		}
+	}
+}
+
+// Each part of README.html has one line for each item that a shell takes as it stands, whose files are those of the package: the deposit's, the
+// evidence, and the key of who signed this deposit and no other.
+func TestReadmeCommands(t *testing.T) {
+	w, id := newShared(t)
+	second := w.deposit("more")
+	m := Manifest{Grant: w.grant, Items: []ev.ItemID{id, second}, Recipient: w.people["court"].fingerprint(), Vault: origin}
+	for _, l := range languages(t) {
+		parts := 1
+		if l.Tag() != "en" {
+			parts = 2
+		}
+		page := readAll(t, must(Readme(w.trust, m, []ev.Hash{w.depositors(id)[0], ev.SHA256([]byte("of another"))}, l)))
+		for item, key := range map[ev.ItemID]ev.Hash{id: custody.KeyID(w.people["clinician"].key.SPKI()), second: ev.SHA256([]byte("of another"))} {
+			line := fmt.Sprintf("cosign verify-blob-attestation --bundle items/%s/events/000000.sigstore.json --trusted-root trust/trusted_root.json"+
+				" --key trust/signers/%s.pub --type https://strongroom.example/custody-event/v1 items/%s/evidence.age\n", item, key, item)
+			if strings.Count(page, line) != parts {
+				t.Errorf("%s: %d times %s", l.Tag(), strings.Count(page, line), line)
+			}
+		}
+		if n := strings.Count(page, "cosign verify-blob-attestation"); n != 2*parts {
+			t.Errorf("%s: %d commands", l.Tag(), n)
+		}
+	}
+	if _, err := Readme(w.trust, m, w.depositors(id), English); err == nil {
+		t.Error("a page for two items and one key")
 	}
 }
 

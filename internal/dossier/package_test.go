@@ -24,7 +24,7 @@ const courtNonce = "courtnonce0123456789abcdefghijkl"
 
 // contents are the files that exist before the last events.
 func (w *world) contents(m Manifest) []File {
-	files := []File{must(Readme(w.trust, m, English))}
+	files := []File{must(Readme(w.trust, m, w.depositors(m.Items...), English))}
 	var signers [][]byte
 	for _, p := range w.people {
 		signers = append(signers, p.key.SPKI())
@@ -36,6 +36,14 @@ func (w *world) contents(m Manifest) []File {
 			BytesFile(ItemPath(id, "key.age"), f.envelopes["court"]))
 	}
 	return append(files, w.more...)
+}
+
+// depositors are the keys that signed the first events of items.
+func (w *world) depositors(items ...ev.ItemID) (list []ev.Hash) {
+	for _, id := range items {
+		list = append(list, w.logged[w.events[ev.ItemOf(id)][0]].signed.KeyID())
+	}
+	return list
 }
 
 // pack exports items to the court.
@@ -115,7 +123,7 @@ func TestVerified(t *testing.T) {
 		t.Fatalf("%+v", r.Checks)
 	}
 	var out bytes.Buffer
-	if err := r.WriteText(&out); err != nil {
+	if err := r.WriteText(&out, Telling{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Log("\n" + out.String())

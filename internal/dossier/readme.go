@@ -5,6 +5,7 @@ import (
 	"embed"
 	"html/template"
 
+	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/tlog"
 )
 
@@ -15,8 +16,8 @@ var readmeTexts embed.FS
 
 // Readme is README.html: what the package is, how to check and open it, what it shows and what it does not, in a language and then in
 // English. It says nothing that only the last events would tell, for it is signed for by them. Of m it uses vault, grant, recipient and
-// items.
-func Readme(trust tlog.Trust, m Manifest, l Language) (File, error) {
+// items; signers are the keys (History.Signer) that signed the deposits of these, in the same order.
+func Readme(trust tlog.Trust, m Manifest, signers []evidence.Hash, l Language) (File, error) {
 	languages := []Language{l, English}
 	if l.Tag() == English.Tag() {
 		languages = languages[:1]
@@ -30,11 +31,12 @@ func Readme(trust tlog.Trust, m Manifest, l Language) (File, error) {
 		}
 		part := struct {
 			Manifest
+			Signers    []evidence.Hash
 			Recipient  string
 			Limits     []telling
 			Timestamps bool
 			Others     []Language // in which the page goes on
-		}{m, tlog.SixGroups(m.Recipient), limits, trust.RequiresTimestamps(), languages[i+1:]}
+		}{m, signers, tlog.SixGroups(m.Recipient), limits, trust.RequiresTimestamps(), languages[i+1:]}
 		names := []string{"begin", text, "end"}
 		if i == 0 {
 			names = []string{"head", "begin", text, "end"}

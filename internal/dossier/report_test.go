@@ -18,7 +18,7 @@ import (
 func words(t *testing.T, r *Report) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := r.WriteText(&b); err != nil {
+	if err := r.WriteText(&b, Telling{}); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -82,12 +82,43 @@ func TestTextOfHostileStatement(t *testing.T) {
 }
 
 func TestTextIsPrintable(t *testing.T) {
-	r := Report{Verdict: Refused, Checks: []CheckResult{{CheckComplete, Fail, "r", "one\x1b[2J\n\u009b2J\u202etwo" + strings.Repeat("x", 300) + " end"}}}
-	for i, line := range strings.Split(words(t, &r), "\n") {
-		if len(line) > textWidth || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) {
-			t.Errorf("line %d: %q", i, line)
+	bad := "one\x1b[2J\n\u009b2J\u202etwo\u2069\u2068" + strings.Repeat("x", 300) + " \u65e5 end"
+	r := Report{Verdict: Refused, Checks: []CheckResult{{CheckComplete, Fail, "r", bad}}, details: []telling{telling(bad)}}
+	for _, l := range languages(t) {
+		var b bytes.Buffer
+		if err := r.WriteText(&b, Telling{Language: l, Verifier: bad}); err != nil {
+			t.Fatal(err)
+		}
+		written := l.letters()
+		for i, line := range strings.Split(b.String(), "\n") {
+			if cells(line) > textWidth || strings.ContainsFunc(strings.NewReplacer("\u2068", "", "\u2069", "").Replace(line), func(r rune) bool { return (r < ' ' || r > '~') && !written[r] }) {
+				t.Errorf("%s, line %d: %q", l.Tag(), i, line)
+			}
+			if !balanced(line) || l.Direction() == "ltr" && strings.ContainsAny(line, "\u2068\u2069") {
+				t.Errorf("%s, line %d turns the words of others: %q", l.Tag(), i, line)
+			}
+		}
+		if strings.Count(b.String(), "x") < 600 || !strings.Contains(b.String(), "? end") {
+			t.Errorf("%s: it is not said:\n%s", l.Tag(), b.String())
 		}
 	}
+}
+
+// balanced reports whether each isolate is closed in the line in which it is opened.
+func balanced(line string) bool {
+	open := 0
+	for _, r := range line {
+		switch r {
+		case isolated:
+			open++
+		case closed:
+			open--
+		}
+		if open < 0 {
+			return false
+		}
+	}
+	return open == 0
 }
 
 // Keyless: garbage in the first place, the deposit in the second.

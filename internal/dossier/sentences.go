@@ -246,5 +246,4 @@ func itemName(id evidence.ItemID, exhibit int64) telling {
 	return tell("item.named", "item", id)
 }
 
-func date(t evidence.Time) string   { return English.day(t) }
 func moment(t evidence.Time) string { return English.moment(t) }

@@ -2,155 +2,189 @@ package dossier
 
 import (
 	"bufio"
-	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	"strongroom.example/strongroom/internal/tlog"
+	"unicode"
+	"unicode/utf8"
 )
 
-const textWidth = 80
+const (
+	textWidth  = 80 // in characters
+	labelWidth = 11 // or more, where a language's labels are longer
+)
 
-// WriteText writes the report for people, at most 80 columns wide: the verdict, what was not required, why, what it shows and does not
-// show, the share, the steps, the checks (INTERFACE §7, §9).
-func (r *Report) WriteText(w io.Writer) error {
-	t := text{bufio.NewWriter(w)}
-	t.lines(strings.ToUpper(string(r.Verdict)), English.say(r.sentence()))
-	for _, c := range r.Checks {
-		if c.Result == NotRequired {
-			t.lines("Not asked", c.Detail)
+// WriteText writes the verdict page (INTERFACE §7, §9) as text, at most 80 columns wide: what VerdictPage says in the language, with the stable
+// codes of checks and reasons, and every step, of which there may be 100,000: they are never in memory together.
+func (r *Report) WriteText(w io.Writer, o Telling) error {
+	l := o.Language
+	o.From, o.To = 0, 0
+	p := r.VerdictPage(o)
+	t := text{bufio.NewWriter(w), l, l.letters()}
+	t.verdict(r, p)
+	t.list(p.Labels["shows"], p.Shows)
+	t.list(p.Labels["hides"], p.DoesNotShow)
+	for _, s := range p.Shares {
+		title := p.Labels["share"]
+		if len(s.Terms) == 0 {
+			title = l.text("label.consent")
 		}
+		t.list(t.about(title, s.Item), append(t.rows(s.Terms), s.Notes...))
 	}
-	for _, s := range English.all(r.aloud) {
-		t.lines("Not shown", s)
+	t.list(p.Labels["request"], t.rows(p.Request))
+	if len(r.Events) > 0 {
+		t.title(p.Labels["timeline"])
 	}
-	for _, c := range r.Checks {
-		if c.Result == Fail {
-			t.lines("Why", c.Detail+" ["+string(c.Name)+": "+c.Reason+"]")
+	for i, e := range r.Events {
+		if i == 0 || e.Item != r.Events[i-1].Item {
+			t.item(r, e)
 		}
+		t.step(r, e)
 	}
-	for _, c := range r.Checks {
-		if c.Result == NotChecked && (r.Verdict == Incomplete || c.Reason != ReasonNotReached) {
-			t.lines("Open", c.Detail+" ["+string(c.Name)+": "+c.Reason+"]")
-		}
-	}
-	label := "Next"
-	for _, s := range English.all(r.next()) {
-		t.lines(label, s)
-		label = ""
-	}
-	t.list("This shows", r.Shows)
-	t.list("This does not show", English.all(r.unsaid()))
-	for _, n := range r.Items {
-		if s := n.Share; s != nil {
-			actions := make([]string, len(s.Actions))
-			for i, a := range s.Actions {
-				actions[i] = string(a)
-			}
-			t.blank()
-			t.lines("Share", fmt.Sprintf("%s, to a %s in %s, for %s", English.say(n.name()), s.To, s.Jurisdiction, s.Purpose))
-			t.lines("", fmt.Sprintf("May %s, from %s to %s.", strings.Join(actions, " and "), date(s.NotBefore), date(s.Expires)))
-			t.lines("", map[bool]string{true: "It may be passed on.", false: "It may not be passed on."}[s.Onward])
-			t.lines("", English.say(n.standing()))
-		}
-		for _, c := range n.Consent {
-			t.lines("Consent", English.say(tell("shows.of", "item", n.name(), "said", c.standing(n.AsOf))))
-		}
-	}
-	if len(r.Items) > 0 {
-		n := r.Items[0] // as of all others
-		t.blank()
-		t.lines("Request", "Nonce "+n.Nonce)
-		t.lines("", "For the key "+tlog.SixGroups(n.Recipient))
-		t.lines("", fmt.Sprintf("Made under the first %d entries of the record book.", n.Covers))
-	}
-	events := r.Events // item by item, in the order of the items
-	for _, n := range r.Items {
-		t.blank()
-		t.lines("Steps", English.say(n.name())+", "+string(n.ID))
-		for len(events) > 0 && events[0].Item < n.ID { // of an item of which nothing is known
-			events = events[1:]
-		}
-		for ; len(events) > 0 && events[0].Item == n.ID; events = events[1:] {
-			t.step(events[0])
-		}
-	}
-	t.blank()
-	for i, c := range r.Checks {
-		label := ""
-		if i == 0 {
-			label = "Checks"
-		}
-		reason := ""
-		if c.Reason != "" {
-			reason = " (" + c.Reason + ")"
-		}
-		t.lines(label, fmt.Sprintf("%-12s%s%s", c.Name, strings.ReplaceAll(string(c.Result), "_", " "), reason))
-	}
-	t.lines("", r.tally())
+	t.checks(r, p)
+	t.list(p.Labels["tool"], t.rows(p.Tool))
 	return t.Flush()
 }
 
-func (r *Report) tally() string {
-	count := map[Result]int{}
-	for _, c := range r.Checks {
-		count[c.Result]++
+// text is what a report is written to, in a language.
+type text struct {
+	*bufio.Writer
+	Language
+	letters map[rune]bool // with which it is written
+}
+
+// verdict is what is read first: labels, and in a column beside them what they are about.
+func (t *text) verdict(r *Report, p VerdictPage) {
+	rows := []Row{{strings.ToUpper(p.Word), t.say(r.sentence()), false}}
+	for i, s := range p.First { // what was not required, and then what else is said aloud
+		label := "text.not_asked"
+		if i >= len(p.First)-len(r.aloud) {
+			label = "text.not_shown"
+		}
+		rows = append(rows, Row{t.text(label), s, false})
 	}
-	var parts []string
+	for _, c := range p.Reasons {
+		label := p.Labels["reasons"]
+		if c.Result == NotChecked {
+			label = t.text("text.open")
+		}
+		rows = append(rows, Row{label, c.Said + " [" + t.isolate(joined(c.Checks)+": "+c.Reason) + "]", false})
+	}
+	for i, s := range p.Next {
+		label := ""
+		if i == 0 {
+			label = t.text("text.next")
+		}
+		rows = append(rows, Row{label, s, false})
+	}
+	column := labelWidth
+	for _, w := range rows {
+		column = max(column, cells(w.Name)+1)
+	}
+	for _, w := range rows {
+		label := t.shown(w.Name)
+		for _, line := range t.wrap(w.Value, textWidth-column) {
+			t.line(label + strings.Repeat(" ", column-cells(label)) + line)
+			label = ""
+		}
+	}
+}
+
+// about says of something what it is.
+func (l Language) about(where, said string) string {
+	return l.say(tell("detail.at", "where", where, "said", said))
+}
+
+// joined are the codes of checks.
+func joined(checks []Check) string {
+	codes := make([]string, len(checks))
+	for i, c := range checks {
+		codes[i] = string(c)
+	}
+	return strings.Join(codes, ", ")
+}
+
+// rows are names and what they are. What is the same in every language is kept from the words around it.
+func (t *text) rows(rows []Row) (list []string) {
+	for _, w := range rows {
+		if w.Fixed {
+			w.Value = t.isolate(w.Value)
+		}
+		if w.Name != "" {
+			w.Value = t.about(w.Name, w.Value)
+		}
+		list = append(list, w.Value)
+	}
+	return list
+}
+
+func (t *text) title(s string) {
+	t.line("")
+	t.wrapped("", "", s)
+}
+
+// list is a title, and below it what there is; nothing where there is nothing.
+func (t *text) list(title string, list []string) {
+	if len(list) > 0 {
+		t.title(title)
+	}
+	for _, s := range list {
+		t.wrapped("  - ", "    ", s)
+	}
+}
+
+// item is of which item the steps are that come below.
+func (t *text) item(r *Report, e EventReport) {
+	name, id := r.step(t.Language, e).Item, string(e.Item)
+	if !strings.Contains(name, id) {
+		name = t.Language.list(name, t.isolate(id))
+	}
+	t.title(name)
+}
+
+func (t *text) step(r *Report, e EventReport) {
+	s := r.step(t.Language, e)
+	t.wrapped("  ", "  ", t.about(s.Step, t.Language.list(said(s.When, t.say(tell("step.entry", "entry", e.Entry)))...)))
+	for _, s := range said(s.What, t.Language.list(said(s.Who, t.isolate(s.By))...), s.Clocks, s.Why) {
+		t.wrapped("      ", "      ", s)
+	}
+}
+
+// said are those that say something.
+func said(list ...string) []string {
+	return slices.DeleteFunc(list, func(s string) bool { return s == "" })
+}
+
+// checks are the answers, how many there are of each, and the exit code of a program.
+func (t *text) checks(r *Report, p VerdictPage) {
+	count := map[Result]int{}
+	var list, tally []string
+	for i, c := range p.Checks {
+		count[c.Result]++
+		answer := t.about(c.Name, c.Answer)
+		if reason := r.Checks[i].Reason; reason != "" {
+			answer += " (" + t.isolate(reason) + ")"
+		}
+		list = append(list, answer)
+	}
 	for _, k := range []Result{Pass, NotChecked, NotRequired, Fail} {
 		if count[k] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", count[k], strings.ReplaceAll(string(k), "_", " ")))
+			tally = append(tally, t.about(t.code("answer", string(k)), strconv.Itoa(count[k])))
 		}
 	}
-	return fmt.Sprintf("%s  (exit %d)", strings.Join(parts, ", "), r.Verdict.ExitCode())
+	list = append(list, t.Language.list(tally...), t.about(t.text("text.exit"), strconv.Itoa(r.Verdict.ExitCode())))
+	t.list(p.Labels["checks"], list)
 }
 
-// text is set in two columns: a label of 11 characters, and what it is about.
-type text struct{ *bufio.Writer }
+func (t *text) line(s string) { t.WriteString(strings.TrimRight(s, " ") + "\n") }
 
-const labelWidth = 11
-
-func (t *text) blank() { t.WriteByte('\n') }
-
-func (t *text) lines(label, s string) {
-	for _, line := range wrap(s, textWidth-labelWidth) {
-		fmt.Fprintf(t, "%s\n", strings.TrimRight(fmt.Sprintf("%-*s%s", labelWidth, label, line), " "))
-		label = ""
-	}
-}
-
-func (t *text) list(title string, items []string) {
-	if len(items) == 0 {
-		return
-	}
-	fmt.Fprintf(t, "\n%s\n", title)
-	for _, s := range items {
-		mark := "  - "
-		for _, line := range wrap(s, textWidth-len(mark)) {
-			t.WriteString(mark + line + "\n")
-			mark = "    "
-		}
-	}
-}
-
-func (t *text) step(e EventReport) {
-	who := string(e.Role)
-	if e.Organization != "" {
-		who += " of " + string(e.Organization)
-	}
-	when := ""
-	if e.Time != 0 {
-		when = e.Time.Std().Format("2006-01-02 15:04:05 UTC")
-	}
-	fmt.Fprintf(t, "%4d  %s  entry %d\n", e.Step, when, e.Entry)
-	for _, s := range []string{e.What, who, e.clocks(English), e.Why} {
-		if s == "" {
-			continue
-		}
-		for _, line := range wrap(s, textWidth-6) {
-			t.WriteString("      " + line + "\n")
-		}
+// wrapped is s behind first, and, where it goes on, behind next, which is as wide.
+func (t *text) wrapped(first, next, s string) {
+	for _, line := range t.wrap(s, textWidth-len(first)) {
+		t.line(first + line)
+		first = next
 	}
 }
 
@@ -194,22 +228,78 @@ func printable(s string) string {
 	}, s)
 }
 
-// wrap breaks s between words, and a word longer than the width wherever the line ends. Nothing but printable ASCII is left.
-func wrap(s string, width int) (lines []string) {
-	line := ""
-	for _, word := range strings.SplitAfter(printable(s), " ") {
-		for len(word) > width+1 {
-			if line != "" {
-				lines = append(lines, strings.TrimRight(line, " "))
-				line = ""
-			}
-			lines, word = append(lines, word[:width]), word[width:]
+// letters are those that a language is written with.
+func (l Language) letters() map[rune]bool {
+	known := make(map[rune]bool)
+	for _, s := range texts()[l.Tag()] {
+		for _, r := range s {
+			known[r], known[unicode.ToUpper(r)] = true, true
 		}
-		if line != "" && len(line)+len(strings.TrimRight(word, " ")) > width {
-			lines = append(lines, strings.TrimRight(line, " "))
-			line = ""
-		}
-		line += word
 	}
-	return append(lines, strings.TrimRight(line, " "))
+	return known
+}
+
+// shown keeps printable ASCII, the letters of the language and, if each is closed, isolates, which reach no further than themselves.
+func (t *text) shown(s string) string {
+	inside, nested := 0, t.Direction() == "rtl"
+	for _, r := range s {
+		switch r {
+		case isolated:
+			inside++
+		case closed:
+			inside--
+		}
+		nested = nested && inside >= 0
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= ' ' && r <= '~', t.letters[r], nested && inside == 0 && (r == isolated || r == closed):
+			return r
+		}
+		return '?'
+	}, s)
+}
+
+// cells is how many columns a text takes. Marks above letters and controls of direction take none.
+func cells(s string) (n int) {
+	for _, r := range s {
+		if !unicode.In(r, unicode.Mn, unicode.Cf) {
+			n++
+		}
+	}
+	return n
+}
+
+// wrap breaks s between words, and a word longer than the width wherever the line ends. Each line stands for itself: an isolate that goes on
+// in the next one is closed and opened again.
+func (t *text) wrap(s string, width int) (lines []string) {
+	var line []byte
+	n, inside := 0, 0
+	end := func() {
+		lines = append(lines, strings.TrimRight(string(line), " ")+strings.Repeat(string(closed), inside))
+		line, n = append(line[:0], strings.Repeat(string(isolated), inside)...), 0
+	}
+	for word := range strings.SplitAfterSeq(t.shown(s), " ") {
+		if n > 0 && n+cells(strings.TrimRight(word, " ")) > width {
+			end()
+		}
+		for _, r := range word {
+			size := cells(string(r))
+			if n+size > width {
+				if r == ' ' {
+					continue // at the end of a line that is full
+				}
+				end()
+			}
+			switch r {
+			case isolated:
+				inside++
+			case closed:
+				inside--
+			}
+			line, n = utf8.AppendRune(line, r), n+size
+		}
+	}
+	end()
+	return lines
 }

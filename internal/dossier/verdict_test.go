@@ -136,6 +136,65 @@ func sayings(p VerdictPage) (list []string) {
 	return list
 }
 
+// The text says in each language all that the verdict page says, with the codes of what did not pass, in at most 80 columns; and nothing in it
+// is left in English, nor the id of a text.
+func TestTextLanguages(t *testing.T) {
+	plain := func(s string) string {
+		return strings.Join(strings.Fields(strings.NewReplacer("\u2068", "", "\u2069", "").Replace(s)), " ")
+	}
+	id, codes := regexp.MustCompile(`\b(text|verdict|answer|check|label|tool|request|terms|step|detail)\.[a-z_]+\b`), regexp.MustCompile(`\[[a-z_, ]+: [a-z_]+\]|\([a-z_]+\)`)
+	fixed := regexp.MustCompile(`(act|con|itm|org|gra|cas)-[a-z2-7]{26}|\bDE\b|README\.html|\b[0-9a-f]{64}\b|` + courtNonce + `|vault\.example|strongroom-verify 1|log/[a-z0-9.-]+`)
+	for _, c := range []struct{ pkg, trust string }{{"genuine.zip", "one.trust.json"}, {"newer-field.zip", "three.trust.json"}, {"genuine.zip", ""}, {"statement-changed.zip", "one.trust.json"},
+		{"final.zip", "four.trust.json"}, {"timestamp-missing.zip", "four.trust.json"}, {"consent-withdrawn.zip", "two.trust.json"}} {
+		r, trust := judged(t, c.pkg, c.trust)
+		for _, l := range languages(t) {
+			var b bytes.Buffer
+			o := Telling{Language: l, To: 100, Trust: trust, Verifier: "strongroom-verify 1", Digest: ev.SHA256([]byte("program"))}
+			if err := r.WriteText(&b, o); err != nil {
+				t.Fatal(err)
+			}
+			page, text := r.VerdictPage(o), plain(b.String())
+			all := slices.Concat(page.First, page.Next, page.Shows, page.DoesNotShow, []string{strings.ToUpper(page.Word), page.Labels["checks"], page.Labels["hides"]})
+			for _, s := range page.Reasons {
+				all = append(all, s.Said+" ["+joined(s.Checks)+": "+s.Reason+"]")
+			}
+			for _, s := range page.Shares {
+				all = append(all, s.Item)
+				all = append(all, s.Notes...)
+				page.Tool = append(page.Tool, s.Terms...)
+			}
+			for _, w := range append(page.Tool, page.Request...) {
+				if all = append(all, w.Value); w.Name != "" {
+					all = append(all, l.about(w.Name, w.Value))
+				}
+			}
+			for _, s := range page.Timeline {
+				all = append(all, page.Labels["timeline"], l.about(s.Step, s.When), s.Who, s.By, s.What, s.Why, s.Clocks)
+			}
+			for _, s := range page.Checks {
+				all = append(all, l.about(s.Name, s.Answer))
+			}
+			for _, s := range all {
+				if !strings.Contains(text, plain(s)) {
+					t.Errorf("%s %s: %q is missing\n%s", c.pkg, l.Tag(), s, b.String())
+				}
+			}
+			for line := range strings.Lines(b.String()) {
+				if cells(strings.TrimSuffix(line, "\n")) > textWidth || strings.Contains(line, "??") || !balanced(line) {
+					t.Errorf("%s %s: %q", c.pkg, l.Tag(), line)
+				}
+			}
+			text = fixed.ReplaceAllString(codes.ReplaceAllString(text, ""), "")
+			if s := id.FindString(text); s != "" {
+				t.Errorf("%s %s: %q is no text", c.pkg, l.Tag(), s)
+			}
+			if l.Tag() == "ar" || l.Tag() == "uk" {
+				untranslated(t, l, c.pkg, text)
+			}
+		}
+	}
+}
+
 // A part of the timeline is those steps and no others, whatever part is asked for.
 func TestTimelineParts(t *testing.T) {
 	r, _ := judged(t, "genuine.zip", "one.trust.json")

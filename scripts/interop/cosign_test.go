@@ -21,14 +21,31 @@ func keyHint(spki []byte) []byte {
 	return id[:]
 }
 
-var cosignCommand = regexp.MustCompile(`(?s)cosign verify-blob-attestation .*?/evidence\.age`)
+var (
+	preformatted = regexp.MustCompile(`(?s)<pre[^>]*>(.*?)</pre>`)
+	signerFile   = regexp.MustCompile(`trust/signers/[0-9a-f]{64}\.pub`)
+	evidenceFile = regexp.MustCompile(`items/\S+/evidence\.age`)
+)
 
-// The command that README.html of a package gives, as it stands there but for the key's name, accepts every step of the item; and no step that
-// was changed, of another signer or with another file. With the flag that README.html names it accepts those that carry a time stamp.
+// cosignCommands are the lines for cosign that README.html gives, as a browser shows them.
+func cosignCommands(page []byte) (list []string) {
+	for _, m := range preformatted.FindAllSubmatch(page, -1) {
+		for line := range strings.Lines(html.UnescapeString(string(m[1]))) {
+			if strings.HasPrefix(line, "cosign ") {
+				list = append(list, line)
+			}
+		}
+	}
+	return list
+}
+
+// The commands that README.html of a package gives, pasted as they stand there into a shell in the folder where it was unpacked, accept the
+// deposit of each item. Put to another step, as README.html says how, they accept that too; and no step that was changed, of another signer or
+// with another file. With the flag that README.html names they accept those that carry a time stamp.
 func TestCosign(t *testing.T) {
 	program := os.Getenv("STRONGROOM_COSIGN")
 	if program == "" {
-		t.Skip("set STRONGROOM_COSIGN to the program cosign, and STRONGROOM_PACKAGE to a court package if it is to be looked at too")
+		t.Skip("set STRONGROOM_COSIGN to the program cosign (scripts/cosign), and STRONGROOM_PACKAGE to a court package if it is to be looked at too")
 	}
 	packages := []string{filepath.Join("..", "..", "api", "vectors", "dossier", "genuine.zip"), filepath.Join("..", "..", "api", "vectors", "dossier", "final.zip")}
 	if file := os.Getenv("STRONGROOM_PACKAGE"); file != "" {
@@ -54,18 +71,12 @@ func TestCosign(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		page := ""
+		var given []string
 		for _, f := range c.files {
-			switch {
-			case f.Path == "README.html":
-				page = html.UnescapeString(string(readFile(f)))
-			case f.Path == "trust/trusted_root.json", strings.HasPrefix(f.Path, "trust/signers/"), strings.HasSuffix(f.Path, "/evidence.age"):
-				put(f.Path, readFile(f))
+			put(f.Path, readFile(f))
+			if f.Path == "README.html" {
+				given = cosignCommands(readFile(f))
 			}
-		}
-		given := cosignCommand.FindString(page)
-		if strings.Count(given, "KEY") != 1 || strings.Count(given, "000000.sigstore.json") != 1 {
-			t.Fatalf("%s: README.html gives %q", file, given)
 		}
 		run := func(command string) error {
 			shell := exec.Command("sh", "-c", command)
@@ -76,39 +87,52 @@ func TestCosign(t *testing.T) {
 			}
 			return err
 		}
+		slices.Sort(given)
+		given = slices.Compact(given) // each part of the page gives them
+		if len(given) != len(c.manifest.Items) {
+			t.Fatalf("%s: README.html gives %q", file, given)
+		}
 		steps := 0
-		for _, at := range slices.Sorted(maps.Keys(c.receipts)) {
-			if !strings.HasPrefix(at, "items/") {
-				continue
+		for i, id := range c.manifest.Items { // sorted, as the commands are
+			first := "items/" + string(id) + "/events/000000.sigstore.json"
+			if err := run(given[i]); err != nil || strings.Count(given[i], first) != 1 || len(signerFile.FindAllString(given[i], -1)) != 1 {
+				t.Fatalf("%s: %s: %v", file, given[i], err)
 			}
-			steps++
-			receipt := c.receipts[at]
-			d := open(t, receipt)
-			key := hex.EncodeToString(d.Material.PublicKey.Hint)
-			put(at, receipt)
-			command := strings.NewReplacer("000000.sigstore.json", filepath.Base(at), "KEY", key).Replace(given)
-			if err := run(command); err != nil {
-				t.Errorf("%s: %s: %v", file, at, err)
-			}
-			flagged := strings.Replace(command, " --type", " --use-signed-timestamps --type", 1)
-			if err := run(flagged); (err == nil) != (d.Material.Stamps != nil) {
-				t.Errorf("%s: %s: with its time stamp: %v", file, at, err)
-			}
-			if steps > 1 {
-				continue
-			}
-			d.DSSE.Payload = flipped(d.DSSE.Payload, -2)
-			put(at, d.text())
-			if run(command) == nil {
-				t.Errorf("%s: %s is accepted with a changed byte", file, at)
-			}
-			put(at, receipt)
-			if run(regexp.MustCompile(`items/\S+/evidence\.age`).ReplaceAllString(command, "trust/trusted_root.json")) == nil {
-				t.Errorf("%s: %s is accepted for another file", file, at)
-			}
-			other := slices.IndexFunc(c.keys, func(spki []byte) bool { return !bytes.Equal(keyHint(spki), d.Material.PublicKey.Hint) })
-			if run(strings.Replace(command, key, hex.EncodeToString(keyHint(c.keys[other])), 1)) == nil {
-				t.Errorf("%s: %s is accepted by another's key", file, at)
+			for _, at := range slices.Sorted(maps.Keys(c.receipts)) {
+				if !strings.HasPrefix(at, "items/"+string(id)+"/") {
+					continue
+				}
+				steps++
+				receipt := c.receipts[at]
+				d := open(t, receipt)
+				key := "trust/signers/" + hex.EncodeToString(d.Material.PublicKey.Hint) + ".pub"
+				command := strings.Replace(signerFile.ReplaceAllString(given[i], key), first, at, 1)
+				if at == first && command != given[i] {
+					t.Errorf("%s: %s is not for the key of %s", file, given[i], at)
+				}
+				if err := run(command); err != nil {
+					t.Errorf("%s: %s: %v", file, at, err)
+				}
+				flagged := strings.Replace(command, " --type", " --use-signed-timestamps --type", 1)
+				if err := run(flagged); (err == nil) != (d.Material.Stamps != nil) {
+					t.Errorf("%s: %s: with its time stamp: %v", file, at, err)
+				}
+				if at != first {
+					continue
+				}
+				d.DSSE.Payload = flipped(d.DSSE.Payload, -2)
+				put(at, d.text())
+				if run(command) == nil {
+					t.Errorf("%s: %s is accepted with a changed byte", file, at)
+				}
+				put(at, receipt)
+				if run(evidenceFile.ReplaceAllString(command, "trust/trusted_root.json")) == nil {
+					t.Errorf("%s: %s is accepted for another file", file, at)
+				}
+				other := slices.IndexFunc(c.keys, func(spki []byte) bool { return !bytes.Equal(keyHint(spki), d.Material.PublicKey.Hint) })
+				if run(strings.Replace(command, key, "trust/signers/"+hex.EncodeToString(keyHint(c.keys[other]))+".pub", 1)) == nil {
+					t.Errorf("%s: %s is accepted by another's key", file, at)
+				}
 			}
 		}
 		if steps < 2 {

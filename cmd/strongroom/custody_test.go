@@ -18,7 +18,7 @@ func TestReportsThroughCommands(t *testing.T) {
 		"--member", w.clinician.id+":deposit,duty", "--keyholder", "me", "--keyholder", third.id, "--keyholder", w.clinician.id).object(), "case")
 	consent := str(t, w.clinician.types("", "consent", "give", "--case", in, "--form", w.write("form.txt", "signed form"), "--until", "365d", "--subject", survivor.id,
 		"--examination", "yes", "--storage", "yes", "--court", "NL:information", "--yes").object(), "consent")
-	item := string(decodeLines[deposited](t, w.clinician.types("", "deposit", w.write("report.txt", "findings"), "--case", in, "--content", "clinical", "--consent",
+	item := string(decodeLines[deposited](t, w.clinician.types("", "deposit", w.write("report.txt", "findings"), "--case", in, "--content", "clinical", "--pages", "12", "--consent",
 		consent).ends(0).out)[0].Item)
 	w.clinician.types("", "seal", item, "--yes").object()
 	w.second.types("", "open", item, "--purpose", "care", "--to", w.path("care.txt")).object()
@@ -61,8 +61,17 @@ func TestReportsThroughCommands(t *testing.T) {
 	if text := written(auditor, "--by", w.clinician.id, "--csv"); strings.Count(text, ",consent.given,") != 1 || strings.Count(text, ",item.break_glass,") != 2 || strings.Contains(text, "case.opened") {
 		t.Errorf("on the clinician:\n%s", text)
 	}
-	if text := written(w.second, "--index", "--case", in, "--csv"); strings.Count(text, "\n") != 2 || !strings.Contains(text, "1,"+item+","+in+",") || !strings.Contains(text, ",not_shared") {
+	if text := written(w.second, "--index", "--case", in, "--csv"); strings.Count(text, "\n") != 2 || !strings.Contains(text, "1,"+item+","+in+",") || !strings.HasSuffix(text, ",not_shared,,12,\r\n") {
 		t.Errorf("index:\n%s", text)
+	}
+	if text := written(auditor, "--index", item, "--csv"); !strings.HasSuffix(text, ",not_shared,,,\r\n") { // who is not of the case
+		t.Errorf("index of a stranger:\n%s", text)
+	}
+	if text := written(w.second, "--index", item); !strings.Contains(text, "pages: 12") {
+		t.Errorf("index:\n%s", text)
+	}
+	for _, wrong := range [][]string{{"--pages", "-1"}, {"--duration", "1500ms"}, {"--pages", "1", "--duration", "1s"}} {
+		w.clinician.types("", append([]string{"deposit", w.write("more.txt", "more"), "--case", in, "--content", "clinical", "--consent", consent}, wrong...)...).refused(exitCannot, "usage")
 	}
 	if text := written(w.second, "--unused", item); !strings.Contains(text, "Schedule of unused material") || !strings.Contains(text, item) {
 		t.Errorf("unused:\n%s", text)

@@ -6,10 +6,13 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/forms"
 )
@@ -21,6 +24,7 @@ type depositFlags struct {
 	record, acquisition, identity                   string
 	consents                                        []string
 	resume, again, draft                            bool
+	extent                                          extentFlags
 }
 
 func depositCommand(a *app) *cobra.Command {
@@ -88,6 +92,8 @@ For good:  the entry stays. A deposit is a draft until it is sealed, and not yet
 				return usage("name a file, --record, --identity or --resume")
 			case len(files) > 1 && alone:
 				return usage("a record or an identity belongs to one file")
+			case len(files) > 1 && f.extent != extentFlags{}:
+				return usage("--pages and --duration are of one file")
 			case len(files) == 0:
 				files = []found{{path: f.record + f.identity, alone: f.record != ""}}
 			}
@@ -117,6 +123,7 @@ For good:  the entry stays. A deposit is a draft until it is sealed, and not yet
 	s.StringVar(&f.source, "source", "", "`ITEM` that this one was made from")
 	s.StringVar(&f.place, "place", "", "`COUNTRY` of the act, such as NL (default: withheld)")
 	s.StringVar(&f.label, "label", "", "what lists show to members, a `TEXT` (default: the file's name)")
+	f.extent.on(s)
 	s.StringVar(&f.captured, "captured", "", "when it was taken, a `TIME`")
 	s.StringVar(&f.authority, "authority", "", "`FILE` with authority, number, law and ground of GDPR Art. 9, a line each (- for standard input)")
 	s.StringVar(&f.record, "record", "", "JSON `FILE` with the clinical record")
@@ -147,6 +154,9 @@ func (f *depositFlags) deposit(ctx context.Context, a *app, cl *client.Client) (
 	}
 	d = client.Deposit{Class: evidence.Class(f.class), Content: evidence.Content(f.content), Basis: evidence.Basis(f.basis), Place: f.place,
 		Label: f.label, Draft: f.draft}
+	if d.Extent, err = f.extent.read(); err != nil {
+		return d, err
+	}
 	if d.Case, err = findCase(ctx, cl, f.in); err != nil {
 		return d, err
 	}
@@ -177,6 +187,25 @@ func (f *depositFlags) deposit(ctx context.Context, a *app, cl *client.Client) (
 		return d, err
 	}
 	return d, nil
+}
+
+// extentFlags say how long a file is.
+type extentFlags struct {
+	pages int64
+	lasts time.Duration
+}
+
+func (f *extentFlags) on(s *pflag.FlagSet) {
+	s.Int64Var(&f.pages, "pages", 0, "how many pages it has, a `NUMBER` for the index of sealed items")
+	s.DurationVar(&f.lasts, "duration", 0, "how long it plays, such as 1h2m3s, a `TIME` for the index of sealed items")
+}
+
+func (f *extentFlags) read() (dossier.Extent, error) {
+	e := dossier.Extent{Pages: f.pages, Lasts: f.lasts}
+	if !e.Valid() {
+		return e, usage("--pages is 1 or more, --duration whole seconds, and only one of the two is given")
+	}
+	return e, nil
 }
 
 // warnHeld tells who adds to a case that a legal duty keeps some of it: what is added is not kept by that until a hold names it, too.

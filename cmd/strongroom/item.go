@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -208,6 +209,8 @@ type listed struct {
 	Review    evidence.Time        `json:"review_due,omitempty"` // of the first emergency opening that waits for it
 	Size      int64                `json:"size"`                 // of the sealed file
 	Shares    int                  `json:"shares"`               // that are in force or wait for approval
+	Pages     int64                `json:"pages,omitempty"`
+	Seconds   int64                `json:"seconds,omitempty"`
 }
 
 func (a *app) list(ctx context.Context, cl *client.Client, items []client.Listed) error {
@@ -219,7 +222,8 @@ func (a *app) list(ctx context.Context, cl *client.Client, items []client.Listed
 			return err
 		}
 		l := listed{Item: i.ID, Case: i.Case, Label: i.Label, Class: i.Class, Content: i.Content, Basis: i.Basis, Consent: some(i.Consent),
-			Exhibit: i.Exhibit, Sealed: i.Sealed, Confirmed: i.Confirmed, Damaged: i.Damaged, Size: i.Evidence.Size}
+			Exhibit: i.Exhibit, Sealed: i.Sealed, Confirmed: i.Confirmed, Damaged: i.Damaged, Size: i.Evidence.Size,
+			Pages: i.Extent.Pages, Seconds: int64(i.Extent.Lasts / time.Second)}
 		if err := i.Frozen(v.Facts(), v.Time); err != nil {
 			l.Stopped = evidence.ReasonOf(err)
 		}

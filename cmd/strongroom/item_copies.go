@@ -175,6 +175,7 @@ For good:  both versions stay.`,
 func deriveCommand(a *app) *cobra.Command {
 	var form, content, label, toolName, toolVersion, parameters, purpose string
 	var look leaving
+	var extent extentFlags
 	c := &cobra.Command{
 		Use:   "derive SOURCE FILE --form FORM --tool NAME --tool-version TEXT",
 		Short: "Deposit what was made from an item, linked to it",
@@ -205,6 +206,9 @@ Signs:     item.opened on the source, item.deposited, item.derived.`,
 				return err
 			}
 			if p.Parameters, err = a.text(parameters); err != nil {
+				return err
+			}
+			if p.Extent, err = extent.read(); err != nil {
 				return err
 			}
 			if p.Check, err = look.check(a); err != nil {
@@ -241,6 +245,7 @@ Signs:     item.opened on the source, item.deposited, item.derived.`,
 	f.StringVar(&parameters, "parameters", "", "`FILE` with settings and commands (- for standard input)")
 	f.StringVar(&content, "content", "", "what it is, if not what the source is: clinical, photograph, …")
 	f.StringVar(&label, "label", "", "what lists show to members, a `TEXT` (default: the file's name)")
+	extent.on(f)
 	f.StringVar(&purpose, "purpose", string(evidence.ForInvestigation), "why the source is opened: investigation, documentation, care, …")
 	look.flags(c)
 	required(c, "form", "tool", "tool-version")

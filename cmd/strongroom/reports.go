@@ -30,9 +30,9 @@ signed in cases, consents, on people and on the vault's rules. What was signed
 in a case without items is shown to its members alone.
 
 --index lists the sealed items instead: exhibit, item, digest and size of the
-encrypted file, kind, and when it was sealed; --unused only those that nobody
-outside was ever given. Pages and duration stand inside the files: who opens
-them adds those.
+encrypted file, kind, pages or duration as the depositor stated them (deposit
+--pages, --duration; for members of the case), and when it was sealed; --unused
+only those that nobody outside was ever given.
 
 The page needs no network and prints on paper; --csv writes a table instead. A
 report may be of any number of items. It is in the language of --language, or
@@ -107,6 +107,9 @@ func (a *app) custody(ctx context.Context, cl *client.Client, p reporting, typed
 		write = func(add func(dossier.Custody) error) error { return cl.CustodyBy(ctx, actor, ids, add) }
 	} else {
 		ids, err = (&chosen{p.in}).ids(ctx, cl, typed)
+	}
+	if p.index || p.unused {
+		write = func(add func(dossier.Custody) error) error { return cl.Index(ctx, ids, add) }
 	}
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ type Derivation struct {
 	Check      *Check           // of what is added to the source, where somebody outside has a key to it
 
 	Label       string
+	Extent      dossier.Extent
 	Description Description
 	Body        io.ReadSeeker
 	Size        int64
@@ -49,7 +50,7 @@ func (c *Client) Derive(ctx context.Context, p Derivation) (Deposited, *Receipt,
 	}
 	d := Deposit{
 		Case: a.item.Case, Class: p.Form, Content: p.Content, Basis: a.item.Basis, Consent: a.item.Consent, Source: p.Source,
-		Label: p.Label, Description: p.Description, Body: p.Body, Size: p.Size, Progress: p.Progress,
+		Label: p.Label, Extent: p.Extent, Description: p.Description, Body: p.Body, Size: p.Size, Progress: p.Progress,
 	}
 	if d.Content == "" {
 		d.Content = a.item.Content

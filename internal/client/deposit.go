@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/sealing"
 	"strongroom.example/strongroom/internal/wire"
@@ -23,6 +24,7 @@ type Deposit struct {
 	Place   string               // country code, or ""
 
 	Label       string            // what lists show
+	Extent      dossier.Extent    // how long it is, for an index, or nothing
 	Description Description       // with its documents (RULES §4 to §6)
 	Draft       bool              // they may be unfinished; for who holds a key of the case
 	Authority   string            // note: issuer, number, law, ground of GDPR Art. 9, a line each; demanded where the basis is not consent
@@ -216,7 +218,10 @@ func (d *draft) sealTexts(p Deposit, labelKey string) error {
 	if err != nil {
 		return err
 	}
-	label, err := sealing.SealLabel(p.Label, labelKey)
+	if !p.Extent.Valid() {
+		return evidence.Refuse(evidence.Invalid, "extent")
+	}
+	label, err := sealing.SealLabel(labelOf(p.Label, p.Extent), labelKey)
 	if err != nil {
 		return err
 	}

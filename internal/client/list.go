@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/sealing"
 	"strongroom.example/strongroom/internal/wire"
@@ -14,7 +15,8 @@ import (
 type Listed struct {
 	*evidence.ItemState
 	Label  string
-	Opened bool // whether Label could be opened
+	Extent dossier.Extent
+	Opened bool // whether both could be opened
 }
 
 // itemsOfLook bounds how many items are looked at together; each brings the streams it stands on.
@@ -83,12 +85,7 @@ func (c *Client) listed(ctx context.Context, items []wire.Item, in evidence.Case
 				return nil, alarm(OtherText, streams[i], nil)
 			}
 			l := Listed{ItemState: own}
-			for _, key := range keys {
-				if text, err := sealing.OpenLabel(item.Label, key); err == nil {
-					l.Label, l.Opened = text, true
-					break
-				}
-			}
+			l.Label, l.Extent, l.Opened = openLabel(item.Label, keys)
 			list = append(list, l)
 		}
 	}

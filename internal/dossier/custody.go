@@ -30,6 +30,7 @@ type CustodyItem struct {
 	Steps    int64 // all, those of others too
 	Withheld int64 // how many of them may not be shown yet
 	Rows     []CustodyRow
+	Extent   Extent // where whoever reports could read it
 }
 
 // Kind is what the item is, in words.

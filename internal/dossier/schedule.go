@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
 )
@@ -138,7 +139,7 @@ func (s Schedule) NewPage(w io.Writer, l Language) *CustodyWriter {
 }
 
 // scheduleColumns only ever grow at their end.
-var scheduleColumns = []string{"exhibit", "item", "case", "sha256", "size", "class", "content", "sealed_at", "status", "not_said_before"}
+var scheduleColumns = []string{"exhibit", "item", "case", "sha256", "size", "class", "content", "sealed_at", "status", "not_said_before", "pages", "seconds"}
 
 // NewTable begins a table (RFC 4180). It is the same in every language.
 func (s Schedule) NewTable(w io.Writer) *CustodyWriter {
@@ -157,7 +158,8 @@ func (s Schedule) NewTable(w io.Writer) *CustodyWriter {
 					until = l.Unsaid.String()
 				}
 				if err := out.Write([]string{strconv.FormatInt(l.Exhibit, 10), string(l.ID), string(l.Case), l.Evidence.SHA256.String(), strconv.FormatInt(l.Evidence.Size, 10),
-					string(l.Class), string(l.Content), l.SealedOn.String(), l.status(), until}); err != nil {
+					string(l.Class), string(l.Content), l.SealedOn.String(), l.status(), until,
+					number(l.Extent.Pages), number(int64(l.Extent.Lasts / time.Second))}); err != nil {
 					return err
 				}
 			}
@@ -168,4 +170,12 @@ func (s Schedule) NewTable(w io.Writer) *CustodyWriter {
 			return out.Error()
 		},
 	}
+}
+
+// number is one that was stated, or nothing.
+func number(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	ev "strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/tlog"
@@ -20,6 +21,7 @@ func TestSchedules(t *testing.T) {
 		t.Fatal(findings)
 	}
 	c := must(h.CustodyOf("", w.now, shared, kept, draft))
+	c.Items[1].Extent = Extent{Lasts: 62 * time.Second}
 	for _, s := range []struct {
 		Schedule
 		want []ev.ItemID
@@ -43,9 +45,15 @@ func TestSchedules(t *testing.T) {
 			if row[1] != string(id) || row[3] != ev.SHA256(file).String() || row[4] != strconv.Itoa(len(file)) || row[7] == "" || (row[8] == "shared") != (id == shared) {
 				t.Errorf("%s: %q", s.title(), row)
 			}
+			if said := row[10] + "|" + row[11]; said != "|" && id != kept || said != "|62" && id == kept {
+				t.Errorf("%s: %s has an extent of %s", s.title(), id, said)
+			}
 			if !strings.Contains(page.String(), row[1]) || !strings.Contains(page.String(), row[3]) {
 				t.Errorf("%s: %s is not on the page", s.title(), id)
 			}
+		}
+		if strings.Count(page.String(), "0:01:02") != 1 || strings.Contains(page.String(), "not stated") != (len(s.want) > 1) {
+			t.Errorf("%s: extents:\n%s", s.title(), page.String())
 		}
 		if strings.Contains(page.String(), string(draft)) || !strings.Contains(page.String(), strconv.Itoa(len(s.want))+" in all") || strings.Contains(page.String(), "http") {
 			t.Errorf("%s:\n%s", s.title(), page.String())

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"strongroom.example/strongroom/internal/daemon"
+	"strongroom.example/strongroom/internal/ledger"
 	"strongroom.example/strongroom/internal/tlog"
 )
 
@@ -40,16 +41,17 @@ nothing newer; if there was, clients that saw it refuse the vault.
 If the log of the lost machine can still be read, give its log.db with --log: it
 holds the statement of every event since the backup. The records are made from it
 again, and what those events took away is taken away again. Envelopes and evidence
-deposited since the backup are lost, and named; earlier confirmations by witnesses
-and time-stamp authorities are too, as strongroomd rebuild --help says.
+deposited since the backup are lost, and named. What witnesses and time-stamp
+authorities had confirmed until the backup comes back from it, as far as it proves
+itself; later events are confirmed anew, as strongroomd rebuild --help says.
 
 With --engines the vault's records and log are in PostgreSQL and Trillian: you have
 put the cluster back with PostgreSQL's own tools, and its folder is in --data. This
 compares, examines and logs the same, and the vault can be served afterwards. No
 replica may run meanwhile. Give the checkpoint file of every replica's folder.
 
-Exit code: 0 restored, 1 restored and evidence or envelopes are damaged or lost, as
-listed, 2 refused, with the reason; nothing is in place then.`,
+Exit code: 0 restored, 1 restored and evidence, envelopes or confirmations are damaged
+or lost, as listed, 2 refused, with the reason; nothing is in place then.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r.Data = p.data
@@ -107,17 +109,25 @@ func rebuildCommand() *cobra.Command {
 		Use:   "rebuild",
 		Short: "Make lost records again from the log, or a lost log from the records",
 		Long: `Log and records hold every statement twice. Where one of them is damaged (fsck says
-which), move its file away and keep it; this makes it again from the other, and
-checks signatures, law, heads map and signed checkpoint on the way.
+which), move its file away and keep it, with records.db also records.db-wal where
+there is one; this makes it again from the other, and checks signatures, law, heads
+map and signed checkpoint on the way.
 
-Not in the log: the bytes of envelopes, labels, notes and descriptions. They are
-taken from the files given with --attachments, a backup's erasable.db or the
-records.db that was moved away, and the rest is named as lost. Open invitations,
-sign-ins and unfinished uploads are over; people begin them again. Receipts are made
-anew; those that people hold stay valid. What witnesses and time-stamp authorities
-confirmed so far is not in the log either: packages that are made from now on date
-what was entered before by the day of the rebuild, and say so by their time bounds.
-Packages made earlier keep their dates: keep them.
+Not in the log: the bytes of envelopes, labels, notes and descriptions, and what
+witnesses and time-stamp authorities confirmed. Both are looked for in the files given
+with --attachments: the records.db that was moved away, a backup's records.db and
+erasable.db. Of confirmations only those are kept that prove themselves, by the
+signatures of the log, of witnesses and of authorities that trust.json names, over
+this very log. What is not found, or damaged, is named as lost; a file that cannot be
+read stops nothing. If one holds a checkpoint that this log signed and does not lead
+to, the log is not the newest: nothing is made.
+
+Open invitations, sign-ins and unfinished uploads are over; people begin them again.
+Receipts are made anew; those that people hold stay valid. Where the confirmations
+came back, final receipts and their dates are what they were. What was entered later,
+or whose confirmations are lost, is confirmed anew: packages that are made from now on
+date it by the day of the rebuild, and say so by their time bounds. Packages made
+earlier keep their dates: keep them.
 
 Exit code: 0 made, 1 made and something is lost, 2 not made.`,
 		Args: cobra.NoArgs,
@@ -135,7 +145,7 @@ Exit code: 0 made, 1 made and something is lost, 2 not made.`,
 		},
 	}
 	p.flags(c)
-	c.Flags().StringArrayVar(&files, "attachments", nil, "a backup's erasable.db, or another records.db; repeat it for each")
+	c.Flags().StringArrayVar(&files, "attachments", nil, "the records.db that was moved away, a backup's records.db or erasable.db; repeat it for each")
 	return c
 }
 
@@ -151,5 +161,33 @@ func printRebuilt(out io.Writer, made daemon.Rebuilt) (lost int) {
 	for _, item := range made.Shut {
 		fmt.Fprintf(out, "Shut       item %s: nobody has an envelope for it any more\n", item)
 	}
-	return lost
+	for _, file := range made.Unread {
+		fmt.Fprintf(out, "Unread     %s: it is damaged, or no database of records; what could be read was taken\n", file)
+	}
+	if made.Confirmed != nil {
+		lost += printConfirmed(out, *made.Confirmed)
+	}
+	return lost + len(made.Unread)
+}
+
+// printConfirmed says what came back of confirmations, and returns how much did not.
+func printConfirmed(out io.Writer, r daemon.Reclaimed) int {
+	count := func(c ledger.Confirmations) string {
+		return fmt.Sprintf("%d published checkpoints, %d cosignatures on them, %d time stamps over them, %d over events",
+			c.Checkpoints, c.Cosignatures, c.Stamps, c.EventStamps)
+	}
+	none, lost := ledger.Confirmations{}, r.Lost()
+	if r.Found == none {
+		fmt.Fprintln(out, "Lost       what witnesses and time-stamp authorities confirmed: no file that was given holds it")
+	} else {
+		fmt.Fprintf(out, "Found      %s\nKept       %s\n", count(r.Found), count(r.Kept))
+	}
+	if lost != none {
+		fmt.Fprintf(out, "Lost       %s: they do not prove themselves\n", count(lost))
+	}
+	fmt.Fprintf(out, "Anew       entries from leaf %d on are confirmed anew, and dated by that\n", r.Final)
+	if r.Found == none {
+		return 1
+	}
+	return int(lost.Checkpoints + lost.Cosignatures + lost.Stamps + lost.EventStamps)
 }

@@ -29,11 +29,14 @@ type Rebuilt struct {
 	Found  int64                           `json:"attachments"` // whose bytes were found
 	Lost   map[ledger.AttachmentKind]int64 `json:"lost"`        // whose bytes were not
 	Shut   []evidence.ItemID               `json:"shut"`        // items that nobody can open any more
+	// Confirmed is nil where nobody confirms anything, and of a log.
+	Confirmed *Reclaimed `json:"confirmed,omitempty"`
+	Unread    []string   `json:"unread,omitempty"` // files that could not be read to their end
 }
 
 // Rebuild makes what is missing of a vault that is not running, the records from the log or the log from the records, and opens the vault
-// with it. The bytes of attachments are not in the log: they are looked for in files, each a backup's erasable.db or what is left of
-// another records.db.
+// with it. Not in the log are the bytes of attachments and what witnesses and time-stamp authorities confirmed: they are looked for in files,
+// each what is left of another records.db, or one of a backup's databases. What is damaged of them is passed over.
 func Rebuild(ctx context.Context, dir string, o Options, files []string) (Rebuilt, error) {
 	f := folder(dir)
 	settings, err := f.readSettings()
@@ -50,6 +53,11 @@ func Rebuild(ctx context.Context, dir string, o Options, files []string) (Rebuil
 	trust, err := tlog.ParseTrust(text)
 	if err != nil {
 		return Rebuilt{}, fmt.Errorf("trust.json: %w", err)
+	}
+	for _, file := range files { // a wrong name must not pass for a damaged file
+		if _, err := os.Stat(file); err != nil {
+			return Rebuilt{}, err
+		}
 	}
 	missing := func(path string) bool {
 		_, err := os.Lstat(path)
@@ -121,7 +129,10 @@ func rebuildRecords(ctx context.Context, origin string, trust tlog.Trust, from, 
 		return made, err
 	}
 	made = Rebuilt{Part: "records.db", Events: b.order, Lost: make(map[ledger.AttachmentKind]int64), Shut: []evidence.ItemID{}}
-	return made, b.attachments(ctx, files, &made)
+	if err := b.attachments(ctx, files, &made); err != nil {
+		return made, err
+	}
+	return made, b.confirmations(ctx, trust, files, o.Now(), &made)
 }
 
 type rebuilding struct {
@@ -241,6 +252,7 @@ func (b *rebuilding) attachments(ctx context.Context, files []string, made *Rebu
 		}
 	}
 	for _, file := range files {
+		var failed error // to write
 		err := sqldb.Bodies(ctx, file, func(digest evidence.Hash, body []byte) error {
 			if len(b.lost[digest]) == 0 || evidence.SHA256(body) != digest {
 				return nil
@@ -251,10 +263,14 @@ func (b *rebuilding) attachments(ctx context.Context, files []string, made *Rebu
 			found := b.lost[digest]
 			delete(b.lost, digest)
 			made.Found += int64(len(found))
-			return b.records.Reattach(ctx, found)
+			failed = b.records.Reattach(ctx, found)
+			return failed
 		})
+		if failed = errors.Join(failed, ctx.Err()); failed != nil {
+			return fmt.Errorf("attachments: %w", failed)
+		}
 		if err != nil {
-			return fmt.Errorf("attachments: %w", err)
+			made.unread(file)
 		}
 	}
 	envelopes := make(map[evidence.Stream]int)

@@ -256,7 +256,11 @@ func (r *restorer) stores(ctx context.Context) error {
 	if r.LogSize == r.Manifest.LogSize {
 		return sqldb.Restore(ctx, r.dir.records(), r.src.records(), r.src.path(erasableFile))
 	}
-	made, err := rebuildRecords(ctx, r.Manifest.Vault, r.Trust, r.dir.log(), r.dir.records(), []string{r.src.path(erasableFile)}, r.options)
+	files := []string{r.src.records(), r.src.path(erasableFile)}
+	made, err := rebuildRecords(ctx, r.Manifest.Vault, r.Trust, r.dir.log(), r.dir.records(), files, r.options)
+	if err == nil && slices.Contains(made.Unread, r.src.path(erasableFile)) { // which its manifest vouched for
+		err = ErrAltered
+	}
 	r.Rebuilt = &made
 	return err
 }

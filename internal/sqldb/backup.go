@@ -155,13 +155,9 @@ func Restore(ctx context.Context, path, records, erasable string) error {
 // Bodies calls f with the bytes of every attachment that still exist in a file: a database of records, whole or not, or the erasable
 // part of a backup.
 func Bodies(ctx context.Context, path string, f func(digest evidence.Hash, body []byte) error) error {
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() {
-		return evidence.Refuse(evidence.NotFound, "records_missing")
-	}
-	db, err := sql.Open(sqliteDriver, fileURL(path)+"?mode=ro&_query_only=1")
+	db, err := openAside(path)
 	if err != nil {
-		return fail(sqlite, err)
+		return err
 	}
 	h := newHandle(sqlite, db)
 	defer db.Close()

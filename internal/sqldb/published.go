@@ -171,6 +171,15 @@ func (d *DB) StampedUpTo(ctx context.Context, authority string) (order int64, er
 	return order, err
 }
 
+// ResumeStamping has StampedUpTo begin after the event at an order, where the authority was not asked about before: in records that were made
+// anew it would leave out what was not stamped yet.
+func (d *DB) ResumeStamping(ctx context.Context, authority string, order int64) error {
+	return d.submit(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `insert into stamping (authority, since) values ($1, $2) on conflict do nothing`, authority, order)
+		return err
+	})
+}
+
 // StampedEvents returns the events that have a time stamp, in commit order from the one after the order given.
 func (d *DB) StampedEvents(ctx context.Context, after int64, limit int) ([]ledger.Entry, error) {
 	return list(ctx, d.read, scanEntry, selectEntry+`

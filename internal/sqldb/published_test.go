@@ -111,6 +111,13 @@ func testEventStamps(t *testing.T, e engine) {
 	stamp(4, "late", "fifth")
 	same(t, upTo("late"), int64(5))
 	same(t, upTo("early"), int64(5))
+	// Records made anew go on where the authority was.
+	for _, order := range []int64{2, 3} {
+		ok(t, w.db.ResumeStamping(ctx, "anew", order))
+	}
+	same(t, upTo("anew"), int64(2))
+	ok(t, w.db.ResumeStamping(ctx, "late", 1))
+	same(t, upTo("late"), int64(5))
 	empty := e.create(t)
 	same(t, must[int64](t)(empty.StampedUpTo(ctx, "early")), int64(0))
 }

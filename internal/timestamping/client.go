@@ -187,7 +187,7 @@ func (c *Client) post(ctx context.Context, query []byte) ([]byte, error) {
 // read returns a capped body of one type, or of any.
 func (c *Client) read(request *http.Request, kind string, most int64) ([]byte, error) {
 	request.Header.Set("User-Agent", "strongroomd")
-	answer, err := c.http.Do(request) //#nosec G704 -- addresses of the operator's configuration
+	answer, err := c.http.Do(request)                       //#nosec G704 -- addresses of the operator's configuration
 	if inURL := (*url.Error)(nil); errors.As(err, &inURL) { // its text has the address, which may hold an account's key
 		err = inURL.Err
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -154,21 +155,37 @@ Signs:     nothing.`,
 func showRecordCommand(a *app) *cobra.Command {
 	var o opening
 	var number int
+	var to string
 	c := &cobra.Command{
 		Use:   "show FILE | show ITEM",
-		Short: "Read a record as text: from a file, or out of an item",
+		Short: "Read a record: from a file, or out of an item",
 		Long: `Shows a record as text. Out of an item it is the newest version, or an earlier
 one with --version; strongroom item show says who wrote each and why.
+
+--to writes it as a page instead, to read and to print: the marks of a clinical
+record stand as numbers on the body maps, with a table below. The page needs no
+network. Whoever has it can read it: keep it as you keep the record itself. Its
+headings are English; the body maps are in the language of --language, or else
+the locale's. Left and right are the body's own in each.
 
 Signs:     for a file nothing. For an item item.opened, because the item's key
            is opened. The person concerned may see it.
 For good:  the entry stays.`,
 		Example: `  strongroom record show lime-14.json
+  strongroom record show lime-14.json --to lime-14.html
   strongroom record show itm-7c2k --version 1`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if to != "" { // before anything is opened and recorded for it
+				if _, err := a.paper(); err != nil {
+					return err
+				}
+				if _, err := os.Lstat(to); err == nil {
+					return saved(to, fs.ErrExist)
+				}
+			}
 			if _, err := os.Stat(args[0]); err == nil || !strings.HasPrefix(args[0], "itm-") {
-				return a.showFile(args[0])
+				return a.showFile(args[0], to)
 			}
 			cl, err := a.session(c.Context())
 			if err != nil {
@@ -182,15 +199,28 @@ For good:  the entry stays.`,
 			if err != nil {
 				return err
 			}
-			return a.showRecord(c.Context(), cl, p, number)
+			return a.showRecord(c.Context(), cl, p, number, to)
 		},
 	}
 	o.flags(c, string(evidence.ForDocumentation))
 	c.Flags().IntVar(&number, "version", 0, "`NUMBER` of an item's version, from 1 (default: the newest)")
+	c.Flags().StringVar(&to, "to", "", "`FILE` to write, a page (default: to the screen, as text)")
 	return c
 }
 
-func (a *app) showFile(name string) error {
+// writePage writes documents as a page, in the language of papers.
+func (a *app) writePage(to string, documents ...*forms.Document) error {
+	l, err := a.paper()
+	if err != nil {
+		return err
+	}
+	return saveAs(to, func(w io.Writer) error { return forms.WritePage(w, l.Tag(), documents...) })
+}
+
+// readable says what a page is, beside its name.
+var readable = row{"Readable", "By whoever has this file. Keep it as you keep the record."}
+
+func (a *app) showFile(name, to string) error {
 	text, err := readDocument(name)
 	if err != nil {
 		return err
@@ -201,13 +231,19 @@ func (a *app) showFile(name string) error {
 		p.problems = problems
 		return p
 	}
+	if to != "" {
+		if err := a.writePage(to, d); err != nil {
+			return err
+		}
+		return a.show(fields{"schema": d.Schema(), "file": to}, row{"Written", to + ": " + d.Schema().Title()}, readable)
+	}
 	if a.json {
 		return a.show(fields{"schema": d.Schema(), "document": json.RawMessage(d.JSON())})
 	}
 	return d.Text(a.out)
 }
 
-func (a *app) showRecord(ctx context.Context, cl *client.Client, p client.Open, number int) error {
+func (a *app) showRecord(ctx context.Context, cl *client.Client, p client.Open, number int, to string) error {
 	list, r, err := cl.Describe(ctx, p)
 	if err != nil {
 		return err
@@ -218,11 +254,13 @@ func (a *app) showRecord(ctx context.Context, cl *client.Client, p client.Open, 
 	}
 	v := list[number-1]
 	var text bytes.Buffer
+	var documents []*forms.Document
 	for _, part := range []json.RawMessage{v.Description.Form, v.Description.Acquisition} {
 		if part == nil {
 			continue
 		}
 		if d, _ := forms.Parse(part); d != nil {
+			documents = append(documents, d)
 			err = d.Text(&text)
 		} else {
 			printRows(&text, row{"Record", "It is of a kind that is not known here; --json shows it."})
@@ -235,13 +273,22 @@ func (a *app) showRecord(ctx context.Context, cl *client.Client, p client.Open, 
 	if text.Len() == 0 {
 		return evidence.Refuse(evidence.NotFound, reasonNoRecord)
 	}
+	version := row{"Version", fmt.Sprintf("%d of %d, %s, by %s %s", v.Number, len(list), dateOf(v.Time), plain(string(v.Actor.Role)), v.Actor.ID)}
+	if to != "" {
+		if len(documents) == 0 {
+			return evidence.Refuse(evidence.NotFound, reasonNoRecord)
+		}
+		if err := a.writePage(to, documents...); err != nil {
+			return err
+		}
+		return a.recorded(r, fields{"item": p.Item, "version": v.Number, "versions": len(list), "file": to}, row{"Written", to}, readable, version)
+	}
 	if !a.json {
 		if _, err := text.WriteTo(a.out); err != nil {
 			return err
 		}
 	}
-	return a.recorded(r, fields{"item": p.Item, "version": v.Number, "versions": len(list), "record": v.Description.Form, "acquisition": v.Description.Acquisition},
-		row{"Version", fmt.Sprintf("%d of %d, %s, by %s %s", v.Number, len(list), dateOf(v.Time), plain(string(v.Actor.Role)), v.Actor.ID)})
+	return a.recorded(r, fields{"item": p.Item, "version": v.Number, "versions": len(list), "record": v.Description.Form, "acquisition": v.Description.Acquisition}, version)
 }
 
 // reasonNoRecord says that an item has no record in it.

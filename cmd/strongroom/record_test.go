@@ -79,6 +79,16 @@ func TestRecordFiles(t *testing.T) {
 	p.types("", "record", "validate", w.path("absent")).refused(exitCannot, "file")
 	p.as().types("", "record", "show", complete).ends(0).has("Clinical record (clinical-record/1)", "CASE INFORMATION", "seamstress")
 	p.types("", "record", "show", wrong).refused(exitRefused, "document")
+	paper := w.path("record.html")
+	p.as().types("", "--language", "ar", "record", "show", complete, "--to", paper).ends(0).has("Written", "Readable")
+	if page, err := os.ReadFile(paper); err != nil || !strings.Contains(string(page), `<section lang="ar" dir="rtl">`) || strings.Count(string(page), "<figure") != 2 {
+		t.Errorf("%v: the page has not the body maps of the marks, or not in Arabic", err)
+	}
+	if info, err := os.Stat(paper); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v: others may read the page", info.Mode())
+	}
+	p.types("", "record", "show", complete, "--to", paper).refused(exitRefused, "exists")
+	p.types("", "--language", "tlh", "record", "show", complete, "--to", w.path("other.html")).refused(exitCannot, "usage")
 	if _, err := os.Stat(p.home); err == nil {
 		t.Error("a folder was made for it")
 	}
@@ -140,6 +150,11 @@ func TestRecord(t *testing.T) {
 	w.clinician.types("amend\n", "record", "edit", item, "--file", complete, "--reason-file", why, "--before", corrected).object()
 	w.second.as().types("", "record", "show", item, "--version", "2").ends(0).has("Exemple grew up elsewhere.", "Version 2 of 3")
 	w.second.as().types("", "record", "show", item).ends(0).has("Amara Exemple grew up here.", "Version 3 of 3")
+	paper := w.path("version-2.html")
+	w.second.as().types("", "record", "show", item, "--version", "2", "--to", paper).ends(0).has("Written", "Version 2 of 3", "Recorded")
+	if page, err := os.ReadFile(paper); err != nil || !strings.Contains(string(page), "Exemple grew up elsewhere.") || strings.Count(string(page), "<figure") != 2 {
+		t.Errorf("%v: the page is not the record with its body maps", err)
+	}
 
 	// Looked through before it leaves.
 	propose := []string{"grant", "propose", item, "--to", w.court.id, "--jurisdiction", "NL", "--legal-basis", "mla_request", "--until", "90d"}

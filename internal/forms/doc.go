@@ -6,5 +6,8 @@
 // that tie fields together. Parsing, the blank document, the text for people, the comparison of two versions and the JSON Schemas in
 // api/forms are all made from that one table, so they cannot disagree.
 //
+// The figures of the body maps are here too, with the names of what they show: the page for print draws a record's marks on them, and the
+// pages of package web have the same ones. A mark's place is a part of its figure, so a figure that was published is never changed.
+//
 // It may assume nothing about the bytes it is given. It reads no file and no clock, and its problems never repeat what somebody wrote.
 package forms

@@ -14,6 +14,7 @@ import (
 	"syscall/js"
 	"time"
 
+	"strongroom.example/strongroom/internal/browser"
 	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/tlog"
@@ -110,20 +111,33 @@ func (s *session) verify(request, pkg, progress js.Value) error {
 		o.Trust = &trust
 	}
 	if previous := request.Get("previous"); previous.Truthy() {
-		b := newBlob(previous, js.Undefined())
-		o.Previous = io.NewSectionReader(b, 0, b.size)
+		b := browser.NewBlob(previous, js.Undefined())
+		o.Previous = io.NewSectionReader(b, 0, b.Size())
 	}
-	file := newBlob(pkg, progress)
-	if begin := make([]byte, 4); file.size < 4 || file.read(begin, 0) == nil && string(begin) != "PK\x03\x04" {
+	file := browser.NewBlob(pkg, progress)
+	if !isArchive(file) {
 		return errPackage
 	}
-	report, err := dossier.Verify(file, file.size, o)
+	report, err := dossier.Verify(file, file.Size(), o)
 	if err != nil {
 		return errors.Join(errFile, err)
 	}
 	s.trust, s.report, s.time = o.Trust, report, evidence.At(time.Now())
 	return nil
 }
+
+// isArchive reports whether a file begins as a ZIP does. One that cannot be read is told as that by who reads it next.
+func isArchive(file *browser.Blob) bool {
+	begin := make([]byte, 4)
+	if file.Size() < int64(len(begin)) {
+		return false
+	}
+	_, err := file.ReadAt(begin, 0)
+	return err != nil || string(begin) == "PK\x03\x04"
+}
+
+// window is how many bytes of this program are copied at a time.
+const window = 1 << 20
 
 // digest of bytes that are in the browser, a piece at a time.
 func digest(program js.Value) (sum evidence.Hash) {

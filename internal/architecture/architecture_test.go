@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -25,10 +26,17 @@ type pkg struct {
 	Deps       []string
 }
 
-func packages(t *testing.T) map[string]pkg {
+func packages(t *testing.T) map[string]pkg { return list(t, nil, "./...") }
+
+// inBrowser are the programs that are built for browsers.
+func inBrowser(t *testing.T) map[string]pkg {
+	return list(t, []string{"GOOS=js", "GOARCH=wasm"}, "./cmd/strongroom-web", "./cmd/strongroom-verify")
+}
+
+func list(t *testing.T, platform []string, patterns ...string) map[string]pkg {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...")
-	cmd.Dir = "../.."
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,Deps"}, patterns...)...)
+	cmd.Dir, cmd.Env = "../..", append(os.Environ(), platform...)
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
@@ -91,6 +99,7 @@ var mayImport = []struct {
 	{"sqldb", []string{"evidence", "custody", "tlog", "heads", "ledger", "vault", "auth", "trail"}, "records satisfy the ports of those three"},
 	{"httpapi", []string{"evidence", "vault", "auth", "wire", "objects", "ledger", "heads", "trail"}, "the edge calls use cases"},
 	{"wire", nil, "generated from the contract"},
+	{"browser", nil, "what a browser gives a program, whatever it is for"},
 	{"web", nil, "pages are files: what they say is worked out in the browser"},
 	{"forms", []string{"evidence"}, "documents are judged without knowing where they lie"},
 	{"scan", nil, "a look at plaintext needs nothing of ours"},
@@ -116,12 +125,14 @@ func TestImportDirection(t *testing.T) {
 	}
 }
 
-// neverReaches lists what a program or package must not link, even indirectly.
-var neverReaches = []struct {
+type reach struct {
 	from      []string
 	forbidden []string
 	why       string
-}{
+}
+
+// neverReaches lists what a program or package must not link, even indirectly.
+var neverReaches = []reach{
 	{[]string{"cmd/strongroomd", "internal/daemon", "internal/httpapi", "internal/vault", "internal/ledger", "internal/sqldb", "internal/objects/fs", "internal/objects/s3", "internal/translog/embedded", "internal/translog/remote"},
 		[]string{"filippo.io/age", module + "internal/sealing", module + "internal/client", module + "internal/dossier"},
 		"the server can open nothing, because it holds nothing that opens"},
@@ -143,9 +154,22 @@ var neverReaches = []struct {
 		"Trillian's programs and engines run elsewhere, and who starts them here does so for tests and the demonstration"},
 }
 
+// inBrowsers is the same for what is built for browsers, which reaches other things there.
+var inBrowsers = []reach{
+	{[]string{"cmd/strongroom-web"},
+		[]string{"github.com/sigstore/sigstore", "github.com/gin-gonic/gin", "modernc.org", "github.com/google/trillian", "google.golang.org/grpc", "github.com/minio", "github.com/spf13/cobra",
+			module + "internal/vault", module + "internal/httpapi", module + "internal/daemon", module + "internal/keys", module + "internal/words"},
+		"everybody who opens a page waits for it"},
+	{[]string{"cmd/strongroom-verify"}, []string{"net/http", module + "internal/client", module + "internal/wire"}, "in a browser, too, a court's verifier needs no network"},
+}
+
 func TestNeverReaches(t *testing.T) {
-	all := packages(t)
-	for _, rule := range neverReaches {
+	neverReach(t, packages(t), neverReaches)
+	neverReach(t, inBrowser(t), inBrowsers)
+}
+
+func neverReach(t *testing.T, all map[string]pkg, rules []reach) {
+	for _, rule := range rules {
 		for _, from := range rule.from {
 			p, ok := all[from]
 			if !ok {

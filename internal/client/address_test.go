@@ -68,8 +68,9 @@ func TestOnlyTheNamedCertificate(t *testing.T) {
 	other.key[0] ^= 1 // httptest's certificate is always the same
 	old, reachedOld := stand(t, tls.VersionTLS12)
 	ask := func(a Address) error {
-		c := &Client{cfg: Config{HTTP: defaultHTTP(a)}, pause: pause}
-		defer c.cfg.HTTP.CloseIdleConnections()
+		through := defaultHTTP(a)
+		c := &Client{cfg: Config{HTTP: through}, pause: pause}
+		defer through.CloseIdleConnections()
 		req := must(http.NewRequestWithContext(t.Context(), "POST", a.URL(), strings.NewReader("a sign-in")))(t)
 		resp, err := c.exchange(req, http.StatusOK)
 		if err == nil {

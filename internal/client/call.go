@@ -36,7 +36,11 @@ const maxProblem = 64 << 10
 // when it is durable.
 const answerTime = 5 * time.Minute
 
+// defaultHTTP is the way to a vault. Where this program has none of its own nothing of it is linked.
 func defaultHTTP(to Address) *http.Client {
+	if !mayDial {
+		panic("client: there is no way to the vault without a Doer")
+	}
 	transport := to.Transport()
 	transport.ResponseHeaderTimeout = answerTime
 	return &http.Client{

@@ -3,14 +3,12 @@ package client
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/sealing"
 	"strongroom.example/strongroom/internal/tlog"
-	"strongroom.example/strongroom/internal/wire"
 )
 
 // Card is all that a card says (FORMATS §9): the secret code, where the vault answers, and the number of the trust file.
@@ -118,20 +116,9 @@ func ByCard(ctx context.Context, card Card, cfg Config) (*Client, error) {
 }
 
 // fetchTrust asks the vault for the trust file that the card names.
-func fetchTrust(ctx context.Context, card Card, through *http.Client) (tlog.Trust, error) {
+func fetchTrust(ctx context.Context, card Card, through Doer) (tlog.Trust, error) {
 	c := &Client{cfg: Config{HTTP: through}, address: card.Address.URL(), pause: pause}
-	number := strings.ReplaceAll(card.Trust.text, " ", "")
-	file, err := lossy(ctx, c, func() ([]byte, error) {
-		req, err := wire.NewGetTrustRequest(c.address, number)
-		if err != nil {
-			return nil, err
-		}
-		resp, err := c.exchange(req.WithContext(ctx), http.StatusOK)
-		if err != nil {
-			return nil, err
-		}
-		return readAll(resp, tlog.MaxTrustSize)
-	})
+	file, err := c.trustFile(ctx, strings.ReplaceAll(card.Trust.text, " ", ""))
 	switch {
 	case evidence.KindOf(err) == evidence.NotFound:
 		return tlog.Trust{}, evidence.Refuse(evidence.NotFound, "trust_number")

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -397,74 +396,6 @@ func TestLiesToACard(t *testing.T) {
 	address := must(ParseAddress(honest.Address.URL() + "#sha256:" + strings.Repeat("0a", 32)))(t)
 	_, err = w.byCard(Card{honest.Code, address, honest.Trust})
 	wantReason(t, err, "other_certificate")
-}
-
-// The contract of Keystore, for both.
-func TestKeystores(t *testing.T) {
-	for name, k := range map[string]Keystore{"folder": must(OpenFolder(t.TempDir()))(t), "memory": new(InMemory)} {
-		t.Run(name, func(t *testing.T) {
-			if _, err := k.Read("none"); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("absent: %v", err)
-			}
-			if _, err := k.Open("none"); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("absent: %v", err)
-			}
-			check(t, k.Remove("none"))
-			text := []byte("one")
-			check(t, k.Write("x/doc", text))
-			text[0] = 'X'
-			must(k.Read("x/doc"))(t)[1] = 'X'
-			if text := must(k.Read("x/doc"))(t); string(text) != "one" {
-				t.Errorf("it is not the store's own: %q", text)
-			}
-			file := must(k.Create("x/doc"))(t)
-			must(file.Write([]byte("three")))(t)
-			check(t, file.Close()) // not kept
-			if text := must(k.Read("x/doc"))(t); string(text) != "one" {
-				t.Errorf("read %q", text)
-			}
-			open := must(k.Open("x/doc"))(t)
-			file = must(k.Create("x/doc"))(t)
-			must(io.WriteString(file, "12345"))(t)
-			check(t, file.Keep())
-			check(t, file.Close())
-			if err := file.Keep(); err == nil {
-				t.Error("a file was kept twice")
-			}
-			if text := must(io.ReadAll(io.NewSectionReader(open, 0, open.Size())))(t); string(text) != "one" {
-				t.Errorf("what was open has changed: %q", text)
-			}
-			check(t, open.Close())
-			check(t, k.Write("x/a", nil))
-			check(t, k.Write("x/y/deeper", nil))
-			if names := must(k.List("x"))(t); !slices.Equal(names, []string{"x/a", "x/doc"}) {
-				t.Errorf("%q", names)
-			}
-			release, ok, err := k.Lock("x/doc.lock")
-			if !ok || err != nil {
-				t.Fatal(ok, err)
-			}
-			if _, ok, err := k.Lock("x/doc.lock"); ok || err != nil {
-				t.Error("two hold one lock", err)
-			}
-			if names := must(k.List("x"))(t); !slices.Equal(names, []string{"x/a", "x/doc"}) {
-				t.Errorf("with a lock: %q", names)
-			}
-			check(t, release())
-			if release, ok, err = k.Lock("x/doc.lock"); !ok || err != nil {
-				t.Error("a lock stays", err)
-			}
-			check(t, release())
-			for _, name := range []string{"", ".", "..", "../out", "/etc/passwd", "x//y", "doc.part"} {
-				if err := k.Write(name, nil); !errors.Is(err, fs.ErrInvalid) {
-					t.Errorf("%q: %v", name, err)
-				}
-				if _, _, err := k.Lock(name); !errors.Is(err, fs.ErrInvalid) {
-					t.Errorf("lock %q: %v", name, err)
-				}
-			}
-		})
-	}
 }
 
 func TestInMemoryIsBounded(t *testing.T) {

@@ -22,6 +22,11 @@ type Signer interface {
 	SPKI() []byte
 }
 
+// Doer sends a request and follows no redirect: an *http.Client that is told so, or a browser. It is safe for concurrent use.
+type Doer interface {
+	Do(*http.Request) (*http.Response, error)
+}
+
 // Config is what a client stands on.
 type Config struct {
 	Keystore Keystore
@@ -29,9 +34,9 @@ type Config struct {
 	// Unlock returns the person's age identity. It is asked once, when something is to be opened: it may ask for a passphrase. Roles
 	// without an identity leave it nil.
 	Unlock func() (sealing.Identity, error)
-	// HTTP is nil for the one that holds to the profile's Address. Who gives another, as tests do, answers for the whole way to the vault:
-	// then alone an address may be http.
-	HTTP *http.Client
+	// HTTP is nil for the one that holds to the profile's Address. Who gives another, as tests and browsers do, answers for the whole way to
+	// the vault: then alone an address may be http. In a browser there is no other.
+	HTTP Doer
 	Tool evidence.Tool
 	Now  func() time.Time
 }

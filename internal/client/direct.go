@@ -24,8 +24,8 @@ import (
 // said there is believed: the bytes are compared with the signed events, like those that the vault sends. An address is a secret: it stands
 // in no error, and what goes there carries no session. Where that place cannot be reached everything comes through the vault.
 
-// mayFetch reports whether this program may speak to others than the vault: a page in a browser may not.
-const mayFetch = runtime.GOOS != "js"
+// mayDial reports whether this program opens connections by itself, to the vault or to others: a page in a browser does not.
+const mayDial = runtime.GOOS != "js"
 
 const (
 	bucketDial   = 5 * time.Second  // to reach it
@@ -37,15 +37,16 @@ const (
 type bucket struct {
 	sync.Mutex
 	certificates string // besides those that the device trusts
-	client       *http.Client
-	closed       bool // it could not be reached from here
+	client       Doer
+	leave        func() // closes what is open to it
+	closed       bool   // it could not be reached from here
 }
 
 // usable reports whether the vault is to be asked for addresses.
 func (b *bucket) usable() bool {
 	b.Lock()
 	defer b.Unlock()
-	return mayFetch && !b.closed
+	return mayDial && !b.closed
 }
 
 func (b *bucket) close() {
@@ -55,7 +56,7 @@ func (b *bucket) close() {
 }
 
 // over is the client that believes these certificates, too. The one before is kept as long as they stay the same.
-func (b *bucket) over(certificates string) *http.Client {
+func (b *bucket) over(certificates string) Doer {
 	b.Lock()
 	defer b.Unlock()
 	if b.client != nil && b.certificates == certificates {
@@ -67,10 +68,10 @@ func (b *bucket) over(certificates string) *http.Client {
 	}
 	trust.AppendCertsFromPEM([]byte(certificates))
 	if b.client != nil {
-		b.client.CloseIdleConnections()
+		b.leave()
 	}
 	b.certificates = certificates
-	b.client = &http.Client{
+	over := &http.Client{
 		Transport: &http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,
 			DialContext:           (&net.Dialer{Timeout: bucketDial}).DialContext,
@@ -83,7 +84,8 @@ func (b *bucket) over(certificates string) *http.Client {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return b.client
+	b.client, b.leave = over, over.CloseIdleConnections
+	return over
 }
 
 var (
@@ -100,6 +102,9 @@ type part struct {
 // fetch fetches what an address is for, which must begin at a byte of the item's file. errBucket where the place does not give it; any
 // other error is an alarm.
 func (b *bucket) fetch(ctx context.Context, item *evidence.ItemState, a wire.EvidenceAddress, at int64) (part, error) {
+	if !mayDial {
+		return part{}, errBucket
+	}
 	size, stream := item.Evidence.Size, evidence.ItemOf(item.ID)
 	u, err := url.Parse(a.URL)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" || len(a.Certificates) > 64<<10 {

@@ -132,3 +132,24 @@ func (c *Client) Finality(ctx context.Context) (*wire.Finality, error) {
 	})
 	return answer.Final, err
 }
+
+// Seen is how far this device has verified the log.
+type Seen struct {
+	Size      int64         // entries under the newest checkpoint
+	Final     int64         // of these, those that are final; all where the trust file names nobody
+	Confirmed bool          // the trust file names somebody, whose word Final stands on
+	Time      evidence.Time // of the look, by the vault's clock
+}
+
+// Seen asks for the newest checkpoint, checks it against all that was seen before, as every look does, and remembers it.
+func (c *Client) Seen(ctx context.Context) (Seen, error) {
+	if err := c.newest(ctx); err != nil {
+		return Seen{}, err
+	}
+	now := c.memory.snapshot()
+	s := Seen{Size: now.parsed.Size, Final: now.parsed.Size, Confirmed: c.asksOthers(), Time: c.now()}
+	if s.Confirmed {
+		s.Final = min(now.Final, s.Size)
+	}
+	return s, nil
+}

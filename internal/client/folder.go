@@ -19,9 +19,7 @@ type Folder string
 const (
 	partSuffix = ".part"
 	lockSuffix = ".lock"
-	// abandoned is how long a file that nobody kept may lie there: its maker was killed.
-	abandoned = 7 * 24 * time.Hour
-	maxDoc    = 64 << 20
+	maxDoc     = 64 << 20
 )
 
 // OpenFolder makes the folder if there is none, and removes what was abandoned in it: files that nobody kept, exports, and what was sealed
@@ -32,26 +30,27 @@ func OpenFolder(dir string) (Folder, error) {
 	}
 	f := Folder(dir)
 	return f, filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !isScratch(name) {
+		if err != nil || entry.IsDir() || !f.isScratch(name) {
 			return ignoreAbsent(err)
 		}
 		info, err := entry.Info()
-		if err != nil || time.Since(info.ModTime()) < abandoned {
+		if err != nil || time.Since(info.ModTime()) < Abandoned {
 			return ignoreAbsent(err)
 		}
 		return ignoreAbsent(os.Remove(name)) //#nosec G122 -- a folder that is closed to others
 	})
 }
 
-func isScratch(name string) bool {
-	switch level := filepath.Base(filepath.Dir(name)); {
-	case strings.HasSuffix(name, partSuffix), strings.HasSuffix(name, lockSuffix), level == exportsDir:
-		return true
-	case level == depositsDir && strings.HasSuffix(name, ".age"):
-		_, err := os.Lstat(strings.TrimSuffix(name, ".age") + ".json")
-		return errors.Is(err, fs.ErrNotExist)
+func (f Folder) isScratch(file string) bool {
+	name, err := filepath.Rel(string(f), file)
+	if err != nil {
+		return false
 	}
-	return false
+	name = filepath.ToSlash(name)
+	return strings.HasSuffix(name, partSuffix) || strings.HasSuffix(name, lockSuffix) || IsScratch(name, func(name string) bool {
+		_, err := os.Lstat(filepath.Join(string(f), filepath.FromSlash(name)))
+		return !errors.Is(err, fs.ErrNotExist)
+	})
 }
 
 func ignoreAbsent(err error) error {

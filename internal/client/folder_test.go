@@ -76,7 +76,7 @@ func TestFolderRemovesWhatWasAbandoned(t *testing.T) {
 	for _, name := range []string{"young.part", "old.part"} {
 		check(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
 	}
-	old := time.Now().Add(-2 * abandoned)
+	old := time.Now().Add(-2 * Abandoned)
 	for _, name := range []string{"old.part", "deposits/kept.age", "deposits/unnoted.age", "exports/left.age"} {
 		check(t, os.Chtimes(filepath.Join(dir, name), old, old))
 	}

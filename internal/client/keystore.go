@@ -6,6 +6,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"path"
+	"strings"
+	"time"
 
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/sealing"
@@ -66,6 +69,16 @@ const (
 	formsDir      = "forms"      // what forms said whose consents are not given yet
 	pseudonymsDir = "pseudonyms" // what was learnt of them
 )
+
+// Abandoned is how long something unfinished may lie there: who made it was killed.
+const Abandoned = 7 * 24 * time.Hour
+
+// IsScratch reports whether a name is of something that nobody needs once it was abandoned: an export, or what was sealed for a deposit whose
+// draft was never written. A Keystore removes that, and files that were never kept, when it is opened. has tells which names there are.
+func IsScratch(name string, has func(name string) bool) bool {
+	draft, sealed := strings.CutSuffix(name, ".age")
+	return path.Dir(name) == exportsDir || sealed && path.Dir(name) == depositsDir && !has(draft+".json")
+}
 
 // Profile says who this person is, and where the vault answers.
 type Profile struct {

@@ -1,8 +1,9 @@
 //go:build js && wasm
 
-package main
+package browser
 
 import (
+	"errors"
 	"io"
 	"slices"
 	"sync"
@@ -14,8 +15,8 @@ const (
 	windows = 4       // that are kept: the many small files of a package lie beside each other
 )
 
-// blob reads a file of the browser's. It is never in memory as a whole. It is safe for concurrent use.
-type blob struct {
+// Blob reads a file of the browser's. It is never in memory as a whole. It is safe for concurrent use.
+type Blob struct {
 	value, reader js.Value
 	size          int64
 	progress      js.Value // a function, or undefined
@@ -31,12 +32,27 @@ type piece struct {
 	data []byte
 }
 
-func newBlob(value, progress js.Value) *blob {
-	return &blob{value: value, reader: js.Global().Get("FileReaderSync").New(), size: int64(value.Get("size").Float()), progress: progress}
+// ErrFile says that a file was changed or taken away while it was read.
+var ErrFile = errors.New("browser: the file cannot be read any more")
+
+// NewBlob reads a Blob or File; progress is a function of two numbers, read and all, or undefined.
+func NewBlob(value, progress js.Value) *Blob {
+	return &Blob{value: value, reader: js.Global().Get("FileReaderSync").New(), size: int64(value.Get("size").Float()), progress: progress}
+}
+
+// Size is that of the file, in bytes.
+func (b *Blob) Size() int64 { return b.size }
+
+// Close lets go of what is kept of it.
+func (b *Blob) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.kept = nil
+	return nil
 }
 
 // ReadAt is as io.ReaderAt says.
-func (b *blob) ReadAt(p []byte, off int64) (n int, err error) {
+func (b *Blob) ReadAt(p []byte, off int64) (n int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for n < len(p) {
@@ -53,14 +69,8 @@ func (b *blob) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// read fills p.
-func (b *blob) read(p []byte, off int64) error {
-	_, err := b.ReadAt(p, off)
-	return err
-}
-
 // piece returns the window at an offset that is a multiple of it.
-func (b *blob) piece(at int64) ([]byte, error) {
+func (b *Blob) piece(at int64) ([]byte, error) {
 	if i := slices.IndexFunc(b.kept, func(k piece) bool { return k.at == at }); i >= 0 {
 		k := b.kept[i]
 		b.kept = append(slices.Delete(b.kept, i, i+1), k)
@@ -81,23 +91,23 @@ func (b *blob) piece(at int64) ([]byte, error) {
 }
 
 // fetch asks the browser, which throws if the file was changed or taken away meanwhile.
-func (b *blob) fetch(buffer []byte, at int64) (data []byte, err error) {
+func (b *Blob) fetch(buffer []byte, at int64) (data []byte, err error) {
 	defer func() {
 		if recover() != nil {
-			err = errFile
+			err = ErrFile
 		}
 	}()
 	n := int(min(window, b.size-at))
 	bytes := js.Global().Get("Uint8Array").New(b.reader.Call("readAsArrayBuffer", b.value.Call("slice", at, at+int64(n))))
 	data = slices.Grow(buffer, n)[:n]
 	if js.CopyBytesToGo(data, bytes) != n {
-		return nil, errFile
+		return nil, ErrFile
 	}
 	return data, nil
 }
 
 // tell says how much was read, in steps that a person can see. What is read twice is not counted beyond the whole.
-func (b *blob) tell(n int64) {
+func (b *Blob) tell(n int64) {
 	b.fetched = min(b.fetched+n, b.size)
 	if b.progress.Type() == js.TypeFunction && (b.fetched-b.told >= max(window, b.size/200) || b.fetched == b.size && b.told < b.size) {
 		b.told = b.fetched

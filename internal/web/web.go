@@ -1,4 +1,4 @@
-// Package web is what browsers get: pages, their modules, styles and words, and the verifier as WebAssembly, all embedded, and the security
+// Package web is what browsers get: pages, their modules, styles and words, verifier and client as WebAssembly, all embedded, and the security
 // headers of every answer outside the API. It also makes the verifier as one file that works without a network.
 //
 // It assumes nothing of who asks: nothing here is secret, and nothing depends on a session. It never reads a request's body, never answers
@@ -27,13 +27,14 @@ var files embed.FS
 // What ./scripts/build puts into the folder built.
 const (
 	programFile = "verify.wasm.gz" // the verifier, compressed
-	runtimeFile = "wasm_exec.js"   // Go's own part of running it
+	clientFile  = "client.wasm.gz" // the client, compressed
+	runtimeFile = "wasm_exec.js"   // Go's own part of running them
 )
 
-// policy is the Content-Security-Policy of what is served: nothing but files of this server, no picture but the page's own mark, which stands
-// in it and is asked of nobody, no inline code, and no text that becomes markup
-// or a script's address except through the modules' one policy of that name.
-const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src data:; connect-src 'self'; worker-src 'self'; " +
+// policy is the Content-Security-Policy of what is served: nothing but files of this server, no inline code, and no text that becomes markup
+// or a script's address except through the modules' one policy of that name. Pictures are the page's own mark, which stands in it, and pictures,
+// sound and film that the client opened: these come from the page's own memory (blob:) and are asked of nobody. Nothing runs from there.
+const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src data: blob:; media-src blob:; connect-src 'self'; worker-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types strongroom"
 
 // headers are on every answer.
@@ -66,6 +67,9 @@ type file struct {
 	name   string // under which browsers keep it; "" for a file that is shown
 }
 
+// routes are the addresses of the application: one page, whose modules show what belongs to the address, to whom it belongs.
+var routes = []string{"/", "/join", "/lost", "/about", "/court", "/court/view", "/k", "/k/share", "/k/key", "/k/invite", "/m"}
+
 // sendTime bounds an answer: the largest one takes it at 150 kbit/s.
 const sendTime = 4 * time.Minute
 
@@ -75,13 +79,20 @@ type Pages struct {
 	nowhere []byte
 }
 
-// New prepares all answers once. A build without the verifier has the pages, which say so.
+// New prepares all answers once. A build without the programs has the pages, which say so.
 func New() (*Pages, error) {
 	program, runtime, err := verifier(files)
 	if err != nil {
 		return nil, err
 	}
-	return newPages(program, runtime)
+	p, err := newPages(program, runtime)
+	if err != nil {
+		return nil, err
+	}
+	if client, err := files.ReadFile("built/" + clientFile); err == nil {
+		p.addProgram("/assets/client.wasm", client)
+	}
+	return p, nil
 }
 
 func newPages(program, runtime []byte) (*Pages, error) {
@@ -100,7 +111,11 @@ func newPages(program, runtime []byte) (*Pages, error) {
 		}
 	}
 	p.files["/verify"] = p.files["/assets/verify.html"]
+	for _, route := range routes {
+		p.files[route] = p.files["/assets/app.html"]
+	}
 	delete(p.files, "/assets/verify.html")
+	delete(p.files, "/assets/app.html")
 	words, err := wordsModule()
 	if err != nil {
 		return nil, err
@@ -117,7 +132,7 @@ func newPages(program, runtime []byte) (*Pages, error) {
 	if err := p.add("/assets/"+runtimeFile, runtime); err != nil {
 		return nil, err
 	}
-	p.files["/assets/verify.wasm"] = file{kind: types[".wasm"], packed: program, tag: digest(program)}
+	p.addProgram("/assets/verify.wasm", program)
 	single, err := SingleFile(program, runtime)
 	if err != nil {
 		return nil, err
@@ -150,6 +165,11 @@ func (p *Pages) add(at string, body []byte) error {
 	}
 	p.files[at] = file{kind: kind, body: body, packed: packed, tag: digest(body)}
 	return nil
+}
+
+// addProgram adds a program, which is there packed only: every browser that runs it can read that.
+func (p *Pages) addProgram(at string, packed []byte) {
+	p.files[at] = file{kind: types[".wasm"], packed: packed, tag: digest(packed)}
 }
 
 // Pack compresses by gzip: the same bytes from the same bytes.

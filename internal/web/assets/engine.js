@@ -1,23 +1,7 @@
+import { Missing, script } from "./program.js";
+
 // The verifier: a WebAssembly program in a Worker. On a served page both are files beside this one; in the single file they stand in the
 // page, which then needs nothing from anywhere.
-
-/** What there is not, so that nothing can be verified here: "wasm" or "verifier". */
-export class Missing extends Error {}
-
-const policy = globalThis.trustedTypes?.createPolicy("strongroom", {
-	/** @param {string} url */
-	createScriptURL(url) {
-		if (url.startsWith("blob:") || url === new URL("./worker.js", import.meta.url).href) {
-			return url;
-		}
-		throw new TypeError("no such script");
-	},
-});
-
-/** @param {string} url */
-function script(url) {
-	return /** @type {any} */ (policy ? policy.createScriptURL(url) : url);
-}
 
 /** @param {string} id */
 function inlined(id) {

@@ -21,11 +21,17 @@ export function speak(wanted) {
 
 /** The language of the address (#ar), else the first one of the browser's that there is. */
 export function preferred() {
-	const asked = location.hash.slice(1);
-	if (asked in words) {
-		return asked;
-	}
-	return navigator.languages.map((l) => l.split("-")[0]).find((l) => l in words) ?? "en";
+	return asked() ?? navigator.languages.map((l) => l.split("-")[0]).find((l) => l in words) ?? "en";
+}
+
+/** asked is the language that the address names, which may stand beside something else there. */
+export function asked() {
+	return location.hash.slice(1).split("&").find((part) => part in words);
+}
+
+/** has tells whether there are words of this id. @param {string} id */
+export function has(id) {
+	return id in words.en;
 }
 
 /**
@@ -38,8 +44,8 @@ export function say(id, places = {}) {
 	return text.replace(/\{([a-z]+)\}/g, (place, name) => (name in places ? isolated(places[name]) : place));
 }
 
-/** @param {string} text what must not turn the words around it, where they run from right to left */
-function isolated(text) {
+/** isolated is what must not turn the words around it, where they run from right to left. @param {string} text */
+export function isolated(text) {
 	return tag === "ar" ? `\u2068${text}\u2069` : text;
 }
 
@@ -60,4 +66,14 @@ export function size(bytes) {
  */
 export function number(n, format = {}) {
 	return new Intl.NumberFormat(`${tag}-u-nu-latn`, format).format(n);
+}
+
+/**
+ * moment is a time in the Gregorian calendar, with its month in words and its zone said, as in the reports.
+ * @param {string} time
+ */
+export function moment(time) {
+	const format = new Intl.DateTimeFormat(`${tag === "en" ? "en-GB" : tag}-u-nu-latn-ca-gregory`, { day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit",
+		hourCycle: "h23", timeZone: "UTC", timeZoneName: "short" });
+	return format.format(new Date(time));
 }

@@ -1,6 +1,7 @@
 import { el, fixed } from "./dom.js";
-import { Engine, Missing } from "./engine.js";
+import { Engine } from "./engine.js";
 import { language, languages, number, preferred, say, size, speak } from "./language.js";
+import { Missing } from "./program.js";
 import { report, steps, verdict } from "./verdict.js";
 
 // The page on which anybody verifies a package. Nothing is sent: what is chosen is read by the verifier in this browser, and forgotten when

@@ -156,6 +156,7 @@ var sentences = map[string]sentence{
 	"upload_size":       {"The file is larger than this vault accepts.", "Ask the administrator, or deposit it in parts."},
 	"release_expired":   {"The time to fetch the file has ended.", "Open it again."},
 	"release_over":      {"One opening can be used for a day.", "Open it again; that is a new entry."},
+	"extent":            {"How long the file is cannot be written like that; nothing was sent.", "Give --pages as a number, or --duration in whole seconds, such as 1h2m3s."},
 	"items":             {"A report is about 200 items at most.", "Name fewer, and write several reports."},
 	"store_unreachable": {"The vault cannot reach the storage of its files; what was confirmed is kept.", "Try again after a minute. If it stays, tell the administrator."},
 	"store_full":        {"The vault has no room left.", "Tell the administrator. Then run strongroom deposit --resume."},

@@ -48,8 +48,10 @@ func TestConfigCheck(t *testing.T) {
 		code       int
 	}{
 		"well": {"records:\n  postgresql: {url_file: records.url}\n", "records.postgresql.url_file        " + secret + "  (line 2)", 0},
-		"keys": {"traces: {endpoint: 'https://collector.example/in?key=kanarienvogel'}\ntimestamps:\n  authorities:\n" +
-			"    - {name: one, url: 'https://time.example/tsr?token=kanarienvogel'}\n", "https://time.example/tsr (and more, not shown)  (line 4)\n", 0},
+		"keys": {"timestamps:\n  authorities:\n    - {name: one, url: 'https://time.example/tsr?token=kanarienvogel'}\n",
+			"https://time.example/tsr (and more, not shown)  (line 3)\n", 0},
+		"a key that nobody would send": {"traces: {endpoint: 'https://collector.example/in?key=kanarienvogel'}\n",
+			"Wrong      line 1: traces.endpoint must be https://host:port", 1},
 		"unknown":        {"serve:\n  kanarienvogel: 1\n", "Wrong      line 2: serve has a key that is not known\n", 1},
 		"no file":        {"log:\n  trillian: {address: 'host:1', ca_file: none.pem}\n", "Wrong      line 2: log.trillian.ca_file names a file that is not there\n", 1},
 		"a folder":       {"witnesses: {ca_file: .}\n", "Wrong      line 1: witnesses.ca_file names something that is no file\n", 1},
@@ -74,7 +76,8 @@ func TestConfigCheck(t *testing.T) {
 	if _, code := run("config", "check", "--config", filepath.Join(dir, "none.yaml")); code != 2 {
 		t.Errorf("no file: %d", code)
 	}
-	text := "log:\n  trillian: {address: '127.0.0.1:1'}\ntraces: {endpoint: 'http://127.0.0.1:1/?key=kanarienvogel'}\n"
+	text := "log:\n  trillian: {address: '127.0.0.1:1'}\ntraces: {endpoint: 'http://127.0.0.1:1/'}\n" +
+		"timestamps:\n  authorities:\n    - {name: one, url: 'http://127.0.0.1:1/?key=kanarienvogel'}\n"
 	must(t, os.WriteFile(filepath.Join(dir, "strongroomd.yaml"), []byte(text), 0o600))
 	if out, code := run("config", "check", "--data", dir, "--reach"); code != 1 || !strings.Contains(out, "\nFails      log: ") ||
 		!strings.Contains(out, "\nFails      traces: ") || strings.Contains(out, "kanarienvogel") {

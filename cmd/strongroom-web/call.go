@@ -35,6 +35,7 @@ var calls = map[string]call{
 	"approve":     ask(approve),
 	"refuse":      ask(refuse),
 	"envelope":    ask(envelope),
+	"propose":     ask(propose),
 	"weigh":       ask(weigh),
 	"why":         ask(why),
 	"people":      ask(people),

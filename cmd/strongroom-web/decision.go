@@ -5,6 +5,8 @@ package main
 import (
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
@@ -146,4 +148,40 @@ func why(r request, p shareParams) (a whyAnswer, err error) {
 		return a, err
 	}
 	return whyAnswer{note.Text, note.Unread}, nil
+}
+
+type proposeParams struct {
+	Item         evidence.ItemID   `json:"item"`
+	To           evidence.ActorID  `json:"to"`
+	Actions      []evidence.Action `json:"actions"`
+	Purpose      evidence.Purpose  `json:"purpose"`
+	Jurisdiction string            `json:"jurisdiction"`
+	LegalBasis   string            `json:"legal_basis"`
+	Onward       bool              `json:"onward,omitempty"`
+	Until        evidence.Time     `json:"until"`
+	Reason       string            `json:"reason,omitempty"` // to the recipient and the keyholders
+}
+
+type proposeAnswer struct {
+	Entry int64            `json:"entry"`
+	Grant evidence.GrantID `json:"grant"`
+}
+
+// propose signs that a share shall be, from now on. Another person decides.
+func propose(r request, p proposeParams) (a proposeAnswer, err error) {
+	if !evidence.ValidID(p.Item) || !evidence.ValidID(p.To) {
+		return a, evidence.Refuse(evidence.Invalid, "params")
+	}
+	c, err := r.session()
+	if err != nil {
+		return a, err
+	}
+	grant, receipt, err := c.Propose(r, client.Proposal{
+		Item: p.Item, Recipient: p.To, Actions: p.Actions, Purpose: p.Purpose, Jurisdiction: p.Jurisdiction, LegalBasis: p.LegalBasis,
+		Onward: p.Onward, NotBefore: evidence.At(r.now().Truncate(time.Minute)), Expires: p.Until, Reason: strings.TrimSpace(p.Reason),
+	})
+	if err != nil {
+		return a, err
+	}
+	return proposeAnswer{receipt.Index(), grant}, nil
 }

@@ -91,7 +91,7 @@ function newcomerCard(n) {
 /** @param {import("./vault.js").Invitation} i */
 function invitationCard(i) {
 	const answered = i.state === "answered";
-	return card(i.invitation, say(answered ? "k.admit" : "k.invite"), say(answered ? "k.answered" : "k.unanswered"), [
+	return card(i.invitation, say(answered ? "k.admit" : "k.invitation"), say(answered ? "k.answered" : "k.unanswered"), [
 		[say("role"), say(`role.${i.role}`)],
 		[say("label.organization"), whose(i)],
 		[say("invited.until"), moment(i.until)],
@@ -152,8 +152,7 @@ function decide() {
 		groups(say("k.key.of"), p.key_number),
 		refusals(d),
 		reason(d),
-		p.ask_first.length ? el("p", {}, say("k.asked")) : null,
-		el("p", {}, el("strong", {}, say("k.copies"))),
+		el("section", {}, p.ask_first.length ? el("p", {}, say("k.asked")) : null, el("p", {}, el("strong", {}, say("k.copies")))),
 		...blocked ? [] : writes ? writing() : approving(p),
 	];
 }
@@ -165,13 +164,13 @@ function terms(p, d) {
 	const compared = p.compared && say(p.compared.by === session.actor ? "k.compared.me" : "k.compared", { method: say(`k.method.${p.compared.method}`), time: moment(p.compared.time) });
 	const begins = [t.not_before, t.cooling_off ?? ""].sort().at(-1) ?? "";
 	return rows([
-		[say("k.to"), el("span", {}, whose(d.recipient) ?? "", d.recipient.organization ? " · " : "", country(p), " ", id(t.recipient.actor))],
+		[say("k.to"), el("span", {}, whose(d.recipient) ?? "", d.recipient.organization ? " · " : "", country(p), el("br"), id(t.recipient.actor))],
 		[say("k.key"), compared ?? say("k.compared.nobody")],
 		[say("k.goes"), what(p)],
 		[say("k.stays"), el("span", {}, ...[d.no.length ? say("k.stays.no", { kinds }) : "", say("k.stays.items", { number: number(p.items_stay) })].filter(Boolean).flatMap((line, i) => (i ? [el("br"), line] : [line])))],
 		[say("k.law"), say("k.law.for", { law: say(`legal.${t.legal_basis}`), purpose: say(`purpose.${t.purpose}`) })],
-		[say("k.consent"), d.consents.length ? el("span", {}, ...d.consents.flatMap((c, i) => [i ? ", " : "", say("k.consent.version", { number: number(c.version) }), " ", id(c.id)]),
-			d.hold ? ` ${say("k.hold")}` : "") : d.hold ? say("k.hold") : null],
+		[say("k.consent"), d.consents.length ? el("span", {}, ...d.consents.flatMap((c, i) => [i ? el("br") : "", say("k.consent.version", { number: number(c.version) }), el("br"), id(c.id)]),
+			d.hold ? el("br") : "", d.hold ? say("k.hold") : "") : d.hold ? say("k.hold") : null],
 		[say("terms.may"), say(both ? (t.actions.includes("view") ? "action.both" : "action.download") : "action.view")],
 		[say("k.onward"), say(t.onward ? "terms.onward" : "terms.kept")],
 		[say("k.from"), moment(begins)],
@@ -282,7 +281,7 @@ function found(key, how) {
 		heading(say("k.found")),
 		el("p", { class: "lead" }, say("k.found.said")),
 		el("ul", {}, noticed.identity ? el("li", {}, say("k.found.identity")) : null,
-			...noticed.findings.map((f) => el("li", {}, say("k.found.line", { kind: say(`k.found.kind.${f.kind}`), where: f.where, number: number(f.count) }))),
+			...noticed.findings.map((f) => el("li", {}, say("k.found.line", { kind: say(`k.found.kind.${f.kind}`, { number: number(f.of ?? 0) }), where: f.where, number: number(f.count) }))),
 			rest.length ? el("li", {}, say("k.found.rest", { where: rest.join(", ") })) : null),
 		before("k.found.does", "k.approve.good"),
 		buttons(press("k.found.go", () => write({ ...how, despite: true }), "primary"), press("later", () => go("/k"))),

@@ -154,8 +154,10 @@ function passphrase() {
 		Object.assign(session, { known: true, unlocked: true, actor: joining.made.actor, vault: joining.terms.vault, number: joining.terms.vault_number,
 			me: { role: joining.terms.role, organization: joining.terms.organization, key_number: joining.made.key_number, confirmed: false } });
 		unlocked();
-		addEventListener("beforeunload", unsaved);
-		become(recovery, { leave: forget });
+		if (joining.made.recovery) { // a role that opens nothing has no file to save
+			addEventListener("beforeunload", unsaved);
+		}
+		become(joining.made.recovery ? recovery : number, { leave: forget });
 	});
 	return [
 		heading(say("passphrase.choose")),

@@ -1,6 +1,6 @@
 import { el } from "./dom.js";
 import { moment, number, say } from "./language.js";
-import { before, buttons, field, form, groups, heading, press, rows, typed } from "./parts.js";
+import { before, buttons, field, form, groups, heading, id, press, rows, typed } from "./parts.js";
 import { call, session } from "./session.js";
 import { act, amiss, announce, become, during, go, link, wrong } from "./shell.js";
 
@@ -18,7 +18,10 @@ export function place() {
 
 /** whose is the organization somebody acts for: the operator's word, or its id. @param {{organization?: string, organization_name?: string}} who */
 export function whose(who) {
-	return who.organization ? el("bdi", { translate: "no" }, who.organization_name || who.organization) : null;
+	if (!who.organization) {
+		return null;
+	}
+	return who.organization_name ? el("bdi", { translate: "no" }, who.organization_name) : id(who.organization);
 }
 
 /** gone is what somebody else decided meanwhile. */
@@ -179,7 +182,7 @@ function hear() {
 	return [
 		el("p", { class: "back" }, link(place(), "k.back")),
 		heading(say("k.hear")),
-		el("p", { class: "lead" }, say("k.hear.call", { organization: who.organization_name || say("k.hear.person") })),
+		el("p", { class: "lead" }, who.organization_name ? say("k.hear.call", { organization: who.organization_name }) : say("k.hear.person")),
 		described(who),
 		el("p", {}, say("k.hear.type", { first, second })),
 		form(on,
@@ -318,13 +321,11 @@ function handing() {
 			[say("invited.until"), until ? moment(until) : null],
 		]),
 		el("div", { class: "field" }, el("label", { for: "link" }, say("k.invited.link")),
-			el("input", { id: "link", type: "text", readonly: true, value: address, dir: "ltr", class: "code", translate: "no", spellcheck: "false" })),
-		rows([[say("k.invited.code"), el("code", { dir: "ltr", translate: "no" }, (code.match(/.{1,5}/g) ?? []).join(" "))]]),
+			el("textarea", { id: "link", rows: "3", readonly: true, dir: "ltr", class: "code", translate: "no", spellcheck: "false" }, address)),
+		rows([[say("k.invited.code"), el("code", { dir: "ltr", translate: "no" }, (code.match(/.{1,4}/g) ?? []).join(" "))]]),
 		el("p", { class: "picked", id: "clipped", hidden: true }),
 		buttons(press("k.invited.copy", copy, "primary"), press("k.back", () => go(place()))),
-		el("p", {}, say("k.invited.number")),
-		groups(say("vault.number"), session.number),
-		el("p", {}, say("k.invited.next")),
+		el("section", {}, el("p", {}, say("k.invited.number")), groups(say("vault.number"), session.number), el("p", {}, say("k.invited.next"))),
 	];
 }
 

@@ -50,7 +50,8 @@ import { Missing, script } from "./program.js";
 /** @typedef {{recipient: Person, proposed_by: Person, has_reason: boolean, no: string[], consents: {id: string, version: number}[], hold?: string, decided: boolean,
  *   refused: {grant: string, time: string, by: Person, reason?: string}[]}} Decision
  * weigh {item, grant}: what stands beside the terms of a share; no: kinds of content among the case's other items to which the answer is no; decided: a
- * custodian has approved it. why {item, grant} → {text?, unread?}: the reason of a proposal, which opens the item */
+ * custodian has approved it. why {item, grant} → {text?, unread?}: the reason of a proposal, which opens the item.
+ * propose {item, to, actions, purpose, jurisdiction, legal_basis, onward?, until, reason?} → Entry & {grant} */
 /** @typedef {Person & {invitation: string, documents_only: boolean, rotation: boolean, until: string, state: "unanswered"|"answered"|"admitted"}} Invitation */
 /** @typedef {Person & {documents_only: boolean, key_number: string, rotation: boolean, admitted: string, admitted_by: Person}} Newcomer
  * whose keys wait until another person than admitted_by has compared their number; rotation: new keys of somebody who was confirmed before */

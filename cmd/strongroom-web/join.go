@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"regexp"
 	"strings"
+	"time"
 
 	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/evidence"
@@ -115,6 +116,17 @@ func join(r request, p joinParams) (a joinAnswer, err error) {
 		r.mu.Unlock()
 		return a, evidence.Refuse(evidence.Conflict, "terms_first")
 	}
+	k, err := r.store()
+	r.mu.Unlock()
+	if err != nil {
+		return a, err
+	}
+	release, err := r.alone(k)
+	if err != nil {
+		return a, err
+	}
+	defer release()
+	r.mu.Lock()
 	c, err := r.prepare(o, p.Passphrase)
 	r.mu.Unlock() // answering asks for the identity
 	if err != nil {
@@ -133,6 +145,21 @@ func join(r request, p joinParams) (a joinAnswer, err error) {
 	}
 	a.Recovery, err = r.recovery(a.Actor)
 	return a, err
+}
+
+// alone waits until no other tab makes keys: two would make two, and keep one of them while the vault was told of the other.
+func (r request) alone(k client.Keystore) (release func() error, err error) {
+	for {
+		release, ok, err := k.Lock("enrolment.lock")
+		if ok || err != nil {
+			return release, err
+		}
+		select {
+		case <-r.Done():
+			return nil, r.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 func (d *device) recovery(actor evidence.ActorID) (*recovery, error) {

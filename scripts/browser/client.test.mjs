@@ -197,6 +197,26 @@ test("two tabs at once work for one person, and neither takes from the other wha
 	assert.deepEqual(left, []);
 });
 
+test("two tabs that make keys at once make the same: what is kept is what the vault was told of", async (t) => {
+	const context = await profile(t);
+	const pages = [(await open(context)).page, (await open(context)).page];
+	const { code, invitation } = world.cli("custodian-1", "actor", "invite", "--role", "court");
+	await Promise.all(pages.map((page) => call(page, "terms", { code })));
+	const [one, two] = await Promise.all(pages.map((page) => call(page, "join", { code, passphrase })));
+	assert.equal(one.problem, undefined, JSON.stringify([one, two]));
+	assert.deepEqual(two, { ...one, persisted: two.persisted });
+	world.confirm(invitation, one.actor, one.key_number);
+	for (const page of pages) {
+		await page.reload();
+		await start(page);
+		assert.deepEqual(await call(page, "unlock", { passphrase }), {});
+		const me = await call(page, "me");
+		assert.deepEqual([me.key_number, me.confirmed], [one.key_number, true]);
+	}
+	const grant = world.share(exhibit, one.actor);
+	assert.equal((await call(pages[1], "redeem", { item: exhibit, grant })).sha256, sha256(evidence));
+});
+
 test("nothing that was opened, and no passphrase, is kept in the browser or sent", async (t) => {
 	const context = await profile(t);
 	const sent = [];

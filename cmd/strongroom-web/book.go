@@ -24,11 +24,7 @@ type bookAnswer struct {
 }
 
 // book asks for the newest state of the record book and checks it against all that this device has seen.
-func book(r request, _ none) (a bookAnswer, err error) {
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func book(r request, c *client.Client, _ none) (a bookAnswer, err error) {
 	seen, err := c.Seen(r)
 	if err != nil {
 		return a, err
@@ -58,6 +54,8 @@ type itemParams struct {
 	Item evidence.ItemID `json:"item"`
 }
 
+func (p itemParams) check() error { return valid(evidence.ValidID(p.Item)) }
+
 // step is what a history says of one event. Of one that is withheld there is its place, its entry and until when.
 type step struct {
 	Step             int64            `json:"step"` // from 1
@@ -77,14 +75,7 @@ type step struct {
 }
 
 // history is every step of an item, proved to be all of them up to that moment.
-func history(r request, p itemParams) ([]step, error) {
-	if !evidence.ValidID(p.Item) {
-		return nil, evidence.Refuse(evidence.Invalid, "params")
-	}
-	c, err := r.session()
-	if err != nil {
-		return nil, err
-	}
+func history(r request, c *client.Client, p itemParams) ([]step, error) {
 	s := evidence.ItemOf(p.Item)
 	v, err := c.Look(r, s)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"syscall/js"
 	"time"
 
@@ -23,26 +24,26 @@ var calls = map[string]call{
 	"join":        ask(join),
 	"unlock":      ask(unlock),
 	"lock":        ask(lock),
-	"me":          ask(me),
-	"recovery":    ask(again),
-	"book":        ask(book),
-	"shares":      ask(shares),
-	"redeem":      ask(redeem),
-	"acknowledge": ask(acknowledge),
-	"export":      ask(export),
-	"history":     ask(history),
-	"proposals":   ask(proposals),
-	"approve":     ask(approve),
-	"refuse":      ask(refuse),
-	"envelope":    ask(envelope),
-	"propose":     ask(propose),
-	"weigh":       ask(weigh),
-	"why":         ask(why),
-	"people":      ask(people),
-	"invite":      ask(invite),
-	"admit":       ask(admit),
-	"confirm":     ask(confirm),
-	"reject":      ask(reject),
+	"me":          act(me),
+	"recovery":    act(again),
+	"book":        act(book),
+	"shares":      act(shares),
+	"redeem":      act(redeem),
+	"acknowledge": act(acknowledge),
+	"export":      act(export),
+	"history":     act(history),
+	"proposals":   act(proposals),
+	"approve":     act(approve),
+	"refuse":      act(refuse),
+	"envelope":    act(envelope),
+	"propose":     act(propose),
+	"weigh":       act(weigh),
+	"why":         act(why),
+	"people":      act(people),
+	"invite":      act(invite),
+	"admit":       act(admit),
+	"confirm":     act(confirm),
+	"reject":      act(reject),
 }
 
 // request is one call of the page's.
@@ -78,10 +79,36 @@ func ask[P, A any](run func(request, P) (A, error)) call {
 		d := json.NewDecoder(bytes.NewReader(params))
 		d.DisallowUnknownFields()
 		if d.Decode(&p) != nil || d.More() {
-			return nil, evidence.Refuse(evidence.Invalid, "params")
+			return nil, errParams
 		}
 		return run(r, p)
 	}
+}
+
+// act is ask for who has unlocked. Parameters with a check are checked before anything else.
+func act[P, A any](run func(request, *client.Client, P) (A, error)) call {
+	return ask(func(r request, p P) (a A, err error) {
+		if c, ok := any(p).(interface{ check() error }); ok {
+			if err := c.check(); err != nil {
+				return a, err
+			}
+		}
+		c, err := r.session()
+		if err != nil {
+			return a, err
+		}
+		return run(r, c, p)
+	})
+}
+
+var errParams = evidence.Refuse(evidence.Invalid, "params")
+
+// valid is errParams unless all are well formed.
+func valid(all ...bool) error {
+	if slices.Contains(all, false) {
+		return errParams
+	}
+	return nil
 }
 
 type none struct{}

@@ -19,12 +19,7 @@ type shareParams struct {
 	Grant evidence.GrantID `json:"grant"`
 }
 
-func (p shareParams) check() error {
-	if !evidence.ValidID(p.Item) || !evidence.ValidID(p.Grant) {
-		return evidence.Refuse(evidence.Invalid, "params")
-	}
-	return nil
-}
+func (p shareParams) check() error { return valid(evidence.ValidID(p.Item), evidence.ValidID(p.Grant)) }
 
 // share is a grant as its item's verified history shows it.
 type share struct {
@@ -49,11 +44,7 @@ type share struct {
 }
 
 // shares lists what is shared with this person, each from its item's checked history.
-func shares(r request, _ none) ([]share, error) {
-	c, err := r.session()
-	if err != nil {
-		return nil, err
-	}
+func shares(r request, c *client.Client, _ none) ([]share, error) {
 	grants, err := c.Grants(r)
 	if err != nil && evidence.ReasonOf(err) != evidence.ReasonRole {
 		return nil, err
@@ -143,14 +134,7 @@ type redeemAnswer struct {
 }
 
 // redeem opens a share: logged first, then fetched, decrypted and compared. The original goes to the page alone.
-func redeem(r request, p shareParams) (a redeemAnswer, err error) {
-	if err := p.check(); err != nil {
-		return a, err
-	}
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func redeem(r request, c *client.Client, p shareParams) (a redeemAnswer, err error) {
 	v, err := c.Look(r, evidence.ItemOf(p.Item))
 	if err != nil {
 		return a, err
@@ -231,14 +215,7 @@ type entryAnswer struct {
 }
 
 // acknowledge signs that the copy is the recorded one. One that differs is signed as that only if the person says so: both ends are alarmed.
-func acknowledge(r request, p acknowledgeParams) (a entryAnswer, err error) {
-	if err := p.check(); err != nil {
-		return a, err
-	}
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func acknowledge(r request, c *client.Client, p acknowledgeParams) (a entryAnswer, err error) {
 	found, err := r.recall(p.shareParams)
 	if err != nil {
 		return a, err
@@ -270,14 +247,7 @@ type exportAnswer struct {
 }
 
 // export makes the package for the court (FORMATS §11).
-func export(r request, p exportParams) (a exportAnswer, err error) {
-	if err := p.check(); err != nil {
-		return a, err
-	}
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func export(r request, c *client.Client, p exportParams) (a exportAnswer, err error) {
 	language, err := dossier.ParseLanguage(p.Language)
 	if err != nil {
 		language = dossier.English

@@ -35,11 +35,7 @@ type compared struct {
 }
 
 // proposals lists what waits in the person's cases, the oldest first in each.
-func proposals(r request, _ none) ([]proposal, error) {
-	c, err := r.session()
-	if err != nil {
-		return nil, err
-	}
+func proposals(r request, c *client.Client, _ none) ([]proposal, error) {
 	cases, err := c.Cases(r)
 	if err != nil {
 		return nil, err
@@ -185,14 +181,7 @@ type approveAnswer struct {
 }
 
 // approve signs a share as the second person, and writes the recipient's key if this person can.
-func approve(r request, p letParams) (a approveAnswer, err error) {
-	if err := p.check(); err != nil {
-		return a, err
-	}
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func approve(r request, c *client.Client, p letParams) (a approveAnswer, err error) {
 	receipt, err := c.Approve(r, p.Item, p.Grant)
 	if err != nil {
 		return a, err
@@ -223,14 +212,7 @@ type refuseParams struct {
 }
 
 // refuse signs that a share shall not be.
-func refuse(r request, p refuseParams) (a onlyEntry, err error) {
-	if err := p.check(); err != nil {
-		return a, err
-	}
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func refuse(r request, c *client.Client, p refuseParams) (a onlyEntry, err error) {
 	receipt, err := c.Refuse(r, p.Item, p.Grant, strings.TrimSpace(p.Reason))
 	if err != nil {
 		return a, err
@@ -243,13 +225,6 @@ type onlyEntry struct {
 }
 
 // envelope writes the recipient's key for an approved share, which opens the item's: that is an access, and logged as one.
-func envelope(r request, p letParams) (a keyAnswer, err error) {
-	if err := p.check(); err != nil {
-		return a, err
-	}
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func envelope(r request, c *client.Client, p letParams) (a keyAnswer, err error) {
 	return r.let(c, p)
 }

@@ -39,14 +39,7 @@ type refusal struct {
 }
 
 // weigh says what a person must know before deciding on a share. It opens nothing and leaves no trace.
-func weigh(r request, p shareParams) (a decision, err error) {
-	if err := p.check(); err != nil {
-		return a, err
-	}
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func weigh(r request, c *client.Client, p shareParams) (a decision, err error) {
 	v, err := c.Look(r, evidence.ItemOf(p.Item))
 	if err != nil {
 		return a, err
@@ -135,14 +128,7 @@ type whyAnswer struct {
 }
 
 // why reads the reason of a proposal. A keyholder opens the item for that: an access, logged as one.
-func why(r request, p shareParams) (a whyAnswer, err error) {
-	if err := p.check(); err != nil {
-		return a, err
-	}
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func why(r request, c *client.Client, p shareParams) (a whyAnswer, err error) {
 	note, err := c.GrantReason(r, p.Item, p.Grant)
 	if err != nil || note == nil {
 		return a, err
@@ -162,20 +148,15 @@ type proposeParams struct {
 	Reason       string            `json:"reason,omitempty"` // to the recipient and the keyholders
 }
 
+func (p proposeParams) check() error { return valid(evidence.ValidID(p.Item), evidence.ValidID(p.To)) }
+
 type proposeAnswer struct {
 	Entry int64            `json:"entry"`
 	Grant evidence.GrantID `json:"grant"`
 }
 
 // propose signs that a share shall be, from now on. Another person decides.
-func propose(r request, p proposeParams) (a proposeAnswer, err error) {
-	if !evidence.ValidID(p.Item) || !evidence.ValidID(p.To) {
-		return a, evidence.Refuse(evidence.Invalid, "params")
-	}
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func propose(r request, c *client.Client, p proposeParams) (a proposeAnswer, err error) {
 	grant, receipt, err := c.Propose(r, client.Proposal{
 		Item: p.Item, Recipient: p.To, Actions: p.Actions, Purpose: p.Purpose, Jurisdiction: p.Jurisdiction, LegalBasis: p.LegalBasis,
 		Onward: p.Onward, NotBefore: evidence.At(r.now().Truncate(time.Minute)), Expires: p.Until, Reason: strings.TrimSpace(p.Reason),

@@ -168,11 +168,7 @@ func (d *device) recovery(actor evidence.ActorID) (*recovery, error) {
 }
 
 // again is the recovery file, for who closed the page before it was saved.
-func again(r request, _ none) (a recovery, err error) {
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func again(r request, c *client.Client, _ none) (a recovery, err error) {
 	e, err := readEnrolment(r.kept)
 	if err != nil {
 		return a, err
@@ -238,11 +234,7 @@ type meAnswer struct {
 const stateWaiting evidence.Status = "waiting"
 
 // me asks the vault who this is. Before somebody has confirmed the keys it says nothing of them, as to a stranger.
-func me(r request, _ none) (a meAnswer, err error) {
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func me(r request, c *client.Client, _ none) (a meAnswer, err error) {
 	e, err := readEnrolment(r.kept)
 	if err != nil {
 		return a, err

@@ -58,11 +58,7 @@ type peopleAnswer struct {
 }
 
 // people lists who is on the way into the vault, as far as it concerns this person. Who there is, is the vault's claim; each newcomer is checked.
-func people(r request, _ none) (a peopleAnswer, err error) {
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func people(r request, c *client.Client, _ none) (a peopleAnswer, err error) {
 	listed, err := c.Directory(r)
 	if err != nil {
 		return a, err
@@ -186,6 +182,10 @@ type inviteParams struct {
 	Rotation      evidence.ActorID `json:"rotation,omitempty"` // who lost the keys; then nothing else is said
 }
 
+func (p inviteParams) check() error {
+	return valid(p.Rotation != "" || wire.Role(p.Role).Valid(), p.Organization == "" || evidence.ValidID(p.Organization), p.Rotation == "" || evidence.ValidID(p.Rotation))
+}
+
 type inviteAnswer struct {
 	Code          string         `json:"code"` // to be handed over outside the vault; it is kept nowhere
 	Invitation    evidence.Hash  `json:"invitation"`
@@ -196,14 +196,7 @@ type inviteAnswer struct {
 }
 
 // invite makes an invitation. This device remembers what it was for, so that it is admitted from here.
-func invite(r request, p inviteParams) (a inviteAnswer, err error) {
-	if p.Rotation == "" && !wire.Role(p.Role).Valid() || p.Organization != "" && !evidence.ValidID(p.Organization) || p.Rotation != "" && !evidence.ValidID(p.Rotation) {
-		return a, evidence.Refuse(evidence.Invalid, "params")
-	}
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func invite(r request, c *client.Client, p inviteParams) (a inviteAnswer, err error) {
 	o := client.Offer{Role: p.Role, Organization: p.Organization, DocumentsOnly: p.DocumentsOnly, Rotation: p.Rotation}
 	if o.Organization == "" && o.Rotation == "" {
 		o.Organization = evidence.NewID[evidence.OrgID]()
@@ -235,11 +228,7 @@ type admitAnswer struct {
 }
 
 // admit signs that the keys which answered an invitation of this person's shall be somebody's. They wait for another person.
-func admit(r request, p admitParams) (a admitAnswer, err error) {
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func admit(r request, c *client.Client, p admitParams) (a admitAnswer, err error) {
 	receipt, err := c.Admit(r, p.Invitation, p.Cause)
 	if err != nil {
 		return a, err
@@ -254,15 +243,14 @@ type confirmParams struct {
 	Method    evidence.Method  `json:"method"`
 }
 
+func (p confirmParams) check() error { return valid(evidence.ValidID(p.Actor)) }
+
 // leastHeard is how many groups a person types as they are heard: who only looks at a number has not listened.
 const leastHeard = 2
 
 // confirm signs that the key number was compared over a second channel. What was typed must be of the number that was shown, and that one of
 // the keys that wait when it is signed.
-func confirm(r request, p confirmParams) (a onlyEntry, err error) {
-	if !evidence.ValidID(p.Actor) {
-		return a, evidence.Refuse(evidence.Invalid, "params")
-	}
+func confirm(r request, c *client.Client, p confirmParams) (a onlyEntry, err error) {
 	shown, err := tlog.ParseSixGroups(p.KeyNumber)
 	if err != nil {
 		return a, evidence.Refuse(evidence.Invalid, evidence.ReasonFingerprint)
@@ -276,10 +264,6 @@ func confirm(r request, p confirmParams) (a onlyEntry, err error) {
 			return a, evidence.Refuse(evidence.Invalid, evidence.ReasonFingerprint)
 		}
 	}
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
 	receipt, err := c.Confirm(r, client.Confirmation{Actor: p.Actor, Typed: shown, Method: p.Method})
 	if err != nil {
 		return a, err
@@ -291,16 +275,11 @@ type actorParams struct {
 	Actor evidence.ActorID `json:"actor"`
 }
 
+func (p actorParams) check() error { return valid(evidence.ValidID(p.Actor)) }
+
 // reject stops keys that nobody has confirmed, because the number that was heard is another one. Only who is new is stopped so: somebody who was
 // confirmed before keeps what was signed, and new keys count for nothing until they are confirmed.
-func reject(r request, p actorParams) (a onlyEntry, err error) {
-	if !evidence.ValidID(p.Actor) {
-		return a, evidence.Refuse(evidence.Invalid, "params")
-	}
-	c, err := r.session()
-	if err != nil {
-		return a, err
-	}
+func reject(r request, c *client.Client, p actorParams) (a onlyEntry, err error) {
 	n, err := newcomerOf(r, c, p.Actor)
 	if err != nil {
 		return a, err

@@ -27,47 +27,50 @@ func TestRandomHistories(t *testing.T) {
 }
 
 func randomHistories(t *testing.T, accepted map[Kind]int) {
-	rapid.Check(t, func(rt *rapid.T) {
-		w, id, g := newShared(rt)
-		h := &history{rt, w, []ItemID{id}, []GrantID{g}, accepted}
-		if rapid.Bool().Draw(rt, "second item") { // a draft, and a grant whose envelope is not written yet
-			draft := w.item("clinician", Photograph)
-			h.items = append(h.items, draft)
-			h.grants = append(h.grants, w.granted(id, "police"))
+	rapid.Check(t, func(rt *rapid.T) { randomHistory(rt, accepted) })
+}
+
+func randomHistory(rt *rapid.T, accepted map[Kind]int) *world {
+	w, id, g := newShared(rt)
+	h := &history{rt, w, []ItemID{id}, []GrantID{g}, accepted}
+	if rapid.Bool().Draw(rt, "second item") { // a draft, and a grant whose envelope is not written yet
+		draft := w.item("clinician", Photograph)
+		h.items = append(h.items, draft)
+		h.grants = append(h.grants, w.granted(id, "police"))
+	}
+	for range rapid.IntRange(20, 40).Draw(rt, "steps") {
+		e := h.event()
+		if rapid.IntRange(0, 9).Draw(rt, "forge") == 0 && !slices.Contains(w.log, e) {
+			h.forge(e)
 		}
-		for range rapid.IntRange(20, 40).Draw(rt, "steps") {
-			e := h.event()
-			if rapid.IntRange(0, 9).Draw(rt, "forge") == 0 && !slices.Contains(w.log, e) {
-				h.forge(e)
+		before := w.facts.States[e.Stream.Stream()]
+		after, err := w.try(e)
+		if err != nil {
+			if KindOf(err) == Internal || ReasonOf(err) == "" {
+				rt.Fatalf("%s: %v", e.Kind, err)
 			}
-			before := w.facts.States[e.Stream.Stream()]
-			after, err := w.try(e)
-			if err != nil {
-				if KindOf(err) == Internal || ReasonOf(err) == "" {
-					rt.Fatalf("%s: %v", e.Kind, err)
+			continue
+		}
+		h.promises(e, before, after)
+		w.accept(e, after)
+		if d, ok := e.Details.(*GrantProposedDetails); ok {
+			h.grants = append(h.grants, d.ID)
+		}
+		if d, ok := e.Details.(*ItemDepositedDetails); ok && d.Class == Original {
+			h.items = append(h.items, ItemID(e.Stream.ID))
+		}
+		if d, ok := e.Details.(*ActorKeyRotatedDetails); ok {
+			for _, p := range w.people {
+				if string(p.signer.ID) == e.Stream.ID {
+					p.keys = d.Keys
 				}
-				continue
-			}
-			h.promises(e, before, after)
-			w.accept(e, after)
-			if d, ok := e.Details.(*GrantProposedDetails); ok {
-				h.grants = append(h.grants, d.ID)
-			}
-			if d, ok := e.Details.(*ItemDepositedDetails); ok && d.Class == Original {
-				h.items = append(h.items, ItemID(e.Stream.ID))
-			}
-			if d, ok := e.Details.(*ActorKeyRotatedDetails); ok {
-				for _, p := range w.people {
-					if string(p.signer.ID) == e.Stream.ID {
-						p.keys = d.Keys
-					}
-				}
 			}
 		}
-		if err := w.checkVeils(); err != nil {
-			rt.Fatal(err)
-		}
-	})
+	}
+	if err := w.checkVeils(); err != nil {
+		rt.Fatal(err)
+	}
+	return w
 }
 
 type history struct {

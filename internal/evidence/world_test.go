@@ -27,6 +27,7 @@ type world struct {
 	people map[string]*person
 	serial uint64
 	log    []*Event // accepted
+	leaves []Hash   // of log
 
 	cas  CaseID
 	con  ConsentID
@@ -181,7 +182,7 @@ func (w *world) do(e *Event) State {
 
 func (w *world) accept(e *Event, s State) {
 	w.facts.States[e.Stream.Stream()] = s
-	w.log = append(w.log, e)
+	w.log, w.leaves = append(w.log, e), append(w.leaves, s.Tip().Leaf)
 	w.now = w.now.Add(time.Second)
 }
 
@@ -339,7 +340,8 @@ func (builder) Fatalf(s string, args ...any) { panic(fmt.Sprintf(s, args...)) }
 // fork copies a world for a test of its own. States are never changed, so they may be shared.
 func (w *world) fork(t tb) *world {
 	c := *w
-	c.t, c.log, c.facts.Founders = t, slices.Clone(w.log), slices.Clone(w.facts.Founders)
+	c.t, c.facts.Founders = t, slices.Clone(w.facts.Founders)
+	c.log, c.leaves = slices.Clone(w.log), slices.Clone(w.leaves)
 	c.facts.States, c.people = maps.Clone(w.facts.States), map[string]*person{}
 	for name, p := range w.people {
 		own := *p

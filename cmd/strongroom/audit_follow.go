@@ -102,15 +102,11 @@ func (a *app) follow(ctx context.Context, o following) error {
 			return err
 		}
 	}
-	held, err := client.OpenFolder(dir)
+	release, err := aloneIn(dir)
 	if err != nil {
 		return err
 	}
-	release, ok, err := held.Lock("follow.lock")
-	if err != nil {
-		return err
-	}
-	if !ok {
+	if release == nil {
 		return &problem{code: exitRefused, label: "Refused", reason: "audit_running", kept: keptAll,
 			sentence: "Another run of strongroom audit follow works in this folder.", next: "Let it go on, or give another folder: --state."}
 	}
@@ -146,6 +142,49 @@ func (a *app) follow(ctx context.Context, o following) error {
 			return nil // stopped by the person
 		}
 	}
+}
+
+// aloneIn takes the folder of what is followed for this run: nil if another one works in it.
+func aloneIn(dir string) (release func() error, err error) {
+	held, err := client.OpenFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	release, _, err = held.Lock("follow.lock")
+	return release, err
+}
+
+// audit follows the record book to its end and reads the vault as far as it may. Where another run follows in that folder, what the vault lists
+// is held against nothing.
+func (a *app) audit(ctx context.Context, cl *client.Client, sample int, state string) (client.Audit, error) {
+	dir, err := a.auditFolder(state)
+	if err != nil {
+		return client.Audit{}, err
+	}
+	release, err := aloneIn(dir)
+	if err != nil {
+		return client.Audit{}, err
+	}
+	if release == nil {
+		return cl.Audit(ctx, sample, nil)
+	}
+	defer release()
+	meter := &meter{app: a}
+	defer meter.end()
+	f, err := cl.Follow(ctx, dir, meter.report)
+	if err != nil {
+		return client.Audit{}, a.auditProblem(err, nil)
+	}
+	defer f.Close()
+	for more := true; more; {
+		step, err := f.Step(ctx)
+		if err != nil {
+			return client.Audit{}, a.auditProblem(err, f)
+		}
+		more = step.More
+	}
+	meter.end()
+	return cl.Audit(ctx, sample, f)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

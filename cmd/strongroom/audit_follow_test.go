@@ -58,6 +58,23 @@ func TestAuditFollow(t *testing.T) {
 	}
 	auditor.as().types("", "audit", "follow", "--once").ends(0).has("Lists 0 new", "Read what was signed at")
 
+	// The whole audit follows in the same folder, unless another run does: then it says what it did not check.
+	if o := auditor.types("", "audit").object(); o["followed"].(float64) < 5 {
+		t.Errorf("held against %v entries", o["followed"])
+	}
+	release, err := aloneIn(filepath.Join(auditor.home, "audit"))
+	if err != nil || release == nil {
+		t.Fatalf("the folder is free: %v", err)
+	}
+	auditor.as().types("", "audit").ends(0).has("Whole not checked")
+	auditor.types("", "audit", "follow", "--once").refused(exitRefused, "audit_running")
+	if o := auditor.types("", "audit", "--state", w.path("beside")).object(); o["followed"].(float64) < 5 {
+		t.Errorf("in another folder it is held against %v entries", o["followed"])
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+
 	// One state compared with itself and with a later one; nothing at hand says how it came from it, until it was followed.
 	state := func(name string) string {
 		t.Helper()

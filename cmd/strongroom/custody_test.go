@@ -47,7 +47,7 @@ func TestReportsThroughCommands(t *testing.T) {
 
 	// What nothing dates is said to be undated; a period names its law.
 	w.second.as().types("", "retention", "due", in).ends(0).has("No date", "nothing says until when it is kept", "1 item has no date")
-	auditor.as().types("", "audit").ends(0).has("No date itm-", "kept for ever", "Clocks Times run against the order of entry by")
+	auditor.as().types("", "audit").ends(0).has("No date itm-", "kept for ever", "Whole Every item and every person with one of the ", "Clocks Times run against the order of entry by")
 	set := []string{"retention", "set", item, "--category", "medical_records", "--due", "30d"}
 	w.second.types("", set...).refused(exitRefused, "no_answer")
 	w.second.types("", append(set, "--law", w.write("law.txt", "Patients' Act, section 10: ten years\n"))...).acts(1)

@@ -156,6 +156,7 @@ func (a *app) custody(ctx context.Context, cl *client.Client, p reporting, typed
 
 func auditCommand(a *app) *cobra.Command {
 	var sample int
+	var state string
 	c := &cobra.Command{
 		Use:   "audit",
 		Short: "Read the whole vault as an auditor: what stands out",
@@ -180,14 +181,19 @@ It lists every act on the vault and its people, whoever signed it: enrolled, new
 keys, confirmed, suspended, stopped, and how the vault was configured, confirmed
 and restored, recovery and incidents.
 
-Nothing of it is the vault's word, but for which items and people there are; who
-signed anything must be among these people, or the command ends with an alarm.
+First it follows the record book from outside, as strongroom audit follow does,
+in the same folder. Every item and every person that has an entry there must be
+among those that the vault lists, or the command ends with an alarm: nobody's
+lines can be hidden. How far that was checked is said. Where another run works
+in that folder, give one of its own (--state), or the list of items and people
+is the vault's word; but who signed anything must be in it even then.
 
 Signs:     nothing.`,
 		Example: `  strongroom audit --sample 20`,
 		Args:    cobra.NoArgs,
 	}
 	c.Flags().IntVar(&sample, "sample", 10, "`NUMBER` of openings and shares to pick")
+	c.Flags().StringVar(&state, "state", "", "`FOLDER` of what was followed (default: audit, in your folder)")
 	c.AddCommand(auditFollowCommand(a), auditKeyCommand(a), auditCompareCommand(a))
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if sample < 0 || sample > 10_000 {
@@ -197,7 +203,7 @@ Signs:     nothing.`,
 		if err != nil {
 			return err
 		}
-		found, err := cl.Audit(c.Context(), sample)
+		found, err := a.audit(c.Context(), cl, sample, state)
 		if err != nil {
 			return err
 		}
@@ -217,6 +223,10 @@ Signs:     nothing.`,
 			{"Compared", fmt.Sprintf("%s as deposited, as the record says within 31 days\n%d longer ago, %d missing, %d different",
 				plural(n.Right, "file", "files"), n.Late, n.Missing, n.Different)},
 			{"Clocks", clocks},
+			{"Whole", "Every item and every person with one of the " + plural(int(found.Followed), "followed entry", "followed entries") + " is listed."},
+		}
+		if found.Followed == 0 {
+			rows[len(rows)-1] = row{"Whole", "not checked: which items and people there are is the vault's word. It has published\nno list yet, or another run works in the folder of what was followed: --state."}
 		}
 		late := 0
 		for _, f := range found.Findings {

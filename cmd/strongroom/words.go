@@ -330,6 +330,7 @@ var lies = map[client.Lie]string{
 	client.WrongWitness:   "what it calls a witness's signature is none",
 	client.StaleHead:      "a history ends before what this device has seen of it",
 	client.MissingEvent:   "a step was left out",
+	client.Omitted:        "a list left out an item or a person that the record book has entries of",
 	client.BrokenChain:    "the steps of a history do not follow each other",
 	client.FalseLength:    "the proof that nothing is missing does not hold",
 	client.ForeignKey:     "a step was signed with a key that was not its signer's",

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"strongroom.example/strongroom/internal/custody"
+	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/heads"
 	"strongroom.example/strongroom/internal/tlog"
 )
@@ -60,6 +61,50 @@ func (f *Follower) statements(ctx context.Context) error {
 		return nil
 	}
 	return s.commit()
+}
+
+// Streams reads again what was signed at those entries of State.Read that are wanted, and tells of which stream each is. Void entries are of
+// none.
+func (f *Follower) Streams(ctx context.Context, wanted func(entry int64) bool, tell func(entry int64, s evidence.Stream) error) error {
+	s := f.State
+	for at := int64(0); at < s.kept.Read; {
+		if !wanted(at) {
+			at++
+			continue
+		}
+		count := min(statementsPage, s.kept.Read-at)
+		list, err := f.Vault.Statements(ctx, at, count)
+		if err != nil {
+			return err
+		}
+		if n := int64(len(list)); n == 0 || n > count {
+			return f.misplaced(FalsePage, at, nil, nil)
+		}
+		for _, entry := range list {
+			key, err := s.Key(at)
+			if err != nil {
+				return err
+			}
+			leaf, err := s.Leaf(at)
+			if err != nil {
+				return err
+			}
+			if key != ([hashSize]byte{}) && wanted(at) {
+				if r, err := f.place(entry, leaf, key); r != "" {
+					return f.misplaced(r, at, entry.Extra, err)
+				}
+				statement, err := custody.Open(entry.Extra)
+				if statement == nil {
+					return err // place has opened it
+				}
+				if err := tell(at, statement.Event().Stream.Stream()); err != nil {
+					return err
+				}
+			}
+			at++
+		}
+	}
+	return nil
 }
 
 // places says what is wrong with the first of these entries that is wrong. To verify signatures is most of the work, so all cores do it.

@@ -32,6 +32,7 @@ const (
 	WrongWitness  Lie = "wrong_witness"      // what is said to be a witness's signature is none
 	StaleHead     Lie = "stale_head"         // a stream or publication ends before what was seen of it earlier
 	MissingEvent  Lie = "missing_event"      // an event, or a whole stream that others stand on, was left out
+	Omitted       Lie = "omitted_record"     // a list leaves out an item or an actor that the record book has entries of
 	BrokenChain   Lie = "broken_chain"       // the events of a stream do not follow each other
 	Undue         Lie = "unduly_withheld"    // an event is or was withheld longer than said, or without a secret hold
 	FalseLength   Lie = "false_length"       // the proof of a stream's length does not hold

@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -78,15 +79,18 @@ type Audit struct {
 	Backwards time.Duration `json:"backwards"` // by how much times run against the order of entry at most, in nanoseconds
 	Steps     int           `json:"steps"`     // of which the times were read
 	Dated     int           `json:"dated"`     // how many of them were held against the vault's clock: all, unless it published too often
+	Followed  int64         `json:"followed"`  // entries, from the first on: no item and no actor that has one of them is left out; 0: that was not checked
 	AsOf      evidence.Time `json:"as_of"`
 }
 
 // Audit reads every item and every actor of the vault that it admits to, verifies their histories to the proved end, and says what stands
-// out; sample is how many openings and shares are picked at random beside. Which items and actors there are is the vault's claim
-// (RULES §11, 3); but who signed anything is among the actors, or it fails with an Alarm. Of the vault's publications it asks for auditPages
-// pages at most, besides the search that is begun then: see Dated.
-func (c *Client) Audit(ctx context.Context, sample int) (Audit, error) {
-	var audit Audit
+// out; sample is how many openings and shares are picked at random beside. Which items and actors there are is the vault's claim, held
+// against the record book that was followed, to which it must have been read: whoever has an entry there is among them, or it fails with an
+// Alarm Omitted. Without that (followed is nil) only who signed anything is. Of the vault's publications it asks for auditPages pages at most,
+// besides the search that is begun then: see Dated.
+func (c *Client) Audit(ctx context.Context, sample int, followed *Following) (Audit, error) {
+	covered := coverageOf(followed)
+	audit := Audit{Followed: covered.entries()}
 	releases, seen := []Finding{}, 0
 	items, err := c.listAllItems(ctx)
 	if err != nil {
@@ -104,7 +108,8 @@ func (c *Client) Audit(ctx context.Context, sample int) (Audit, error) {
 		return audit, err
 	}
 	var times clocks
-	if err := times.read(v); err != nil {
+	read := func() error { return errors.Join(times.read(v), covered.take(v)) }
+	if err := read(); err != nil {
 		return audit, err
 	}
 	for batch := range slices.Chunk(items, itemsOfLook) {
@@ -115,7 +120,7 @@ func (c *Client) Audit(ctx context.Context, sample int) (Audit, error) {
 		if v, err = c.lookOnce(ctx, streams); err != nil {
 			return audit, err
 		}
-		if err := times.read(v); err != nil {
+		if err := read(); err != nil {
 			return audit, err
 		}
 		for _, s := range streams {
@@ -158,7 +163,7 @@ func (c *Client) Audit(ctx context.Context, sample int) (Audit, error) {
 		if v, err = c.Look(ctx, batch...); err != nil {
 			return audit, err
 		}
-		if err := times.read(v); err != nil {
+		if err := read(); err != nil {
 			return audit, err
 		}
 		for _, s := range batch {
@@ -168,6 +173,9 @@ func (c *Client) Audit(ctx context.Context, sample int) (Audit, error) {
 			}
 			audit.Acts = append(audit.Acts, acts...)
 		}
+	}
+	if err := covered.missing(ctx); err != nil {
+		return audit, err
 	}
 	audit.AsOf = v.Time
 	slices.SortFunc(audit.Acts, func(a, b Act) int { return cmp.Compare(a.Entry, b.Entry) })

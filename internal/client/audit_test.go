@@ -66,7 +66,7 @@ func TestAudit(t *testing.T) {
 	_, err = w.second.Refuse(ctx, refused, grant, "the request names no case")
 	check(t, err)
 
-	early := must(auditor.Audit(ctx, 100))(t)
+	early := must(auditor.Audit(ctx, 100, nil))(t)
 	for _, f := range early.of(FoundEmergency) {
 		if f.Late {
 			t.Errorf("late before it is due: %+v", f)
@@ -75,7 +75,7 @@ func TestAudit(t *testing.T) {
 	clock.pass(73 * time.Hour)
 	_, err = w.second.ReviewEmergency(ctx, tooLate, second.Leaf, false, "spoken to", nil)
 	check(t, err)
-	audit := must(auditor.Audit(ctx, 100))(t)
+	audit := must(auditor.Audit(ctx, 100, nil))(t)
 
 	found := audit.of(FoundEmergency)
 	if len(found) != 3 {
@@ -98,7 +98,7 @@ func TestAudit(t *testing.T) {
 	if f.Actor != w.second.Actor() || f.Entry == 0 || !strings.Contains(f.Why, string(consent)+", version 1") {
 		t.Errorf("%+v", f)
 	}
-	if n := len(must(auditor.Audit(ctx, 1))(t).of(FoundRelease)); n != 1 {
+	if n := len(must(auditor.Audit(ctx, 1, nil))(t).of(FoundRelease)); n != 1 {
 		t.Errorf("%d of one sampled", n)
 	}
 }
@@ -118,7 +118,7 @@ func TestAuditActs(t *testing.T) {
 	check(t, err)
 	_, err = w.admin.ReportIncident(ctx, evidence.VaultIncidentDetails{Code: "outage", From: until.Add(-2 * time.Hour), Scope: "vault"})
 	check(t, err)
-	audit := must(auditor.Audit(ctx, 0))(t)
+	audit := must(auditor.Audit(ctx, 0, nil))(t)
 	var said []string
 	for i, a := range audit.Acts {
 		if i > 0 && a.Entry <= audit.Acts[i-1].Entry || a.Event.IsZero() || a.Time == 0 {
@@ -152,9 +152,73 @@ func TestAuditActs(t *testing.T) {
 			list.Actors = slices.DeleteFunc(list.Actors, func(a wire.Actor) bool { return a.ID == string(p.Actor()) })
 			return must(json.Marshal(list))(t)
 		})
-		_, err = w.client(auditor, hide).Audit(ctx, 0)
+		_, err = w.client(auditor, hide).Audit(ctx, 0, nil)
 		wantLie(t, err, MissingEvent)
 	}
+}
+
+// Held against the record book that was followed, a list that leaves out an item or an actor is found, also one who signed nothing; and so is
+// a book that is not the one that was followed.
+func TestAuditOmitted(t *testing.T) {
+	w, auditor, in := lively(t)
+	ctx := t.Context()
+	consent := w.consent(in)
+	hidden := w.deposit(w.clinician, in, consent, strings.NewReader("x"))
+	check(t, w.opens(w.second, hidden, ""))
+	passive := w.enrol("passive", evidence.Court, w.custodian, w.second)
+	f := w.follow(auditor.Client, t.TempDir())
+	settled(t, f)
+
+	whole := must(auditor.Audit(ctx, 0, f))(t)
+	if whole.Followed != f.State.Read() || whole.Followed < 20 {
+		t.Errorf("held against %d entries of %d", whole.Followed, f.State.Read())
+	}
+	later := w.deposit(w.clinician, in, consent, strings.NewReader("y")) // after what was followed: nothing is said of that
+	if now := must(auditor.Audit(ctx, 0, f))(t); now.Items != whole.Items+1 || now.Followed != whole.Followed {
+		t.Errorf("%d items to entry %d, then %d to entry %d", whole.Items, whole.Followed, now.Items, now.Followed)
+	}
+	for name, hide := range map[string]struct {
+		path, id string
+	}{
+		"an item":                     {"/items", string(hidden)},
+		"somebody who signed nothing": {"/actors", string(passive.Actor())},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lie := about("GET", hide.path, func(list *map[string]any) {
+				for _, of := range []string{"items", "actors"} {
+					if all, ok := (*list)[of].([]any); ok {
+						(*list)[of] = slices.DeleteFunc(all, func(one any) bool { return one.(map[string]any)["id"] == hide.id })
+					}
+				}
+			})
+			deceived := w.client(auditor, lie)
+			if _, err := deceived.Audit(ctx, 0, nil); err != nil {
+				t.Errorf("without what was followed it cannot be seen: %v", err)
+			}
+			_, err := deceived.Audit(ctx, 0, f)
+			wantLie(t, err, Omitted)
+			if lie.told.Load() == 0 {
+				t.Error("no lie was told")
+			}
+		})
+	}
+	hide := about("GET", "/items", func(list *wire.ItemList) {
+		list.Items = slices.DeleteFunc(list.Items, func(i wire.Item) bool { return i.ID == string(later) })
+	})
+	if _, err := w.client(auditor, hide).Audit(ctx, 0, f); err != nil {
+		t.Errorf("of what came after nothing is said: %v", err)
+	}
+	settled(t, f) // now it is before
+	_, err := w.client(auditor, hide).Audit(ctx, 0, f)
+	wantLie(t, err, Omitted)
+
+	t.Run("another book", func(t *testing.T) {
+		other, another, _ := lively(t)
+		g := other.follow(another.Client, t.TempDir())
+		settled(t, g)
+		_, err := auditor.Audit(t.Context(), 0, g)
+		wantLie(t, err, Forked)
+	})
 }
 
 // RULES §1, I6: right, missing and different are counted, and what nobody compared for longer than it should be is found.
@@ -168,7 +232,7 @@ func TestAuditCompared(t *testing.T) {
 	other := w.deposit(w.clinician, in, consent, bytes.NewReader(random(100_000)))
 	is := func(want Comparison, late int) {
 		t.Helper()
-		audit := must(auditor.Audit(ctx, 0))(t)
+		audit := must(auditor.Audit(ctx, 0, nil))(t)
 		if audit.Compared != want || len(audit.of(FoundUncompared)) != late {
 			t.Errorf("%+v, %d late; want %+v, %d", audit.Compared, len(audit.of(FoundUncompared)), want, late)
 		}
@@ -185,7 +249,7 @@ func TestAuditCompared(t *testing.T) {
 	_, err := second.Verify(ctx, Open{Item: other, Purpose: evidence.ForVerification})
 	wantLie(t, err, OtherBytes)
 	is(Comparison{Right: 2, Different: 1}, 0)
-	if f := must(auditor.Audit(ctx, 0))(t).of(FoundDamaged); len(f) != 1 || f[0].Item != other || f[0].Actor != w.second.Actor() || f[0].Why != "different" || f[0].Entry == 0 {
+	if f := must(auditor.Audit(ctx, 0, nil))(t).of(FoundDamaged); len(f) != 1 || f[0].Item != other || f[0].Actor != w.second.Actor() || f[0].Why != "different" || f[0].Entry == 0 {
 		t.Errorf("%+v", f)
 	}
 	clock.pass(32 * 24 * time.Hour)
@@ -226,7 +290,7 @@ func TestAuditClocks(t *testing.T) {
 	auditor := w.auditorOf(clock)
 	in := w.openCase()
 	consent := w.consent(in)
-	if found := must(auditor.Audit(ctx, 0))(t).of(FoundClock); len(found) > 0 {
+	if found := must(auditor.Audit(ctx, 0, nil))(t).of(FoundClock); len(found) > 0 {
 		t.Errorf("of clocks that are right: %+v", found)
 	}
 	clock.pass(time.Hour)
@@ -238,7 +302,7 @@ func TestAuditClocks(t *testing.T) {
 	w.deposit(w.clinician, in, consent, strings.NewReader("x"))
 	clock.pass(-10 * time.Minute)
 	w.deposit(w.investigator, in, consent, strings.NewReader("x"))
-	audit := must(auditor.Audit(ctx, 0))(t)
+	audit := must(auditor.Audit(ctx, 0, nil))(t)
 	found := audit.of(FoundClock)
 	if len(found) != 2 || found[0].Actor != w.investigator.Actor() || found[1].Actor != w.clinician.Actor() {
 		t.Fatalf("%+v", found)

@@ -168,7 +168,7 @@ func TestAuditFastClock(t *testing.T) {
 	itemNow(t, w.second, item) // waits for the publication
 	clock.pass(2 * time.Minute)
 	check(t, w.opens(w.second, item, ""))
-	audit := must(auditor.Audit(ctx, 0))(t)
+	audit := must(auditor.Audit(ctx, 0, nil))(t)
 	found := audit.of(FoundClock)
 	if len(found) != 1 || found[0].Actor != w.clinician.Actor() || (found[0].Ahead-80*time.Second).Abs() > 20*time.Second || found[0].Behind != 0 || found[0].Against <= found[0].Entry {
 		t.Errorf("%+v", found)
@@ -187,7 +187,7 @@ func TestAuditUndated(t *testing.T) {
 		Authority: sampleGround, Label: "disk", Description: Description{Name: "disk.img", MediaType: "application/octet-stream"}, Body: strings.NewReader("x")})
 	check(t, err)
 	undated := func() (list []evidence.ItemID) {
-		for _, f := range must(auditor.Audit(ctx, 0))(t).of(FoundUndated) {
+		for _, f := range must(auditor.Audit(ctx, 0, nil))(t).of(FoundUndated) {
 			list = append(list, f.Item)
 			if f.Late || f.Since == 0 || f.Case != in {
 				t.Errorf("%+v", f)

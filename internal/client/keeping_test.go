@@ -109,7 +109,7 @@ func TestWarnings(t *testing.T) {
 	w.setClock(auditor, clock)
 	alarms := func() (list []FindingKind) {
 		t.Helper()
-		for _, f := range must(auditor.Audit(ctx, 0))(t).Findings {
+		for _, f := range must(auditor.Audit(ctx, 0, nil))(t).Findings {
 			if f.Late && f.Kind != FoundUncompared { // nobody scrubs here
 				list = append(list, f.Kind)
 			}

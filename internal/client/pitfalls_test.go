@@ -54,7 +54,7 @@ func TestUnequalAlarms(t *testing.T) {
 	}
 	auditor := w.enrol("auditor", evidence.Auditor, w.admin, w.custodian)
 	unequal := func() bool {
-		return slices.ContainsFunc(must(auditor.Audit(ctx, 0))(t).Findings, func(f Finding) bool {
+		return slices.ContainsFunc(must(auditor.Audit(ctx, 0, nil))(t).Findings, func(f Finding) bool {
 			return f.Kind == FoundUnequal && f.Item == item && f.Actor == w.court.Actor()
 		})
 	}

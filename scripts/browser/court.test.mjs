@@ -7,13 +7,9 @@ import { mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { crc32, deflateSync } from "node:zlib";
-import { World, launch, root } from "./world.mjs";
+import { groups, passphrase, pictures, press, sound as soundAt, tags, titled, visit, words } from "./page.mjs";
+import { World, launch } from "./world.mjs";
 
-const pictures = process.env.STRONGROOM_SCREENSHOTS ?? path.join(root, "build", "browser");
-const axe = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
-const tags = ["en", "fr", "es", "ar", "uk"];
-const words = Object.fromEntries(tags.map((t) => [t, JSON.parse(readFileSync(path.join(root, "internal", "web", "words", `${t}.json`), "utf8"))]));
-const passphrase = "correct horse battery staple 7";
 const [width, height] = [900, 600];
 
 /** picture is a PNG whose pixels are known: stripes of two colours. */
@@ -79,43 +75,11 @@ after(async () => {
 	await world?.stop();
 });
 
-/** open gives a page in a profile of its own, and what it asked for and complained of. */
-async function open(t, at, options = {}) {
-	const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 900 }, locale: "en-GB", ...options });
-	t.after(() => context.close());
-	const page = await context.newPage();
-	const asked = [], said = [];
-	context.on("request", (r) => asked.push(r.url()));
-	page.on("pageerror", (e) => said.push(String(e)));
-	page.on("console", (m) => m.type() === "error" && said.push(m.text()));
-	await page.goto(world.origin + at);
-	return { page, context, asked, said };
-}
+/** sound at one width, unless others are named. */
+const sound = (page, name, widths = [1280]) => soundAt(page, name, widths);
 
-const press = (page, id, tag = "en") => page.getByRole("button", { name: words[tag][id], exact: true }).click();
-const titled = (page, id, tag = "en") => page.waitForSelector(`h1:text-is("${words[tag][id]}")`, { timeout: 60_000 });
+const open = (t, at, options) => visit(t, browser, world.origin + at, options);
 const focus = (page) => page.evaluate(() => document.activeElement.tagName);
-
-/** sound asks of a state what must hold of all, at every width that is named, and draws it. */
-async function sound(page, name, widths = [1280]) {
-	for (const width of widths) {
-		await page.setViewportSize({ width, height: 900 });
-		const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-		assert.ok(wide <= 0, `${name}: ${wide} pixels too wide at ${width}`);
-		const small = await page.evaluate(() => [...document.querySelectorAll("button, select, summary, input, footer a")]
-			.filter((e) => e.checkVisibility() && (e.type === "checkbox" ? e.closest("label") : e).getBoundingClientRect().height < 44).map((e) => e.outerHTML.slice(0, 80)));
-		assert.deepEqual(small, [], `${name}: targets that are too small`);
-		await page.screenshot({ path: path.join(pictures, `${name}${widths.length > 1 ? `-${width}` : ""}.png`), fullPage: true });
-	}
-	if (!(await page.evaluate(() => "axe" in window))) {
-		await page.evaluate(axe);
-	}
-	const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
-	assert.deepEqual(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 120)).join(" | ")}`), [], `${name}: axe-core`);
-}
-
-/** groups reads a number as it is to be read out. */
-const groups = async (page, which) => (await page.locator(".groups").nth(which).locator(".five > [aria-hidden]").allTextContents()).join(" ");
 
 /** enrol brings somebody in by the pages, as far as the first page after that. */
 async function enrol(page, tag = "en", role = "court", inviter = "custodian-1", second = "custodian-2") {

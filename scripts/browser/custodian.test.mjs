@@ -6,14 +6,10 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { World, launch, root } from "./world.mjs";
+import { groups, passphrase, pictures, press, sound, tags, titled, visit, words } from "./page.mjs";
+import { World, launch } from "./world.mjs";
 
-const pictures = process.env.STRONGROOM_SCREENSHOTS ?? path.join(root, "build", "browser");
-const axe = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
-const tags = ["en", "fr", "es", "ar", "uk"];
-const words = Object.fromEntries(tags.map((t) => [t, JSON.parse(readFileSync(path.join(root, "internal", "web", "words", `${t}.json`), "utf8"))]));
 const say = (id, places = {}, tag = "en") => words[tag][id].replace(/\{([a-z]+)\}/g, (_, name) => places[name]);
-const passphrase = "correct horse battery staple 7";
 const reason = "Request 7 of the district court.";
 const files = { "one.txt": Buffer.from("The first statement."), "two.txt": Buffer.from("The second statement. Marlowe was there.") };
 
@@ -36,20 +32,7 @@ after(async () => {
 	await world?.stop();
 });
 
-/** open gives a page in a profile of its own, and what it complained of. */
-async function open(t, at, options = {}) {
-	const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 900 }, locale: "en-GB", ...options });
-	t.after(() => context.close());
-	const page = await context.newPage();
-	const said = [];
-	page.on("pageerror", (e) => said.push(String(e)));
-	page.on("console", (m) => m.type() === "error" && said.push(m.text()));
-	await page.goto(world.origin + at);
-	return { page, context, said };
-}
-
-const press = (page, id, tag = "en") => page.getByRole("button", { name: words[tag][id], exact: true }).click();
-const titled = (page, id, tag = "en") => page.waitForSelector(`h1:text-is("${words[tag][id]}")`, { timeout: 60_000 });
+const open = (t, at, options) => visit(t, browser, world.origin + at, options);
 const go = (page, at, about = null) => page.evaluate(async ([at, about]) => (await import("/assets/shell.js")).go(at, about), [at, about]);
 const problem = (page) => page.textContent(".problem p");
 
@@ -61,28 +44,6 @@ const ask = (page, name, params) => page.evaluate(async ([name, params]) => {
 		return { problem: e.reason };
 	}
 }, [name, params]);
-
-/** sound asks of a state what must hold of all, at every width that is named, and draws it. */
-async function sound(page, name, widths = [1280, 320]) {
-	for (const width of widths) {
-		await page.setViewportSize({ width, height: 900 });
-		const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-		assert.ok(wide <= 0, `${name}: ${wide} pixels too wide at ${width}`);
-		const small = await page.evaluate(() => [...document.querySelectorAll("button, select, textarea, summary, input, footer a")]
-			.filter((e) => e.checkVisibility() && (["checkbox", "radio"].includes(e.type) ? e.closest("label") : e).getBoundingClientRect().height < 44).map((e) => e.outerHTML.slice(0, 80)));
-		assert.deepEqual(small, [], `${name}: targets that are too small`);
-		await page.screenshot({ path: path.join(pictures, `${name}${widths.length > 1 ? `-${width}` : ""}.png`), fullPage: true });
-	}
-	await page.setViewportSize({ width: widths[0], height: 900 });
-	if (!(await page.evaluate(() => "axe" in window))) {
-		await page.evaluate(axe);
-	}
-	const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
-	assert.deepEqual(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 120)).join(" | ")}`), [], `${name}: axe-core`);
-}
-
-/** groups reads a number as it is to be read out. */
-const groups = async (page, which = 0) => (await page.locator(".groups").nth(which).locator(".five > [aria-hidden]").allTextContents()).join(" ");
 
 /** join answers an invitation in a page, and returns who it made and the key number. */
 async function join(page, link) {

@@ -97,7 +97,7 @@ func (p *publisher) start(ctx context.Context) error {
 	witnesses := p.policy.Witnesses()
 	stampers := make([]*stamper, len(p.cfg.Authorities))
 	for i, a := range p.cfg.Authorities {
-		stampers[i] = &stamper{publisher: p, peer: p.peers[len(witnesses)+i], Authority: a}
+		stampers[i] = &stamper{publisher: p, peer: p.peers[len(witnesses)+i], Authority: a, passed: -1}
 		if p.cfg.Stamped != nil {
 			var err error
 			if stampers[i].after, err = p.cfg.Records.StampedUpTo(ctx, a.Name); err != nil {

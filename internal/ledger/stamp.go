@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"time"
 
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
@@ -16,13 +17,18 @@ type Authority struct {
 }
 
 // stamper asks one authority for its stamps: first over the newest published checkpoint, then over the signatures of events in the order of
-// acceptance. What is stamped stands in the records, so that after a restart it goes on where it was.
+// acceptance, then over the published checkpoints that were passed by. What is stamped stands in the records, so that after a restart it goes
+// on where it was.
 type stamper struct {
 	*publisher
 	*peer
 	Authority
-	after int64 // the order of the last event that is stamped, or need not be
+	after  int64 // the order of the last event that is stamped, or need not be
+	passed int64 // the size of a published checkpoint: those up to it are stamped, or too old; -1 if it was not looked up yet
 }
+
+// tooOld is how long ago a checkpoint was published that an authority is not asked for any more. A newer one's stamp bounds the same events.
+const tooOld = 24 * time.Hour
 
 const maxUnstamped = 64 // events that are looked at before the checkpoint's turn
 
@@ -43,28 +49,81 @@ func (s *stamper) run(ctx context.Context) {
 // step stamps the next thing. It reports whether there may be more.
 func (s *stamper) step(ctx context.Context) (bool, error) {
 	if row := s.offered(); row.Size > 0 && !s.stamped(row) {
-		response, err := s.ask(ctx, noteText(row.Note))
-		if err == nil {
-			err = s.change(ctx, row.Size, func(row *Published) error {
-				if !s.stamped(*row) {
-					row.Stamps = append(row.Stamps, Stamp{s.Name, response})
-				}
-				return nil
-			})
-		}
-		return true, err
+		return true, s.stamp(ctx, row)
 	}
-	if s.cfg.Stamped == nil {
+	if s.cfg.Stamped != nil {
+		entries, err := s.cfg.Records.Events(ctx, s.after, maxUnstamped)
+		for _, e := range entries {
+			if s.cfg.Stamped(e.Kind) {
+				return true, s.event(ctx, e)
+			}
+			s.after = e.Order
+		}
+		if len(entries) > 0 || err != nil {
+			return true, err
+		}
+	}
+	return s.earlier(ctx)
+}
+
+// earlier stamps the next published checkpoint that is not the newest.
+func (s *stamper) earlier(ctx context.Context) (bool, error) {
+	newest := s.offered().Size
+	if s.passed < 0 {
+		young, err := s.young(ctx, newest)
+		if err != nil {
+			return false, err
+		}
+		s.passed = young
+	}
+	row, err := s.cfg.Records.NextPublished(ctx, s.passed, Offered, evidence.Hash{})
+	if evidence.KindOf(err) == evidence.NotFound || err == nil && row.Size >= newest {
 		return false, nil
 	}
-	entries, err := s.cfg.Records.Events(ctx, s.after, maxUnstamped)
-	for _, e := range entries {
-		if s.cfg.Stamped(e.Kind) {
-			return true, s.event(ctx, e)
-		}
-		s.after = e.Order
+	if err != nil {
+		return false, err
 	}
-	return len(entries) > 0, err
+	if !s.stamped(row) && !s.old(row) {
+		if err := s.stamp(ctx, row); err != nil {
+			return false, err
+		}
+	}
+	s.passed = row.Size
+	return true, nil
+}
+
+func (s *stamper) old(row Published) bool { return s.cfg.Now().Sub(row.At) > tooOld }
+
+// young finds a size above which, up to the newest, all published checkpoints are not too old, and below which all are.
+func (s *stamper) young(ctx context.Context, newest int64) (int64, error) {
+	low, high := int64(0), newest
+	for low < high {
+		middle := low + (high-low)/2
+		row, err := s.cfg.Records.NextPublished(ctx, middle, Offered, evidence.Hash{})
+		switch {
+		case evidence.KindOf(err) == evidence.NotFound || err == nil && !s.old(row):
+			high = middle
+		case err != nil:
+			return 0, err
+		default:
+			low = row.Size
+		}
+	}
+	return low, nil
+}
+
+// stamp asks for a stamp over a published checkpoint and keeps it.
+func (s *stamper) stamp(ctx context.Context, row Published) error {
+	response, err := s.ask(ctx, noteText(row.Note))
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, row.Size, func(row *Published) error {
+		if !s.stamped(*row) {
+			row.Stamps = append(row.Stamps, Stamp{s.Name, response})
+		}
+		return nil
+	})
 }
 
 func (s *stamper) stamped(row Published) bool {

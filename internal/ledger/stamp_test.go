@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -106,6 +107,73 @@ func TestStamps(t *testing.T) {
 	// What was there before the authority was first asked is not stamped.
 	if list := w.finally(s, must(w.db.Events(t.Context(), 0, 1))[0]).Timestamps(); len(list) != 0 {
 		t.Error("an old event has a stamp")
+	}
+	w.check()
+}
+
+// Published states that were final, and passed by, while one authority was down are stamped by it when it is back, after a restart too; but not
+// those of more than a day ago.
+func TestStampsPassedBy(t *testing.T) {
+	w := newWorld(t)
+	a := newAuthority(t, w.now)
+	s := w.watch("", a.trusted)
+	var down atomic.Bool
+	both := func(c *ledger.Config) {
+		s.by(c)
+		c.Authorities = []ledger.Authority{{Name: "a", Stamp: a.ask}, {Name: "b", Stamp: func(ctx context.Context, message []byte) ([]byte, error) {
+			if down.Load() {
+				return nil, errors.New("down")
+			}
+			return a.ask(ctx, message)
+		}}}
+	}
+	// without counts the published states between two sizes, and those of them that an authority has not stamped.
+	without := func(name string, above, to int64) (all, n int) {
+		for {
+			row, err := w.db.NextPublished(t.Context(), above, ledger.Offered, ev.Hash{})
+			if ev.KindOf(err) == ev.NotFound || must(row, err).Size > to {
+				return all, n
+			}
+			above = row.Size
+			all++
+			if !slices.ContainsFunc(row.Stamps, func(s ledger.Stamp) bool { return s.Authority == name }) {
+				n++
+			}
+		}
+	}
+	last := func() int64 { return must(w.db.LastPublished(t.Context(), ledger.Offered, ev.Hash{})).Size }
+	down.Store(true)
+	w.stop()
+	w.openWith(both)
+	pass := func() {
+		for range 3 {
+			w.finally(s, w.put(w.openCase("a")))
+		}
+	}
+	pass()
+	old := last()
+	w.drift.Store(int64(25 * time.Hour))
+	pass()
+	if all, n := without("b", old, last()); all < 3 || n != all {
+		t.Fatalf("%d of %d states were passed by", n, all)
+	}
+	if all, n := without("a", 0, last()); n != 0 {
+		t.Errorf("%d of %d states have no stamp of the authority that was there", n, all)
+	}
+	w.stop()
+	down.Store(false)
+	w.openWith(both)
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		all, n := without("b", old, last())
+		if n == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d states passed by have no stamp", n, all)
+		}
+	}
+	if all, n := without("b", 0, old); n != all {
+		t.Errorf("%d of %d states of the day before were stamped", all-n, all)
 	}
 	w.check()
 }

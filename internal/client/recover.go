@@ -67,7 +67,8 @@ func (c *Client) Recoverable(ctx context.Context, in evidence.CaseID) (Recoverab
 
 // RecoverCase makes a case usable again whose keyholders have new keys and no envelopes for them: members get the label key, the keyring
 // the keys in force. This person manages the case and is a keyholder. What is right already stays; stopped half-way, it goes on when
-// repeated. key is the vault's recovery key, else Invalid "other_recovery_key". It returns how many members got the label key.
+// repeated. key is the vault's recovery key, else Invalid "other_recovery_key". Where somebody lacks the label key two trustees have stated a
+// use of it for an item of the case, else Forbidden "not_recovered". It returns how many members got the label key.
 func (c *Client) RecoverCase(ctx context.Context, in evidence.CaseID, key sealing.Identity) (members int, err error) {
 	stream := evidence.CaseOf(in)
 	v, own, err := lookAt[*evidence.CaseState](ctx, c, stream)
@@ -95,17 +96,16 @@ func (c *Client) RecoverCase(ctx context.Context, in evidence.CaseID, key sealin
 			changed = append(changed, m.Actor)
 		}
 	}
+	var label sealing.ItemKey
+	if len(lacking) > 0 { // before anything is signed
+		if label, err = c.recoverLabelKey(ctx, v, own, key); err != nil {
+			return 0, err
+		}
+	}
 	if len(changed) > 0 {
 		if _, err := c.ChangeKeyring(ctx, in, changed, changed); err != nil {
 			return 0, err
 		}
-	}
-	if len(lacking) == 0 {
-		return 0, nil
-	}
-	label, err := c.recoverLabelKey(ctx, v, own, key)
-	if err != nil {
-		return 0, err
 	}
 	for _, m := range lacking {
 		if err := c.readmit(ctx, in, m, label); err != nil {

@@ -68,12 +68,16 @@ func TestRecoveryDrill(t *testing.T) {
 	// The key alone opens nothing: the vault gives its envelope out only for what two trustees have stated.
 	_, err = custodian.RecoverCase(ctx, in, other)
 	wantReason(t, err, reasonOtherRecovery)
-	if n := must(custodian.RecoverCase(ctx, in, key))(t); n != 3 {
-		t.Errorf("%d members got the label key", n)
+	unstated := func() {
+		t.Helper()
+		_, err := custodian.RecoverCase(ctx, in, key)
+		wantReason(t, err, evidence.ReasonNotRecovered)
 	}
-	if n := must(custodian.RecoverCase(ctx, in, key))(t); n != 0 {
-		t.Errorf("%d members got it again", n)
-	}
+	unstated()
+	renewed := []evidence.ActorID{custodian.Actor(), second.Actor(), investigator.Actor()}
+	_, err = custodian.ChangeKeyring(ctx, in, renewed, renewed) // which needs no recovery key
+	check(t, err)
+	unstated()
 	_, err = custodian.Recover(ctx, item, key, "")
 	wantReason(t, err, evidence.ReasonNotRecovered)
 	r := must(custodian.Recoverable(ctx, in))(t)
@@ -85,9 +89,16 @@ func TestRecoveryDrill(t *testing.T) {
 	check(t, err)
 	_, err = custodian.Recover(ctx, item, key, "")
 	wantReason(t, err, evidence.ReasonNotRecovered)
+	unstated()
 	_, confirmed, err := two.StateRecovery(ctx, use, false)
 	if check(t, err); !confirmed {
 		t.Fatal("two trustees are not enough")
+	}
+	if n := must(custodian.RecoverCase(ctx, in, key))(t); n != 3 {
+		t.Errorf("%d members got the label key", n)
+	}
+	if n := must(custodian.RecoverCase(ctx, in, key))(t); n != 0 {
+		t.Errorf("%d members got it again", n)
 	}
 	if r := must(custodian.Recoverable(ctx, in))(t); !slices.Equal(r.Stated, use.Items) || len(r.Unstated) != 2 || r.Cause != evidence.CauseLoss {
 		t.Fatalf("%+v", r)
@@ -137,5 +148,61 @@ func TestRecoveryDrill(t *testing.T) {
 	found := must(auditor.Audit(ctx, 0, nil))(t).Findings
 	if !slices.ContainsFunc(found, func(f Finding) bool { return f.Kind == FoundRecovered && f.Item == item }) {
 		t.Errorf("%+v", found)
+	}
+}
+
+// The recovery key's envelope of a case's label key is given out for a case of which two trustees have named an item, as long as that holds, to
+// a keyholder who manages it; and nobody's envelope to anybody else. A dishonest client that asks for more gets nothing.
+func TestRecoverLabelKey(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	helper := w.enrol("helper", evidence.Custodian, w.admin, w.custodian)
+	one, two := w.enrol("trustee", evidence.Trustee, w.custodian, w.second), w.enrol("trustee 2", evidence.Trustee, w.custodian, w.second)
+	in, beside := w.openCase(), w.openCase()
+	item := w.deposit(w.clinician, in, w.consent(in), strings.NewReader("x"))
+	w.deposit(w.clinician, beside, w.consent(beside), strings.NewReader("y"))
+	custodian := w.loses(w.custodian, w.admin, helper)
+	key := must(ceremony.Combine(ceremony.Record{Recipient: w.record.Recipient}, w.shares[:3]))(t)
+	ask := func(p *person, of evidence.CaseID) error {
+		t.Helper()
+		v, own, err := lookAt[*evidence.CaseState](ctx, p.Client, evidence.CaseOf(of))
+		check(t, err)
+		_, err = p.recoverLabelKey(ctx, v, own, key)
+		return err
+	}
+	state := func() {
+		t.Helper()
+		for _, p := range []*person{one, two} {
+			_, _, err := p.StateRecovery(ctx, Recovery{Items: []evidence.ItemID{item}, Cause: evidence.CauseLoss}, false)
+			check(t, err)
+		}
+	}
+	wantReason(t, ask(custodian, in), evidence.ReasonNotRecovered)
+	state()
+	wantReason(t, ask(custodian, beside), evidence.ReasonNotRecovered)
+	check(t, ask(custodian, in))
+	check(t, ask(w.second, in))
+	for _, p := range []*person{w.investigator, w.clinician} { // a keyholder who does not manage, a member who holds no key
+		wantReason(t, ask(p, in), "not_found")
+	}
+	_, _, err := two.EndRecovery(ctx, evidence.CauseError)
+	check(t, err)
+	wantReason(t, ask(custodian, in), evidence.ReasonNotRecovered)
+
+	v, own, err := lookAt[*evidence.CaseState](ctx, custodian.Client, evidence.CaseOf(in))
+	check(t, err)
+	for _, ref := range own.LabelKey.Envelopes {
+		if ref.Recipient == own.Recovery {
+			continue
+		}
+		leaf, _ := v.Leaf(evidence.CaseOf(in), 0)
+		_, err := custodian.attachment(ctx, leaf, ref.SHA256, nil, evidence.MaxEnvelope)
+		wantReason(t, err, "not_found")
+	}
+	state()
+	_, err = custodian.RecoverCase(ctx, beside, key)
+	wantReason(t, err, evidence.ReasonNotRecovered)
+	if n := must(custodian.RecoverCase(ctx, in, key))(t); n != 1 {
+		t.Errorf("%d members got the label key", n)
 	}
 }

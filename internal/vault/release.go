@@ -321,7 +321,8 @@ func noteIsFor(entry ledger.Entry, access *evidence.Event) (bool, error) {
 	return evidence.GrantNamed(noted.Details) == d.Grant, nil
 }
 
-// CaseAttachment returns what every member of the case may fetch without an access event: labels, label envelopes, internal notes.
+// CaseAttachment returns what a member of the case may fetch without an access event: labels, internal notes, own envelopes of its label keys.
+// For the recovery key's envelope see labelKeyFor.
 func (v *Vault) CaseAttachment(ctx context.Context, by Caller, event, digest evidence.Hash) (ledger.Attachment, error) {
 	entry, a, err := v.attachment(ctx, by, event, digest)
 	if err != nil {
@@ -338,10 +339,51 @@ func (v *Vault) CaseAttachment(ctx context.Context, by Caller, event, digest evi
 	if err := v.mustBeMember(ctx, by, in); err != nil {
 		return ledger.Attachment{}, err
 	}
-	if a.Kind == ledger.Label || a.Kind == ledger.LabelEnvelope || a.Kind == ledger.Note && a.Audience == evidence.ToInternal {
+	switch {
+	case a.Kind == ledger.Label, a.Kind == ledger.Note && a.Audience == evidence.ToInternal:
+		return a, nil
+	case a.Kind == ledger.LabelEnvelope:
+		if err := v.labelKeyFor(ctx, by, in, a.Recipient); err != nil {
+			return ledger.Attachment{}, err
+		}
 		return a, nil
 	}
 	return ledger.Attachment{}, errHidden
+}
+
+// labelKeyFor says whether somebody gets an envelope of a case's label key: its recipient does; and that of the recovery key a keyholder who
+// manages the case, while what two trustees have stated of that key names an item of the case (RULES §3.7): else Forbidden "not_recovered".
+func (v *Vault) labelKeyFor(ctx context.Context, by Caller, in evidence.CaseID, recipient evidence.Hash) error {
+	own, err := v.fingerprint(ctx, by)
+	if err != nil || own == recipient {
+		return err
+	}
+	of, err := state[*evidence.CaseState](ctx, v, evidence.CaseOf(in))
+	if err != nil {
+		return err
+	}
+	now := v.now()
+	if recipient != of.Recovery || !of.Holds(by.Actor) || !of.Can(by.Actor, evidence.MayManage, now) {
+		return errHidden
+	}
+	policy, err := state[*evidence.PolicyState](ctx, v, evidence.PolicyOf(v.cfg.Origin))
+	if err != nil {
+		return err
+	}
+	use := policy.Recoverable(now)
+	if use == nil || use.Stated.Recovery != recipient {
+		return evidence.Refuse(evidence.Forbidden, evidence.ReasonNotRecovered)
+	}
+	for _, id := range use.Stated.Items {
+		item, err := state[*evidence.ItemState](ctx, v, evidence.ItemOf(id))
+		if err != nil {
+			return err
+		}
+		if item.Case == in {
+			return nil
+		}
+	}
+	return evidence.Refuse(evidence.Forbidden, evidence.ReasonNotRecovered)
 }
 
 // attachment finds one as it was named. What is not there, or not any more, or withheld from the caller, is errHidden.

@@ -23,8 +23,8 @@ const (
 )
 
 // publisher offers checkpoints to those whom the trust file names, and keeps what comes. Each witness and each authority is asked by
-// itself, for the newest published checkpoint; a slow or dead one delays nothing but finality. There is none where the trust file names
-// nobody.
+// itself, for the newest published checkpoint, authorities then for earlier ones too; a slow or dead one delays nothing but finality. There
+// is none where the trust file names nobody.
 type publisher struct {
 	*Ledger
 	policy  tlog.Policy

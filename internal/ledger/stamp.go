@@ -7,6 +7,7 @@ import (
 
 	"strongroom.example/strongroom/internal/custody"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/tlog"
 )
 
 // Authority is one RFC 3161 authority.
@@ -84,9 +85,13 @@ func (s *stamper) earlier(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	if !s.stamped(row) && !s.old(row) {
-		if err := s.stamp(ctx, row); err != nil {
+		switch err := s.stamp(ctx, row); {
+		case errors.Is(err, tlog.ErrCosignature): // what is damaged on disk must not hold up the rest
+			s.cfg.Logger.Error("state_not_stamped", "size", row.Size, "err", err)
+		case err != nil:
 			return false, err
 		}
+		wait(ctx, soonAgain, nil) // these are in no hurry
 	}
 	s.passed = row.Size
 	return true, nil

@@ -151,6 +151,7 @@ func TestStampsPassedBy(t *testing.T) {
 		}
 	}
 	pass()
+	w.until("quiet", func(s ledger.Status) bool { return s.Behind == 0 })
 	old := last()
 	w.drift.Store(int64(25 * time.Hour))
 	pass()

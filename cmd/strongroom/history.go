@@ -78,6 +78,7 @@ type step struct {
 	Purpose      evidence.Purpose `json:"purpose,omitempty"`
 	Change       evidence.Cause   `json:"change,omitempty"`
 	Entry        int64            `json:"entry"`
+	Proof        string           `json:"proof"` // "recorded", or "witnessed" once those whom the trust file names have confirmed it
 	Event        evidence.Hash    `json:"event"`
 	Notes        []noteSaid       `json:"notes,omitempty"`          // with --notes
 	Withheld     evidence.Time    `json:"withheld_until,omitempty"` // from this person
@@ -101,11 +102,18 @@ func (a *app) history(ctx context.Context, cl *client.Client, s evidence.Stream,
 	if err != nil {
 		return err
 	}
+	seen, err := cl.Seen(ctx)
+	if err != nil {
+		return err
+	}
 	steps := []step{}
 	var rows []row
 	for seq := range v.Len(s) {
 		leaf, index := v.Leaf(s, seq)
-		t := step{Step: seq + 1, Entry: index, Event: leaf, Withheld: v.Withheld(s, seq)}
+		t := step{Step: seq + 1, Entry: index, Event: leaf, Withheld: v.Withheld(s, seq), Proof: "recorded"}
+		if seen.Confirmed && index < seen.Final {
+			t.Proof = "witnessed"
+		}
 		if t.Withheld != 0 {
 			steps, rows = append(steps, t), append(rows, t.row(cl.Actor(), names))
 			continue
@@ -128,7 +136,24 @@ func (a *app) history(ctx context.Context, cl *client.Client, s evidence.Stream,
 	if withheld.steps > 0 {
 		complete += "\n" + withheld.String() + " Of these only the proof of entry was."
 	}
-	return a.show(map[string]any{"stream": s.ID, "complete": true, "withheld": withheld.steps, "time": v.Time, "steps": steps}, append(rows, row{"Complete", complete})...)
+	return a.show(map[string]any{"stream": s.ID, "complete": true, "withheld": withheld.steps, "time": v.Time, "steps": steps}, append(rows, watched(seen, steps), row{"Complete", complete})...)
+}
+
+// watched says whether anybody but the vault vouches for the steps.
+func watched(seen client.Seen, steps []step) row {
+	waiting := 0
+	for _, t := range steps {
+		if t.Proof == "recorded" {
+			waiting++
+		}
+	}
+	switch {
+	case !seen.Confirmed:
+		return row{"Watched", "The trust file names no independent witness: the vault alone vouches for one history."}
+	case waiting > 0:
+		return row{"Watched", plural(waiting, "step is", "steps are") + " not confirmed yet by those whom the trust file names."}
+	}
+	return row{"Watched", "Those whom the trust file names have confirmed every step."}
 }
 
 // incidentText says what was stated to have gone wrong, with what and when.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
+	"strongroom.example/strongroom/internal/client"
 	"strongroom.example/strongroom/internal/wire"
 )
 
@@ -29,6 +31,30 @@ func TestFinality(t *testing.T) {
 		}
 		if !slices.Equal(said, c.want) {
 			t.Errorf("%s: %q, want %q", name, said, c.want)
+		}
+	}
+}
+
+// Of a history it is said who vouches for it besides the vault.
+func TestWatched(t *testing.T) {
+	steps := func(proofs ...string) (list []step) {
+		for _, p := range proofs {
+			list = append(list, step{Proof: p})
+		}
+		return list
+	}
+	for name, c := range map[string]struct {
+		seen  client.Seen
+		steps []step
+		want  string
+	}{
+		"nobody is named": {client.Seen{}, steps("recorded", "recorded"), "the vault alone vouches for one history"},
+		"all confirmed":   {client.Seen{Confirmed: true}, steps("witnessed", "witnessed"), "have confirmed every step"},
+		"one waits":       {client.Seen{Confirmed: true}, steps("witnessed", "recorded"), "1 step is not confirmed yet"},
+		"two wait":        {client.Seen{Confirmed: true}, steps("recorded", "recorded"), "2 steps are not confirmed yet"},
+	} {
+		if got := watched(c.seen, c.steps); got.label != "Watched" || !strings.Contains(got.text, c.want) {
+			t.Errorf("%s: %q", name, got.text)
 		}
 	}
 }

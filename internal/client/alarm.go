@@ -31,7 +31,9 @@ const (
 	Unwitnessed   Lie = "unwitnessed"        // no witness confirmed in time what was shown, or what must be final is not
 	WrongWitness  Lie = "wrong_witness"      // what is said to be a witness's signature is none
 	StaleHead     Lie = "stale_head"         // a stream or publication ends before what was seen of it earlier
-	MissingEvent  Lie = "missing_event"      // an event, or a whole stream that others stand on, was left out
+	MissingEvent  Lie = "missing_event"      // an event was left out
+	HiddenStream  Lie = "hidden_stream"      // a whole stream that others stand on is said not to exist
+	OtherStream   Lie = "other_stream"       // the events are those of another stream than was asked for
 	Omitted       Lie = "omitted_record"     // a list leaves out an item or an actor that the record book has entries of
 	BrokenChain   Lie = "broken_chain"       // the events of a stream do not follow each other
 	Undue         Lie = "unduly_withheld"    // an event is or was withheld longer than said, or without a secret hold
@@ -41,6 +43,7 @@ const (
 	OtherEnvelope Lie = "swapped_envelope"   // an envelope is not the one that the signed events name
 	OtherBytes    Lie = "swapped_ciphertext" // evidence is not what the deposit names
 	OtherText     Lie = "swapped_attachment" // a description, label or note is not the one that the signed events name
+	OtherRelease  Lie = "other_release"      // what was released is for another access than the one that was signed
 	FalseOffset   Lie = "false_offset"       // an upload is said to be shorter than was acknowledged, or longer than what was sent
 	OtherOffer    Lie = "swapped_offer"      // an invitation or its answer is not what was agreed
 	Malformed     Lie = "malformed_answer"   // the answer is not of the contract
@@ -77,6 +80,8 @@ var lies = map[string]Lie{
 	dossier.ReasonFork:      Forked,
 	dossier.ReasonBasisFork: Forked,
 	dossier.ReasonOtherLast: Forked,
+
+	dossier.ReasonForeignStream: OtherStream,
 
 	dossier.ReasonMissingFirst:  MissingEvent,
 	dossier.ReasonMissing:       MissingEvent,

@@ -69,7 +69,7 @@ func (c *Client) actors(ctx context.Context, signed *clocks) ([]evidence.Stream,
 	}
 	for s := range signed.until {
 		if s.Type == evidence.ActorStream && !slices.Contains(list, s) {
-			return nil, alarm(MissingEvent, s, nil)
+			return nil, alarm(Omitted, s, nil)
 		}
 	}
 	return list, nil

@@ -153,7 +153,7 @@ func TestAuditActs(t *testing.T) {
 			return must(json.Marshal(list))(t)
 		})
 		_, err = w.client(auditor, hide).Audit(ctx, 0, nil)
-		wantLie(t, err, MissingEvent)
+		wantLie(t, err, Omitted)
 	}
 }
 

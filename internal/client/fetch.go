@@ -38,7 +38,7 @@ func (c *Client) gather(ctx context.Context, form wire.Receipts, asked []evidenc
 		got, err := c.fetchAll(ctx, form, next, fetched)
 		if err != nil {
 			if s := (*absent)(nil); errors.As(err, &s) && !slices.Contains(asked, s.stream) {
-				return alarm(MissingEvent, s.stream, err) // what others stand on was shown to exist
+				return alarm(HiddenStream, s.stream, err) // what others stand on was shown to exist
 			}
 			return err
 		}

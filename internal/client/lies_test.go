@@ -238,12 +238,12 @@ func TestLies(t *testing.T) {
 		{"two events exchanged", BrokenChain, look, about("GET", events(actor), func(l *wire.EventList) {
 			l.Events[0].Receipt, l.Events[1].Receipt = l.Events[1].Receipt, l.Events[0].Receipt
 		})},
-		{"events of another stream", BrokenChain, look, &liar{method: "GET", path: events(itemStream), rewrite: func(_ *http.Response, _ []byte) []byte {
+		{"events of another stream", OtherStream, look, &liar{method: "GET", path: events(itemStream), rewrite: func(_ *http.Response, _ []byte) []byte {
 			return oldEvents[events(caseStream)]
 		}}},
-		{"history of one item under the id of another", BrokenChain, func(c *Client) error { _, err := c.Look(ctx, evidence.ItemOf(other)); return err },
+		{"history of one item under the id of another", OtherStream, func(c *Client) error { _, err := c.Look(ctx, evidence.ItemOf(other)); return err },
 			instead("GET", events(evidence.ItemOf(other)), func([]byte) []byte { return oldEvents[events(itemStream)] })},
-		{"required stream denied", MissingEvent, look, &liar{method: "GET", path: events(actor), rewrite: func(r *http.Response, _ []byte) []byte {
+		{"required stream denied", HiddenStream, look, &liar{method: "GET", path: events(actor), rewrite: func(r *http.Response, _ []byte) []byte {
 			r.StatusCode = http.StatusNotFound
 			return []byte("{}")
 		}}},
@@ -316,7 +316,7 @@ func TestLies(t *testing.T) {
 			i.Opening.Description[len(i.Opening.Description)-1] ^= 1
 		})},
 		{"release of an earlier opening", OtherReceipt, open, &liar{method: "POST", path: "/v1/events", rewrite: func(_ *http.Response, b []byte) []byte { return oldOpening }}},
-		{"release for another item", Malformed, open, about("POST", "/v1/events", func(i *wire.Included) { i.Opening.Item = string(other) })},
+		{"release for another item", OtherRelease, open, about("POST", "/v1/events", func(i *wire.Included) { i.Opening.Item = string(other) })},
 		{"one byte of the ciphertext", OtherBytes, open, instead("GET", "/evidence", func(b []byte) []byte {
 			b[len(b)/2] ^= 1
 			return b

@@ -250,7 +250,7 @@ func (c *Client) unsealWith(ctx context.Context, r *Receipt, item *evidence.Item
 	}
 	switch {
 	case o.Event != r.Leaf.String(), o.Item != string(item.ID):
-		return nil, alarm(Malformed, stream, errors.New("the release is for another access"))
+		return nil, alarm(OtherRelease, stream, nil)
 	case evidence.SHA256(o.Envelope) != ref.SHA256:
 		return nil, alarm(OtherEnvelope, stream, nil)
 	case evidence.SHA256(o.Description) != item.Description.SHA256:

@@ -179,7 +179,7 @@ func TestCard(t *testing.T) {
 		t.Error("something is kept about her already")
 	}
 
-	in := str(t, w.second.types("", "case", "open", "--member", "me:deposit,open,approve,manage", "--member", third.id+":open,approve,manage",
+	in := str(t, w.second.types("", "case", "open", "--member", "me:deposit,open,approve,manage", "--member", third.id+":open,approve,manage,duty",
 		"--member", w.clinician.id+":deposit", "--keyholder", "me", "--keyholder", third.id).object(), "case")
 	consent := str(t, w.clinician.types("", "consent", "give", "--case", in, "--form", w.write("form.txt", "signed form"), "--until", "365d", "--subject", id,
 		"--examination", "yes", "--storage", "yes", "--photographs", "yes", "--court", "NL:information", "--yes").object(), "consent")
@@ -188,7 +188,9 @@ func TestCard(t *testing.T) {
 		map[string]int{"recorded": 1})[report].Item)
 	w.second.types("", "item", "copy-for-subject", item).object()
 
-	she.by("", "own").ends(0).has(consent, item, "no step is missing")
+	she.by("", "own").ends(0).has(consent, item, "no step is missing", "kept until", "Which records exist is what the vault says")
+	third.types("She was called away by those she fears.\nemergency\n", "item", "break-glass", item, "--code", "life", "--to", w.path("urgent.txt")).object()
+	she.by("", "own").ends(0).has("emergency opening (danger to life)", "no second person has looked into")
 	own := she.by("", "own", "--json").object()
 	for _, o := range own["items"].([]any) {
 		if o := o.(map[string]any); o["item"] == item && (o["copy"] != true || str(t, o, "complete_to") < "2") {

@@ -47,10 +47,12 @@ type ownItem struct {
 	Content evidence.Content   `json:"content"`
 	Class   evidence.Class     `json:"class"`
 	State   string             `json:"state"`
+	Erased  bool               `json:"erased"`
 	Copy    bool               `json:"copy"` // she has a key to it
 	Shares  []string           `json:"shares"`
 	Holds   []string           `json:"holds"`
-	May     []string           `json:"may_open"` // role and organization of each keyholder
+	May     []string           `json:"may_open"`             // role and organization of each keyholder
+	Kept    evidence.Time      `json:"kept_until,omitempty"` // it may be erased from then; 0: nothing says when
 	Looked  []ownStep          `json:"looked"`
 	Passed  []passedOn         `json:"passed_on"` // copies that cannot be called back
 	Inside  []inside           `json:"opened_inside"`
@@ -68,6 +70,14 @@ type ownStep struct {
 	What         string           `json:"what"`
 	Purpose      evidence.Purpose `json:"purpose,omitempty"`
 	Entry        int64            `json:"entry"`
+	Emergency    *ownEmergency    `json:"emergency,omitempty"`
+}
+
+// ownEmergency is why somebody opened without asking, and what a second person found.
+type ownEmergency struct {
+	Code      string `json:"code"`
+	Reviewed  bool   `json:"reviewed"`
+	Justified bool   `json:"justified"`
 }
 
 func (a *app) own(ctx context.Context, cl *client.Client) error {
@@ -105,6 +115,7 @@ func (a *app) own(ctx context.Context, cl *client.Client) error {
 			}
 			items, rows = append(items, item), append(rows, item.row(teller{l, names}))
 		}
+		rows = append(rows, row{l.Say("label.complete"), l.Say("own.claim")})
 	}
 	if len(consents) == 0 {
 		rows = append(rows, row{l.Say("label.nothing"), l.Say("own.none")})
@@ -137,7 +148,7 @@ func lookOwn(ctx context.Context, cl *client.Client, l teller, consent evidence.
 	}
 	state := v.State(s).(*evidence.ItemState)
 	_, copied := state.Envelope(fingerprintOf(v, cl.Actor()))
-	o := ownItem{Item: id, Content: state.Content, Class: state.Class, Copy: copied, Until: v.Time, Consent: consent,
+	o := ownItem{Item: id, Content: state.Content, Class: state.Class, Erased: state.Shredded != 0, Copy: copied, Until: v.Time, Consent: consent,
 		Shares: []string{}, Holds: []string{}, May: []string{}, Looked: []ownStep{}, State: itemState(l.Language, state, v)}
 	for _, g := range state.Grants {
 		o.Shares = append(o.Shares, ownShare(l.Language, &g, v, consent))
@@ -154,6 +165,11 @@ func lookOwn(ctx context.Context, cl *client.Client, l teller, consent evidence.
 			}
 		}
 	}
+	if state.Shredded == 0 {
+		if o.Kept, _, err = state.Due(v.Facts(), v.Time); err != nil {
+			return o, err
+		}
+	}
 	hidden := withheldOf(v, s)
 	o.Hidden, o.Shown = hidden.steps, hidden.until
 	for e, err := range v.Events(s) {
@@ -161,7 +177,8 @@ func lookOwn(ctx context.Context, cl *client.Client, l teller, consent evidence.
 			return o, err
 		}
 		if slices.Contains(accesses, e.Kind) {
-			o.Looked = append(o.Looked, ownStep{e.Time, e.Actor.Role, e.Actor.Organization, l.Code("access", string(e.Kind)), e.Purpose, e.Index})
+			o.Looked = append(o.Looked, ownStep{e.Time, e.Actor.Role, e.Actor.Organization, l.Code("access", string(e.Kind)), e.Purpose, e.Index,
+				emergencyOf(state, e)})
 		}
 	}
 	passed, err := passedOnOf(looked{state, v}, "")
@@ -171,6 +188,21 @@ func lookOwn(ctx context.Context, cl *client.Client, l teller, consent evidence.
 	within, err := openedInside(looked{state, v})
 	o.Passed, o.Inside = some(passed), some(within)
 	return o, err
+}
+
+// emergencyOf is why an emergency opening was made, nil of any other event.
+func emergencyOf(s *evidence.ItemState, e client.Entry) *ownEmergency {
+	d, ok := e.Details.(*evidence.ItemBreakGlassDetails)
+	if !ok {
+		return nil
+	}
+	why := ownEmergency{Code: d.Code}
+	for _, known := range s.Emergencies {
+		if known.Event == e.Leaf && known.ReviewedBy != "" {
+			why.Reviewed, why.Justified = true, known.Justified
+		}
+	}
+	return &why
 }
 
 // ownShare says what became of a share, or of the wish for one.
@@ -240,6 +272,12 @@ func itemState(l *words.Language, s *evidence.ItemState, v *client.View) string 
 
 func (o ownItem) row(l teller) row {
 	lines := []string{l.Say("own.item", "item", o.Item, "content", l.Code("content", string(o.Content))), o.State}
+	switch {
+	case o.Kept != 0:
+		lines = append(lines, l.Say("own.kept_until", "date", dateIn(l.Language, o.Kept)))
+	case !o.Erased:
+		lines = append(lines, l.Say("own.kept_open"))
+	}
 	if o.Copy {
 		lines = append(lines, l.Say("own.copy", "command", "strongroom open "+string(o.Item)+" --purpose subject_access --to FILE"))
 	}
@@ -255,10 +293,24 @@ func (o ownItem) row(l teller) row {
 	}
 	for _, s := range o.Looked {
 		date, who := dateIn(l.Language, s.Time), l.who(s.Role, s.Organization)
+		if s.Emergency != nil {
+			s.What = l.Say("own.emergency", "access", s.What, "code", l.Code("emergency", s.Emergency.Code))
+		}
 		if s.Purpose == "" {
 			lines = append(lines, l.Say("own.looked", "date", date, "who", who, "what", s.What, "entry", s.Entry))
 		} else {
 			lines = append(lines, l.Say("own.looked_for", "date", date, "who", who, "what", s.What, "purpose", l.Code("purpose", string(s.Purpose)), "entry", s.Entry))
+		}
+		switch e := s.Emergency; {
+		case e == nil:
+		case !e.Reviewed:
+			lines = append(lines, l.Say("own.not_reviewed", "date", date))
+		default:
+			answer := evidence.No
+			if e.Justified {
+				answer = evidence.Yes
+			}
+			lines = append(lines, l.Say("own.reviewed", "date", date, "answer", l.Say("said."+answerWord(answer))))
 		}
 	}
 	switch {

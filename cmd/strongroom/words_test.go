@@ -54,7 +54,8 @@ func dynamic(t *testing.T) map[string][]string {
 	}
 	return map[string][]string{
 		"question": flags, "access": kinds,
-		"answer": {"yes", "no", "not_asked"}, "said": {"yes", "no", "not_asked", "later"},
+		"emergency": {"life", "safety", "legal_deadline"},
+		"answer":    {"yes", "no", "not_asked"}, "said": {"yes", "no", "not_asked", "later"},
 		"form":    {string(client.FormRead), string(client.FormPaper), string(client.FormUnread)},
 		"step":    constants(t, "client/deposit.go", "Step"),
 		"role":    constants(t, "evidence/codes.go", "Role"),

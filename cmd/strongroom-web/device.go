@@ -55,7 +55,7 @@ func (d *device) store() (_ *store, err error) {
 
 func (d *device) config(k client.Keystore, s client.Signer) client.Config {
 	return client.Config{
-		Keystore: k, Signer: s, HTTP: fetcher{}, Tool: d.tool, Now: d.now,
+		Keystore: k, Signer: s, HTTP: fetcher{}, Tool: d.tool, Now: d.now, Page: page,
 		Unlock: func() (sealing.Identity, error) {
 			d.mu.Lock()
 			defer d.mu.Unlock()

@@ -73,6 +73,30 @@ func (fetcher) Do(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// maxPage bounds the single file, in bytes: four times what it is.
+const maxPage = 16 << 20
+
+// page is the verifier as one page, from where this program came from. A vault whose build has none gives none.
+func page(ctx context.Context) ([]byte, error) {
+	address := js.Global().Get("URL").New("/VERIFY.html", js.Global().Get("location").Get("href")).Get("href").String()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := fetcher{}.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	switch resp.StatusCode {
+	case http.StatusOK:
+		return io.ReadAll(http.MaxBytesReader(nil, resp.Body, maxPage))
+	case http.StatusNotFound:
+		return nil, nil
+	}
+	return nil, errNetwork
+}
+
 // bodyOf brings a request's body to the browser's side piece by piece. It is bounded by who sends it: a part of an upload at most.
 func bodyOf(req *http.Request) (js.Value, error) {
 	defer req.Body.Close()

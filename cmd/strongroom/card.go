@@ -24,7 +24,7 @@ func (a *app) cardSession(ctx context.Context) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	cl, err := client.ByCard(ctx, card, client.Config{Tool: tool(), Now: time.Now})
+	cl, err := client.ByCard(ctx, card, client.Config{Tool: tool(), Now: time.Now, Page: page})
 	if err != nil {
 		return nil, err
 	}

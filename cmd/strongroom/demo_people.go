@@ -74,7 +74,7 @@ func (p *player) connect(trustFile []byte, number, address string, actor evidenc
 	if err := client.WriteProfile(p.store, client.Profile{Address: address, Actor: actor}); err != nil {
 		return err
 	}
-	cfg := client.Config{Keystore: p.store, Signer: p.signer, Tool: tool(), Now: time.Now}
+	cfg := client.Config{Keystore: p.store, Signer: p.signer, Tool: tool(), Now: time.Now, Page: page}
 	if !p.role.Keyless() {
 		cfg.Unlock = func() (sealing.Identity, error) { return p.identity, nil }
 	}

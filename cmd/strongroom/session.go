@@ -14,6 +14,7 @@ import (
 	"strongroom.example/strongroom/internal/keys"
 	"strongroom.example/strongroom/internal/program"
 	"strongroom.example/strongroom/internal/sealing"
+	"strongroom.example/strongroom/internal/web"
 )
 
 // The person's keys in the folder. The identity is the document that client.ReadIdentity reads.
@@ -140,9 +141,12 @@ func (a *app) client(k client.Folder, signer client.Signer) (*client.Client, err
 	return c, err
 }
 
+// page is what packages take along for who has no other verifier.
+func page(context.Context) ([]byte, error) { return web.Single() }
+
 func (a *app) config(k client.Folder, signer client.Signer) client.Config {
 	return client.Config{
-		Keystore: k, Signer: signer, Tool: tool(), Now: time.Now,
+		Keystore: k, Signer: signer, Tool: tool(), Now: time.Now, Page: page,
 		Unlock: func() (sealing.Identity, error) { return a.identity(k) },
 	}
 }

@@ -39,6 +39,8 @@ type Config struct {
 	HTTP Doer
 	Tool evidence.Tool
 	Now  func() time.Time
+	// Page returns the verifier as one page, which packages take along (FORMATS §11, VERIFY.html): nil if there is none. A nil Page is none.
+	Page func(ctx context.Context) ([]byte, error)
 }
 
 // Client acts for one person in one vault. It is safe for concurrent use, but for AnswerInvitation, which makes it that person's.

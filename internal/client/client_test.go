@@ -1,11 +1,14 @@
 package client
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -178,6 +181,46 @@ func TestKeyholdersCopy(t *testing.T) {
 	report := w.verify(file, w.second)
 	if report.Verdict != dossier.Verified {
 		t.Errorf("%s: %+v", report.Verdict, report.Checks)
+	}
+}
+
+// The verifier as a page goes along where there is one, and is signed for like every other file; one that cannot be had ends the export before
+// anything is written.
+func TestPageGoesAlong(t *testing.T) {
+	w := newWorld(t)
+	in := w.openCase()
+	item := w.deposit(w.clinician, in, w.consent(in), strings.NewReader("x"))
+	var page []byte
+	var failing error
+	w.second.cfg.Page = func(context.Context) ([]byte, error) { return page, failing }
+	export := func() (string, error) {
+		file := filepath.Join(t.TempDir(), "copy.zip")
+		return file, SaveAs(file, func(dst io.Writer) error {
+			_, err := w.second.Export(t.Context(), Export{Item: item, Purpose: evidence.ForInvestigation}, dst)
+			return err
+		})
+	}
+	inside := func(file string) []byte {
+		r := must(zip.OpenReader(file))(t)
+		defer r.Close()
+		f, err := r.Open("VERIFY.html")
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		check(t, err)
+		return must(io.ReadAll(f))(t)
+	}
+	for _, page = range [][]byte{nil, []byte("<!DOCTYPE html>")} {
+		file := must(export())(t)
+		if report := w.verify(file, w.second); report.Verdict != dossier.Verified || !bytes.Equal(inside(file), page) {
+			t.Errorf("with %q: %s, %q", page, report.Verdict, inside(file))
+		}
+	}
+	failing = errors.New("cannot be had")
+	if file, err := export(); !errors.Is(err, failing) {
+		t.Errorf("%s: %v", file, err)
+	} else if _, err := os.Stat(file); err == nil {
+		t.Error("there is a package")
 	}
 }
 

@@ -125,6 +125,15 @@ func (c *Client) export(ctx context.Context, a *access, p Export, name string, d
 		return err
 	}
 	files = append(files, readme, dossier.ToolFile())
+	if c.cfg.Page != nil {
+		page, err := c.cfg.Page(ctx)
+		if err != nil {
+			return err
+		}
+		if page != nil {
+			files = append(files, dossier.PageFile(page))
+		}
+	}
 	content := dossier.ContentDigest(dossier.Lists(files))
 	done.Receipt, err = c.perform(ctx, []evidence.Stream{stream}, func(v *View) (a act, err error) {
 		d := &evidence.ItemExportedDetails{Form: "package", Grant: p.Grant, Nonce: p.Nonce, Content: content}

@@ -16,6 +16,7 @@ import (
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/keys"
 	"strongroom.example/strongroom/internal/tlog"
+	"strongroom.example/strongroom/internal/web"
 )
 
 // Create makes the folder of a new vault with its keys and empty stores, and returns its origin. It has no founders yet: they sign
@@ -125,7 +126,11 @@ func Found(ctx context.Context, dir string, o Options, founding Founding) (tlog.
 		return tlog.Trust{}, err
 	}
 	// What the law refuses is refused before the trust file says it for good.
-	if err := p.configuration(founding, trust).Check(); err != nil {
+	configuration, err := p.configuration(founding, trust)
+	if err != nil {
+		return tlog.Trust{}, err
+	}
+	if err := configuration.Check(); err != nil {
 		return tlog.Trust{}, fmt.Errorf("the first configuration: %w", err)
 	}
 	if old, err := os.ReadFile(f.trust()); err == nil && string(old) != string(trust.Marshal()) {
@@ -138,7 +143,7 @@ func Found(ctx context.Context, dir string, o Options, founding Founding) (tlog.
 	if err := p.start(ctx, trust); err != nil {
 		return tlog.Trust{}, err
 	}
-	return trust, p.firstEvents(ctx, founders, p.configuration(founding, trust))
+	return trust, p.firstEvents(ctx, founders, configuration)
 }
 
 // readFounders checks that each founder enrolled itself for this vault, and that the two roles are there.
@@ -200,11 +205,12 @@ func (p *parts) makeTrust(founders []*custody.Signed, founding Founding) (tlog.T
 }
 
 // configuration is what the first configuration of a vault says. Its witnesses are those of the trust file.
-func (p *parts) configuration(founding Founding, trust tlog.Trust) *evidence.VaultConfiguredDetails {
+func (p *parts) configuration(founding Founding, trust tlog.Trust) (*evidence.VaultConfiguredDetails, error) {
+	builds, err := builds(founding.Build)
 	return &evidence.VaultConfiguredDetails{
 		Rules: evidence.RulesVersion, Recovery: founding.Recovery, Policy: founding.Policy, LogKeys: p.logKeys(), Witness: founding.Witness,
-		Version: founding.Version, Builds: builds(founding.Build), TimestampRoots: rootDigests(trust.TimestampRoots()),
-	}
+		Version: founding.Version, Builds: builds, TimestampRoots: rootDigests(trust.TimestampRoots()),
+	}, err
 }
 
 // firstEvents logs the enrolments of the vault itself and of the founders, then the first configuration.
@@ -229,11 +235,13 @@ func (p *parts) firstEvents(ctx context.Context, founders []*custody.Signed, con
 	})
 }
 
-func builds(digest string) []string {
-	if digest == "" {
-		return nil
+// builds are the digests of the programs in service (RULES §3.7): the server's own, if it is known, and those that it hands to browsers.
+func builds(own string) ([]string, error) {
+	list, err := web.Programs()
+	if own != "" {
+		list = append([]string{own}, list...)
 	}
-	return []string{digest}
+	return list, err
 }
 
 func (p *parts) logKeys() []string {

@@ -11,7 +11,11 @@ import (
 // waits for its confirmation says nothing; it does when it is started after that.
 func (p *parts) nameVersion(ctx context.Context) error {
 	policy, author := evidence.PolicyOf(p.settings.Origin), evidence.ActorOf(p.settings.Actor)
-	version, builds := p.options.Tool.Version, builds(p.options.Tool.Build)
+	version := p.options.Tool.Version
+	builds, err := builds(p.options.Tool.Build)
+	if err != nil {
+		return err
+	}
 	for tries := 5; ; tries-- {
 		states, err := p.records.States(ctx, policy, author)
 		if err != nil {

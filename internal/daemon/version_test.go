@@ -13,6 +13,7 @@ import (
 	"time"
 
 	ev "strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/web"
 )
 
 // spoken is what a server logged.
@@ -70,7 +71,7 @@ func TestVersionNamed(t *testing.T) {
 	p = must(open(t.Context(), dir, o))
 	after := policyOf(p)
 	entries := must(p.records.Stream(t.Context(), ev.PolicyOf(p.settings.Origin), before.Last.Seq, 10))
-	if len(entries) != 1 || entries[0].Kind != ev.VaultConfigured || !slices.Equal(after.Builds, []string{o.Tool.Build}) || after.Policy != before.Policy ||
+	if len(entries) != 1 || entries[0].Kind != ev.VaultConfigured || !slices.Equal(after.Builds, append([]string{o.Tool.Build}, must(web.Programs())...)) || after.Policy != before.Policy ||
 		after.Recovery != before.Recovery || !slices.Equal(after.LogKeys, before.LogKeys) || after.Proposed != nil {
 		t.Errorf("%d events; before %+v, after %+v", len(entries), before, after)
 	}

@@ -74,6 +74,9 @@ func TrustFiles(trust tlog.Trust, signers ...[]byte) []File {
 // from elsewhere: it is the same for every package of a version.
 func ToolFile() File { return BytesFile("tools/verify.py", api.Verifier) }
 
+// PageFile is the verifier as a page for browsers. It is for who has no other: one that comes with the evidence could have been made with it.
+func PageFile(page []byte) File { return BytesFile("VERIFY.html", page) }
+
 func signerFile(spki []byte) File {
 	return BytesFile("trust/signers/"+evidence.SHA256(spki).String()+".pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))
 }

@@ -20,7 +20,15 @@ func SingleFile(program, runtime []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	script, err := flat("verify.js", map[string]string{})
+	digest, err := unpacked(program)
+	if err != nil {
+		return nil, err
+	}
+	named, err := builds{Verifier: digest}.module()
+	if err != nil {
+		return nil, err
+	}
+	script, err := flat("verify.js", map[string]string{buildsFile: named})
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +60,15 @@ func SingleFile(program, runtime []byte) ([]byte, error) {
 		text = strings.Replace(text, exchange[0], exchange[1], 1)
 	}
 	return []byte(text), nil
+}
+
+// Single is the single file of this build, or nil if the build has no verifier for browsers.
+func Single() ([]byte, error) {
+	program, runtime, err := verifier(files)
+	if program == nil || err != nil {
+		return nil, err
+	}
+	return SingleFile(program, runtime)
 }
 
 // source names an inline element's text in a Content-Security-Policy.

@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
@@ -30,6 +31,9 @@ const (
 	clientFile  = "client.wasm.gz" // the client, compressed
 	runtimeFile = "wasm_exec.js"   // Go's own part of running them
 )
+
+// buildsFile is the module that names the programs.
+const buildsFile = "builds.js"
 
 // policy is the Content-Security-Policy of what is served: nothing but files of this server, no inline code, and no text that becomes markup
 // or a script's address except through the modules' one policy of that name. Pictures are the page's own mark, which stands in it, and pictures,
@@ -79,23 +83,63 @@ type Pages struct {
 	nowhere []byte
 }
 
+// builds are the digests of the two programs, "" for one that there is not: pages show them, so that they can be compared with the record book's.
+type builds struct {
+	Client   string `json:"client,omitempty"`
+	Verifier string `json:"verifier,omitempty"`
+}
+
+// module is what pages import.
+func (b builds) module() (string, error) {
+	text, err := json.Marshal(b)
+	return "/** @type {{client?: string, verifier?: string}} */\nexport const builds = " + string(text) + ";\n", err
+}
+
+// unpacked is the digest of a packed program as browsers run it; "" of none.
+func unpacked(packed []byte) (string, error) {
+	if packed == nil {
+		return "", nil
+	}
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	_, err = io.Copy(h, r)
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+// Programs are the SHA-256 digests, in hex, of the programs that this build has for browsers, unpacked: what a browser runs, and what
+// ./scripts/build makes again. A build without them has none.
+func Programs() (digests []string, _ error) {
+	for _, name := range []string{clientFile, programFile} {
+		packed, err := files.ReadFile("built/" + name)
+		if err != nil {
+			continue
+		}
+		digest, err := unpacked(packed)
+		if err != nil {
+			return nil, fmt.Errorf("web: %s: %w", name, err)
+		}
+		digests = append(digests, digest)
+	}
+	return digests, nil
+}
+
 // New prepares all answers once. A build without the programs has the pages, which say so.
 func New() (*Pages, error) {
 	program, runtime, err := verifier(files)
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPages(program, runtime)
+	client, err := files.ReadFile("built/" + clientFile)
 	if err != nil {
-		return nil, err
+		client = nil
 	}
-	if client, err := files.ReadFile("built/" + clientFile); err == nil {
-		p.addProgram("/assets/client.wasm", client)
-	}
-	return p, nil
+	return newPages(program, client, runtime)
 }
 
-func newPages(program, runtime []byte) (*Pages, error) {
+func newPages(program, client, runtime []byte) (*Pages, error) {
 	p := &Pages{files: make(map[string]file)}
 	assets, err := files.ReadDir("assets")
 	if err != nil {
@@ -123,8 +167,25 @@ func newPages(program, runtime []byte) (*Pages, error) {
 	if err := p.add("/assets/words.js", words); err != nil {
 		return nil, err
 	}
+	var b builds
+	if b.Client, err = unpacked(client); err != nil {
+		return nil, err
+	}
+	if b.Verifier, err = unpacked(program); err != nil {
+		return nil, err
+	}
+	module, err := b.module()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.add("/assets/"+buildsFile, []byte(module)); err != nil {
+		return nil, err
+	}
 	if p.nowhere, err = nowhere(); err != nil {
 		return nil, err
+	}
+	if client != nil {
+		p.addProgram("/assets/client.wasm", client)
 	}
 	if program == nil {
 		return p, nil

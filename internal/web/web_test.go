@@ -3,7 +3,9 @@ package web
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"io/fs"
@@ -31,7 +33,7 @@ var program = must(Pack(bytes.Repeat([]byte("\x00asm"), 1000)))
 
 const runtime = "\"use strict\";\nglobalThis.Go = class {};\n"
 
-func whole(t *testing.T) *Pages { return must(newPages(program, []byte(runtime))) }
+func whole(t *testing.T) *Pages { return must(newPages(program, nil, []byte(runtime))) }
 
 func ask(p *Pages, method, path string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, nil)
@@ -124,9 +126,30 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// What the pages call the programs are the digests of what browsers run, and none of a program that there is not.
+func TestBuildsAreNamed(t *testing.T) {
+	client, none := must(Pack([]byte("\x00asm client"))), "export const builds = {};\n"
+	of := func(body []byte) string { sum := sha256.Sum256(body); return hex.EncodeToString(sum[:]) }
+	verifier := of(bytes.Repeat([]byte("\x00asm"), 1000))
+	for want, p := range map[string]*Pages{
+		`export const builds = {"client":"` + of([]byte("\x00asm client")) + `","verifier":"` + verifier + `"};`: must(newPages(program, client, []byte(runtime))),
+		none: must(newPages(nil, nil, nil)),
+	} {
+		if body := ask(p, "GET", "/assets/builds.js").Body.String(); !strings.Contains(body, want) {
+			t.Errorf("%s, not %s", body, want)
+		}
+	}
+	if page := must(SingleFile(program, []byte(runtime))); !strings.Contains(string(page), `const builds = {"verifier":"`+verifier+`"}`) {
+		t.Error("the single file does not name its verifier")
+	}
+	if _, err := newPages(program, []byte("not packed"), []byte(runtime)); err == nil {
+		t.Error("a program that cannot be unpacked")
+	}
+}
+
 // A build without the verifier has the page, and neither verifier nor single file; half of it is an error.
 func TestWithoutVerifier(t *testing.T) {
-	p := must(newPages(nil, nil))
+	p := must(newPages(nil, nil, nil))
 	for path, want := range map[string]int{"/verify": 200, "/assets/verify.js": 200, "/assets/verify.wasm": 404, "/VERIFY.html": 404} {
 		if w := ask(p, "GET", path); w.Code != want {
 			t.Errorf("%s: %d", path, w.Code)

@@ -3,12 +3,17 @@
 // each is drawn into the folder STRONGROOM_SCREENSHOTS, to be looked at by people.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { crc32, deflateSync } from "node:zlib";
 import { groups, passphrase, pictures, press, sound as soundAt, tags, titled, visit, words } from "./page.mjs";
-import { World, launch } from "./world.mjs";
+import { World, bin, launch } from "./world.mjs";
+
+/** digest is that of a program that was built. */
+const digest = (name) => createHash("sha256").update(readFileSync(path.join(bin, name))).digest("hex");
 
 const [width, height] = [900, 600];
 
@@ -210,6 +215,9 @@ test("a court joins, sees a picture, confirms receipt, and the package that it g
 	await sound(page, "court-packed");
 	const zip = path.join(world.work, "court.zip");
 	await file.saveAs(zip);
+	const inside = execFileSync("python3", ["-c", "import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read('VERIFY.html'))", zip], { maxBuffer: 1 << 26 });
+	assert.ok(inside.equals(readFileSync(path.join(bin, "VERIFY.html"))), "the verifier in the package is not the one that was built");
+	assert.equal(await page.locator("footer .build bdi").textContent(), digest("strongroom-web.wasm"));
 	await press(page, "back.share");
 	assert.equal(await page.locator(".evidence img").count(), 1, "what was open is gone after the package");
 	assert.deepEqual(said, []);
@@ -219,6 +227,8 @@ test("a court joins, sees a picture, confirms receipt, and the package that it g
 	}
 
 	await page.getByRole("link", { name: words.en.title }).first().click();
+	await page.waitForSelector("#file-package", { state: "attached" });
+	assert.equal(await page.locator("footer .build bdi").textContent(), digest("strongroom-verify.wasm"));
 	await page.setInputFiles("#file-package", zip);
 	await page.setInputFiles("#file-trust", path.join(world.keep, "court", "trust.json"));
 	await press(page, "verify");

@@ -221,7 +221,7 @@ test("neither form can send anything or run a foreign script, even if something 
 test("served: nothing is asked of anybody once the page has its files, whatever is done with it", async (t) => {
 	const { page, asked, said, context } = await open(t, served(), { acceptDownloads: true });
 	await page.waitForLoadState("networkidle");
-	const own = ["/verify", "/assets/style.css", "/assets/verify.js", "/assets/dom.js", "/assets/engine.js", "/assets/program.js", "/assets/language.js", "/assets/words.js",
+	const own = ["/verify", "/assets/style.css", "/assets/verify.js", "/assets/build.js", "/assets/builds.js", "/assets/dom.js", "/assets/engine.js", "/assets/program.js", "/assets/language.js", "/assets/words.js",
 		"/assets/verdict.js", "/assets/worker.js", "/assets/wasm_exec.js", "/assets/verify.wasm"];
 	for (const url of asked) {
 		assert.ok(url.startsWith("data:") || url.startsWith(address) && own.includes(new URL(url).pathname), url);

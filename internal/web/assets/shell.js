@@ -1,3 +1,5 @@
+import { built } from "./build.js";
+import { builds } from "./builds.js";
 import { el } from "./dom.js";
 import { has, language, languages, moment, number, say, speak } from "./language.js";
 import { lock, session } from "./session.js";
@@ -224,7 +226,7 @@ export function frame() {
 			strip),
 		main, live,
 		el("footer", {}, el("nav", { class: "page", "aria-label": say("help") },
-			link("/verify", "title"), link("/about", "about"), link("/lost", "lost"))));
+			link("/verify", "title"), link("/about", "about"), link("/lost", "lost")), built(builds.client)));
 	painted();
 }
 

@@ -1,3 +1,5 @@
+import { built } from "./build.js";
+import { builds } from "./builds.js";
 import { el, fixed } from "./dom.js";
 import { Engine } from "./engine.js";
 import { language, languages, number, preferred, say, size, speak } from "./language.js";
@@ -53,7 +55,7 @@ function frame() {
 		el("header", {}, el("div", { class: "page" }, el("p", { class: "name" }, "Strongroom"), el("label", { for: "language" }, el("span", {}, say("language")), choice))),
 		main, live,
 		el("footer", {}, el("div", { class: "page" }, el("p", {}, say(file ? "source.file" : "source.served")),
-			file ? "" : el("p", {}, el("a", { href: "/VERIFY.html", download: "VERIFY.html" }, say("keep"))))));
+			file ? "" : el("p", {}, el("a", { href: "/VERIFY.html", download: "VERIFY.html" }, say("keep"))), built(builds.verifier))));
 }
 
 /** @param {Event} event the address stays: it says the language */

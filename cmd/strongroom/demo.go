@@ -188,10 +188,19 @@ func playDemo(ctx context.Context, out io.Writer, o demoOptions, files []string)
 			quoted(d.bin, "strongroom-verify"), quoted(keep, "court", "trust.json"), quoted(keep, "court", "identity.txt"), quoted(keep, "court", "package.zip"))
 	}
 	if !o.once {
-		d.printf("\nThe vault goes on until you press Ctrl-C. Look at it as the clinician:\n  %s --home %s whoami\n\nAPI at %s\n",
+		guests, err := d.inviteGuests(ctx)
+		if err != nil {
+			return err
+		}
+		d.printf("\nThe vault goes on until you press Ctrl-C. See it in Chromium or Chrome: each link makes you one person, once. Take a\n" +
+			"private window for the second. The browser warns of the certificate, which only this demo knows.\n")
+		for _, v := range guests {
+			d.printf("\n  %s, for %s:\n  %s\n", v.called, v.sees, v.link)
+		}
+		d.printf("\nOr as the clinician, in a second terminal:\n  %s --home %s whoami\n\nAPI at %s\n",
 			quoted(d.bin, "strongroom"), quoted(d.clinician.folder), d.address)
 		if d.narrator.err == nil {
-			if err := d.server.wait(ctx); err != nil {
+			if err := d.receiveGuests(ctx, guests); err != nil {
 				return err
 			}
 		}

@@ -36,9 +36,11 @@ type demoItem struct {
 
 func (d *demo) sharedItem() demoItem { return d.inCase.items[0] }
 
+// keyholder is what custodians may do in the case.
+var keyholder = []evidence.Right{evidence.MayOpen, evidence.MayApprove, evidence.MayManage}
+
 // openCase opens a case with two keyholders and recovery, and takes consent.
 func (d *demo) openCase(ctx context.Context) error {
-	keyholder := []evidence.Right{evidence.MayOpen, evidence.MayApprove, evidence.MayManage}
 	id, opened, err := d.custodian1.OpenCase(ctx, client.NewCase{
 		Type: "case",
 		Members: []evidence.Member{

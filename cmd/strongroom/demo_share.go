@@ -19,14 +19,20 @@ import (
 	"strongroom.example/strongroom/internal/sealing"
 )
 
-// shareEvidence has one keyholder propose a share and another decide it.
-func (d *demo) shareEvidence(ctx context.Context) error {
-	item, now := d.sharedItem(), time.Now()
-	grant, proposed, err := d.custodian1.Propose(ctx, client.Proposal{
-		Item: item.id, Recipient: d.court.Actor(), Actions: []evidence.Action{evidence.View, evidence.Download}, Purpose: evidence.ForAdjudication,
+// proposal is that a court sees an item for 30 days.
+func (d *demo) proposal(item evidence.ItemID, to evidence.ActorID) client.Proposal {
+	now := time.Now()
+	return client.Proposal{
+		Item: item, Recipient: to, Actions: []evidence.Action{evidence.View, evidence.Download}, Purpose: evidence.ForAdjudication,
 		Jurisdiction: courtCountry, LegalBasis: "mla_request", NotBefore: evidence.At(now), Expires: evidence.At(now.AddDate(0, 0, 30)),
 		Reason: sampleMark + ": request 2026/31",
-	})
+	}
+}
+
+// shareEvidence has one keyholder propose a share and another decide it.
+func (d *demo) shareEvidence(ctx context.Context) error {
+	item := d.sharedItem()
+	grant, proposed, err := d.custodian1.Propose(ctx, d.proposal(item.id, d.court.Actor()))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -170,6 +171,92 @@ func TestDemoEndsWithItsVault(t *testing.T) {
 			}
 			leftNothing(t, temp)
 		})
+	}
+}
+
+// Each link makes one person: who follows it with keys of their own is let in, has something to do, and can do it.
+func TestDemoGuests(t *testing.T) {
+	needPrograms(t)
+	t.Parallel()
+	temp, keep := t.TempDir(), filepath.Join(t.TempDir(), "keep")
+	c := exec.Command(filepath.Join(bin, "strongroom"), "demo", "--keep", keep)
+	c.Env = append(os.Environ(), "TMPDIR="+temp)
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var codes []string
+	address := ""
+	lines := bufio.NewScanner(out)
+	for address == "" && lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if _, code, ok := strings.Cut(line, "/join#"); ok {
+			codes = append(codes, code)
+		}
+		address, _ = strings.CutPrefix(line, "API at ")
+		if address == line {
+			address = ""
+		}
+	}
+	go io.Copy(io.Discard, out)
+	defer func() {
+		if err := errors.Join(c.Process.Signal(os.Interrupt), c.Wait()); err != nil {
+			t.Error(err)
+		}
+		leftNothing(t, temp)
+	}()
+	if len(codes) != 2 {
+		t.Fatalf("%d links", len(codes))
+	}
+	person := func(code, role string) func(args ...string) said {
+		home := filepath.Join(t.TempDir(), role)
+		act := func(args ...string) said {
+			return ran(t, exec.Command(filepath.Join(bin, "strongroom"), append([]string{"--home", home, "--json"}, args...)...))
+		}
+		act("connect", "--server", address, "--trust", filepath.Join(keep, "court", "trust.json"), "--yes").ends(0)
+		act("enrol", code, "--plain-keys").ends(0)
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(300 * time.Millisecond) {
+			if me := act("whoami"); me.code == 0 && strings.Contains(me.out, `"active"`) {
+				me.has(role)
+				return act
+			} else if time.Now().After(deadline) {
+				t.Fatalf("%s is not let in: %s%s", role, me.out, me.err)
+			}
+		}
+	}
+	share := func(list said, status string) string {
+		var shares []struct{ ID, Status string }
+		if err := json.Unmarshal([]byte(list.out), &shares); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range shares {
+			if s.Status == status {
+				return s.ID
+			}
+		}
+		return ""
+	}
+	for deadline, court := time.Now().Add(time.Minute), person(codes[0], "court"); ; time.Sleep(300 * time.Millisecond) {
+		list := court("grant", "list").ends(0)
+		if grant := share(list, "active"); grant != "" && court("grant", "redeem", grant, "--to", filepath.Join(t.TempDir(), "exhibit")).code == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the court cannot use a share: %s%s", list.out, list.err)
+		}
+	}
+	for deadline, custodian := time.Now().Add(time.Minute), person(codes[1], "custodian"); ; time.Sleep(300 * time.Millisecond) {
+		list := custodian("grant", "list").ends(0)
+		if grant := share(list, "pending"); grant != "" {
+			custodian("grant", "approve", grant, "--yes", "--despite").ends(0)
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nothing waits for the custodian: %s%s", list.out, list.err)
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ var calls = map[string]call{
 	"admit":       act(admit),
 	"confirm":     act(confirm),
 	"reject":      act(reject),
+	"audit":       act(audit),
 }
 
 // request is one call of the page's.

@@ -15,7 +15,7 @@ type guest struct {
 	role              evidence.Role
 	like              *player // whose organization it is
 	inviter, compares *player
-	welcome           func(context.Context, evidence.ActorID) error // gives them something to do
+	welcome           func(context.Context, evidence.ActorID) error // gives them something to do; nil where there is
 
 	link       string
 	invitation evidence.Hash
@@ -32,6 +32,8 @@ func (d *demo) inviteGuests(ctx context.Context) ([]*guest, error) {
 			inviter: d.custodian1, compares: d.custodian2, welcome: d.shareWith},
 		{called: "a custodian", sees: "a share that waits for your decision", role: evidence.Custodian, like: d.custodian2,
 			inviter: d.administrator, compares: d.custodian1, welcome: d.askFor},
+		{called: "an auditor", sees: "the histories of all that was done", role: evidence.Auditor, like: d.administrator,
+			inviter: d.administrator, compares: d.custodian1},
 	}
 	address, _, _ := strings.Cut(d.address, "#")
 	for _, v := range list {
@@ -88,13 +90,15 @@ func (d *demo) receive(ctx context.Context, v *guest) error {
 		if err != nil {
 			return err
 		}
-		if err := v.welcome(ctx, actor); err != nil {
-			return err
+		if v.welcome != nil {
+			if err := v.welcome(ctx, actor); err != nil {
+				return err
+			}
 		}
 		v.here = true
 		d.entry(enrolled.Index(), "You are %s now: %s enrols you.", v.called, lowered(v.inviter.called))
 		d.entry(confirmed.Index(), "%s confirms your key. In earnest they would call you and have you read out its number.", v.compares.called)
-		d.note("There is %s.", v.sees)
+		d.note("What you find: %s.", v.sees)
 	}
 	return nil
 }

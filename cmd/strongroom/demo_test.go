@@ -208,7 +208,7 @@ func TestDemoGuests(t *testing.T) {
 		}
 		leftNothing(t, temp)
 	}()
-	if len(codes) != 2 {
+	if len(codes) != 3 {
 		t.Fatalf("%d links", len(codes))
 	}
 	person := func(code, role string) func(args ...string) said {
@@ -258,6 +258,7 @@ func TestDemoGuests(t *testing.T) {
 			t.Fatalf("nothing waits for the custodian: %s%s", list.out, list.err)
 		}
 	}
+	person(codes[2], "auditor")("audit").ends(0)
 }
 
 // What cannot work is said before anything is done.

@@ -72,7 +72,7 @@ type file struct {
 }
 
 // routes are the addresses of the application: one page, whose modules show what belongs to the address, to whom it belongs.
-var routes = []string{"/", "/join", "/lost", "/about", "/court", "/court/view", "/k", "/k/share", "/k/key", "/k/invite", "/m"}
+var routes = []string{"/", "/join", "/lost", "/about", "/court", "/court/view", "/k", "/k/share", "/k/key", "/k/invite", "/m", "/a"}
 
 // sendTime bounds an answer: the largest one takes it at 150 kbit/s.
 const sendTime = 4 * time.Minute

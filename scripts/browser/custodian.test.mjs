@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { groups, passphrase, pictures, press, sound, tags, titled, visit, words } from "./page.mjs";
+import { enrolled, groups, join, pictures, press, sound, tags, titled, visit, words } from "./page.mjs";
 import { World, launch } from "./world.mjs";
 
 const say = (id, places = {}, tag = "en") => words[tag][id].replace(/\{([a-z]+)\}/g, (_, name) => places[name]);
@@ -45,37 +45,7 @@ const ask = (page, name, params) => page.evaluate(async ([name, params]) => {
 	}
 }, [name, params]);
 
-/** join answers an invitation in a page, and returns who it made and the key number. */
-async function join(page, link) {
-	await page.goto(link);
-	await press(page, "continue");
-	await press(page, "compare.same");
-	await page.fill("#passphrase", passphrase);
-	await page.fill("#passphrase-again", passphrase);
-	await press(page, "make");
-	await page.waitForSelector(`h1:text-is("${words.en.recovery}"), h1:text-is("${words.en.numbers}")`, { timeout: 60_000 });
-	if (await page.locator(`h1:text-is("${words.en.recovery}")`).count()) { // who opens nothing has no recovery file
-		await Promise.all([page.waitForEvent("download"), press(page, "recovery.save")]);
-		await press(page, "continue");
-	}
-	const number = await groups(page);
-	await press(page, "continue");
-	await titled(page, "waits");
-	return { number, actor: await page.evaluate(async () => (await import("/assets/session.js")).session.actor) };
-}
-
-/** enrol brings somebody of the staff in, whom the administrator admits and the first custodian confirms. */
-async function enrol(t, role) {
-	const opened = await open(t, "/");
-	const { code, invitation } = world.cli("administrator", "actor", "invite", "--role", role);
-	const { actor, number } = await join(opened.page, `${world.origin}/join#${code}`);
-	world.cli("administrator", "actor", "admit", invitation);
-	world.cli("custodian-1", "actor", "confirm", actor, "--number", number);
-	await press(opened.page, "waits.now");
-	await titled(opened.page, "confirmed");
-	await press(opened.page, "go.on");
-	return { ...opened, actor };
-}
+const enrol = (t, role) => enrolled(t, browser, world, role);
 
 /** member makes a custodian one of the case, with or without a key. */
 function member(actor, key = true) {

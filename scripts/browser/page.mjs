@@ -30,6 +30,38 @@ export const titled = (page, id, tag = "en") => page.waitForSelector(`h1:text-is
 /** groups reads a number as it is to be read out. */
 export const groups = async (page, which = 0) => (await page.locator(".groups").nth(which).locator(".five > [aria-hidden]").allTextContents()).join(" ");
 
+/** join answers an invitation in a page, and returns who it made and the key number. */
+export async function join(page, link) {
+	await page.goto(link);
+	await press(page, "continue");
+	await press(page, "compare.same");
+	await page.fill("#passphrase", passphrase);
+	await page.fill("#passphrase-again", passphrase);
+	await press(page, "make");
+	await page.waitForSelector(`h1:text-is("${words.en.recovery}"), h1:text-is("${words.en.numbers}")`, { timeout: 60_000 });
+	if (await page.locator(`h1:text-is("${words.en.recovery}")`).count()) { // who opens nothing has no recovery file
+		await Promise.all([page.waitForEvent("download"), press(page, "recovery.save")]);
+		await press(page, "continue");
+	}
+	const number = await groups(page);
+	await press(page, "continue");
+	await titled(page, "waits");
+	return { number, actor: await page.evaluate(async () => (await import("/assets/session.js")).session.actor) };
+}
+
+/** enrolled brings somebody of the staff in, whom the administrator admits and the first custodian confirms. */
+export async function enrolled(t, browser, world, role) {
+	const opened = await visit(t, browser, world.origin + "/");
+	const { code, invitation } = world.cli("administrator", "actor", "invite", "--role", role);
+	const { actor, number } = await join(opened.page, `${world.origin}/join#${code}`);
+	world.cli("administrator", "actor", "admit", invitation);
+	world.cli("custodian-1", "actor", "confirm", actor, "--number", number);
+	await press(opened.page, "waits.now");
+	await titled(opened.page, "confirmed");
+	await press(opened.page, "go.on");
+	return { ...opened, actor };
+}
+
 /** sound asks of a state what must hold of all, at every width that is named, and draws it. */
 export async function sound(page, name, widths = [1280, 320]) {
 	for (const width of widths) {

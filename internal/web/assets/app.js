@@ -1,4 +1,5 @@
 import { asked, language, preferred, speak } from "./language.js";
+import { review } from "./auditor.js";
 import { shares, share } from "./court.js";
 import { inbox, share as decision } from "./custodian.js";
 import { invitation, join } from "./join.js";
@@ -24,11 +25,11 @@ const inside = {
 	"/court": { roles: outside, page: shares }, "/court/view": { roles: outside, page: share },
 	"/k": { roles: ["custodian"], page: inbox }, "/k/share": { roles: ["custodian"], page: decision },
 	"/k/key": { roles: ["custodian", "administrator"], page: person }, "/k/invite": { roles: ["custodian", "administrator"], page: invite },
-	"/m": { roles: ["administrator"], page: inbox },
+	"/m": { roles: ["administrator"], page: inbox }, "/a": { roles: ["auditor"], page: review },
 };
 
 /** Where who has unlocked begins. @type {Record<string, string>} */
-const homes = { ...Object.fromEntries(outside.map((role) => [role, "/court"])), custodian: "/k", administrator: "/m" };
+const homes = { ...Object.fromEntries(outside.map((role) => [role, "/court"])), custodian: "/k", administrator: "/m", auditor: "/a" };
 
 /** Counts what was asked for: only the last one is shown. */
 let wanted = 0;

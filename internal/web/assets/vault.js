@@ -55,6 +55,12 @@ import { Missing, script } from "./program.js";
 /** @typedef {Person & {invitation: string, documents_only: boolean, rotation: boolean, until: string, state: "unanswered"|"answered"|"admitted"}} Invitation */
 /** @typedef {Person & {documents_only: boolean, key_number: string, rotation: boolean, admitted: string, admitted_by: Person}} Newcomer
  * whose keys wait until another person than admitted_by has compared their number; rotation: new keys of somebody who was confirmed before */
+/** @typedef {{kind: string, item?: string, case?: string, actor?: string, since?: string, due?: string, done?: string, until?: string, late?: boolean, entry?: number,
+ *   why?: string, behind?: number, ahead?: number, against?: number}} Finding behind and ahead are nanoseconds */
+/** @typedef {{kind: string, by: string, role: string, of?: string, for?: string, detail?: string, until?: string, time: string, entry: number}} Act */
+/** @typedef {{items: number, compared: {right: number, late: number, missing: number, different: number}, findings: Finding[], acts: Act[], backwards: number,
+ *   as_of: string, people: Person[]}} Audit
+ * audit {}: what stands out of all histories, ten openings and shares picked at random, and every act on the vault and its people; backwards is nanoseconds */
 /** @typedef {{invitations: Invitation[], newcomers: Newcomer[], organizations: {organization: string, name?: string, roles: string[]}[]}} People
  * people {}: this person's open invitations, and everybody's keys that wait. admit {invitation, cause?} → Entry & {actor}; cause is of new keys;
  * confirm {actor, key_number, heard, method} → Entry: heard are two groups or more, by their place from 1, as they were typed; reject {actor} → Entry */

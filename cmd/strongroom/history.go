@@ -8,13 +8,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
 )
 
 func historyCommand(a *app) *cobra.Command {
 	var notes bool
+	var code string
 	c := &cobra.Command{
-		Use:   "history ITEM",
+		Use:   "history ITEM | history --page-code CODE",
 		Short: "Show who did what, when and why, proved to be complete",
 		Long: `Shows every step of an item's history, and of a case, a consent or a person if
 that is the id given; of what was decided about the vault itself with the word
@@ -28,14 +30,32 @@ Reading a history leaves no trace in it.
 the case. What only an opening shows is named, and strongroom item notes opens
 it.
 
+--page-code finds what a printed page stands on: twenty digits at its foot. Of a
+record's page that is its print: who printed it, when and what for. Of a custody
+report it is the last step that the report tells of. Without an id it is looked
+for in every item that you may list.
+
 Signs:     nothing.`,
 		Example: `  strongroom history itm-7c2k --notes
-  strongroom history vault`,
-		Args: cobra.ExactArgs(1),
+  strongroom history vault
+  strongroom history --page-code "48213 90177 05520 61834"`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 && code == "" {
+				return usage("name an id, or give --page-code")
+			}
+			if code != "" {
+				var err error
+				if code, err = dossier.ParsePageCode(code); err != nil {
+					return err
+				}
+			}
 			cl, err := a.session(c.Context())
 			if err != nil {
 				return err
+			}
+			if code != "" {
+				return a.page(c.Context(), cl, code, args)
 			}
 			s, err := findStream(c.Context(), cl, args[0])
 			if err != nil {
@@ -45,6 +65,8 @@ Signs:     nothing.`,
 		},
 	}
 	c.Flags().BoolVar(&notes, "notes", false, "show the notes, too")
+	c.Flags().StringVar(&code, "page-code", "", "the `CODE` at the foot of a printed page")
+	c.MarkFlagsMutuallyExclusive("notes", "page-code")
 	return c
 }
 
@@ -83,6 +105,8 @@ type step struct {
 	Notes        []noteSaid       `json:"notes,omitempty"`          // with --notes
 	Withheld     evidence.Time    `json:"withheld_until,omitempty"` // from this person
 	Secret       evidence.Time    `json:"secret_until,omitempty"`   // from others
+	Export       string           `json:"export,omitempty"`         // package, print or copy
+	PageCode     string           `json:"page_code,omitempty"`      // at the foot of what was printed
 
 	Incident *evidence.VaultIncidentDetails `json:"incident,omitempty"`
 }
@@ -109,25 +133,15 @@ func (a *app) history(ctx context.Context, cl *client.Client, s evidence.Stream,
 	steps := []step{}
 	var rows []row
 	for seq := range v.Len(s) {
-		leaf, index := v.Leaf(s, seq)
-		t := step{Step: seq + 1, Entry: index, Event: leaf, Withheld: v.Withheld(s, seq), Proof: "recorded"}
-		if seen.Confirmed && index < seen.Final {
-			t.Proof = "witnessed"
+		t, err := stepOf(v, s, seq, seen)
+		if err != nil {
+			return err
 		}
 		if t.Withheld != 0 {
 			steps, rows = append(steps, t), append(rows, t.row(cl.Actor(), names))
 			continue
 		}
-		e, err := v.Event(s, seq)
-		if err != nil {
-			return err
-		}
-		t.Kind, t.Time, t.Actor, t.Role, t.Organization, t.Purpose, t.Change = e.Kind, e.Time, e.Actor.ID, e.Actor.Role, e.Actor.Organization, e.Purpose, e.Change
 		t.Notes = notesOf(read, seq)
-		t.Incident, _ = e.Details.(*evidence.VaultIncidentDetails)
-		if until := v.Secret(s, seq); until > v.Time {
-			t.Secret = until
-		}
 		steps = append(steps, t)
 		rows = append(append(rows, t.row(cl.Actor(), names)), noteRows(t.Notes)...)
 	}
@@ -137,6 +151,95 @@ func (a *app) history(ctx context.Context, cl *client.Client, s evidence.Stream,
 		complete += "\n" + withheld.String() + " Of these only the proof of entry was."
 	}
 	return a.show(map[string]any{"stream": s.ID, "complete": true, "withheld": withheld.steps, "time": v.Time, "steps": steps}, append(rows, watched(seen, steps), row{"Complete", complete})...)
+}
+
+func stepOf(v *client.View, s evidence.Stream, seq int64, seen client.Seen) (step, error) {
+	leaf, index := v.Leaf(s, seq)
+	t := step{Step: seq + 1, Entry: index, Event: leaf, Withheld: v.Withheld(s, seq), Proof: "recorded"}
+	if seen.Confirmed && index < seen.Final {
+		t.Proof = "witnessed"
+	}
+	if t.Withheld != 0 {
+		return t, nil
+	}
+	e, err := v.Event(s, seq)
+	if err != nil {
+		return t, err
+	}
+	t.Kind, t.Time, t.Actor, t.Role, t.Organization, t.Purpose, t.Change = e.Kind, e.Time, e.Actor.ID, e.Actor.Role, e.Actor.Organization, e.Purpose, e.Change
+	t.Incident, _ = e.Details.(*evidence.VaultIncidentDetails)
+	if d, ok := e.Details.(*evidence.ItemExportedDetails); ok {
+		if t.Export = d.Form; d.Form == "print" {
+			t.PageCode = dossier.PageCode(leaf)
+		}
+	}
+	if until := v.Secret(s, seq); until > v.Time {
+		t.Secret = until
+	}
+	return t, nil
+}
+
+// pageFound is the step that a printed page stands on.
+type pageFound struct {
+	Item    evidence.ItemID `json:"item,omitempty"` // where the step is an item's
+	Exhibit int64           `json:"exhibit,omitempty"`
+	Stream  string          `json:"stream"`
+	step
+}
+
+// page finds the steps that have a page code: in one history, or in every item that this person may list.
+func (a *app) page(ctx context.Context, cl *client.Client, code string, typed []string) error {
+	var streams []evidence.Stream
+	if len(typed) == 1 {
+		s, err := findStream(ctx, cl, typed[0])
+		if err != nil {
+			return err
+		}
+		streams = append(streams, s)
+	} else {
+		items, err := cl.Visible(ctx)
+		if err != nil {
+			return err
+		}
+		for _, id := range items {
+			streams = append(streams, evidence.ItemOf(id))
+		}
+	}
+	names, err := namesOf(ctx, cl)
+	if err != nil {
+		return err
+	}
+	seen, err := cl.Seen(ctx)
+	if err != nil {
+		return err
+	}
+	var found []pageFound
+	var rows []row
+	for _, s := range streams {
+		v, err := cl.Look(ctx, s)
+		if err != nil {
+			return err
+		}
+		for seq := range v.Len(s) {
+			if leaf, _ := v.Leaf(s, seq); dossier.PageCode(leaf) != code {
+				continue
+			}
+			t, err := stepOf(v, s, seq, seen)
+			if err != nil {
+				return err
+			}
+			p := pageFound{Stream: s.ID, step: t}
+			if item, ok := v.State(s).(*evidence.ItemState); ok {
+				p.Item, p.Exhibit = item.ID, item.Exhibit
+				rows = append(rows, row{"Page of", called(item) + "\n" + string(item.ID)})
+			}
+			found, rows = append(found, p), append(rows, t.row(cl.Actor(), names))
+		}
+	}
+	if len(found) == 0 {
+		return evidence.Refuse(evidence.NotFound, dossier.ReasonPageCode)
+	}
+	return a.show(map[string]any{"page_code": code, "found": found}, rows...)
 }
 
 // watched says whether anybody but the vault vouches for the steps.
@@ -196,6 +299,9 @@ func (t step) row(me evidence.ActorID, names orgNames) row {
 		who = "you"
 	}
 	what := stepName(t.Kind)
+	if name, ok := exportNames[t.Export]; ok {
+		what = name
+	}
 	if t.Purpose != "" {
 		what += ", for " + plain(string(t.Purpose))
 	}
@@ -204,6 +310,9 @@ func (t step) row(me evidence.ActorID, names orgNames) row {
 	}
 	if t.Incident != nil {
 		what += incidentText(t.Incident)
+	}
+	if t.PageCode != "" {
+		what += "\npage code " + t.PageCode
 	}
 	if t.Secret != 0 {
 		who += "\nsecret until " + dateOf(t.Secret) + ": others see that there is a step, and no more"
@@ -217,6 +326,9 @@ func stepName(k evidence.Kind) string {
 	}
 	return string(k)
 }
+
+// exportNames say in which way an item was taken out.
+var exportNames = map[string]string{"package": "exported as a package", "print": "printed", "copy": "copied to a file"}
 
 // stepNames says what each kind of event is, in a history.
 var stepNames = map[evidence.Kind]string{

@@ -70,15 +70,17 @@ func openCommand(a *app) *cobra.Command {
 		Short: "Open an item: the access is recorded first",
 		Long: `Records who opens the item and for what, checks the proof of that entry, and
 only then fetches the item, decrypts it here and compares it with its deposit.
-The file gets its name once everything is equal; no file is replaced.
+The file gets its name once everything is equal; no file is replaced. That a
+copy is made is recorded before it is written: if that cannot be recorded, there
+is no copy.
 
 The person concerned opens an own copy with --purpose subject_access. Where the
 consent was withdrawn or has ended, a confirmed legal duty (--under-hold) lets a
 keyholder open it.
 
-Signs:     item.opened, before anything is fetched. The person concerned may
-           see it.
-For good:  the entry stays, whether or not the file was fetched to its end.`,
+Signs:     item.opened and item.exported, before anything is fetched; of an own
+           copy item.opened alone. The person concerned may see it.
+For good:  the entries stay, whether or not the file was fetched to its end.`,
 		Example: `  strongroom open itm-7c2k --purpose investigation --to photo.jpg`,
 	}
 	o.flags(c, "")
@@ -90,7 +92,7 @@ For good:  the entry stays, whether or not the file was fetched to its end.`,
 			return err
 		}
 		opened, err := a.write(to, func(progress client.Progress, w io.Writer) (*client.Opened, error) {
-			p.Progress = progress
+			p.Progress, p.Copy = progress, true
 			return cl.Open(ctx, p, w)
 		})
 		if err != nil {
@@ -117,7 +119,11 @@ func (a *app) opened(o *client.Opened, more fields, to string, told ...row) erro
 	d, l := o.Description, a.words()
 	more["file"], more["name"], more["media_type"], more["size"], more["sha256"] = to, d.Name, d.MediaType, d.Size, d.SHA256
 	rows := append([]row{{l.Say("label.opened"), l.Say("open.done", "file", to, "size", sizeIn(l, d.Size))}, {l.Say("label.name"), l.Isolate(d.Name)}}, told...)
-	return a.recorded(o.Receipt, more, append(rows, row{l.Say("label.copy"), l.Say("open.copy")})...)
+	copied := l.Say("open.copy")
+	if o.Exported != nil {
+		more["copy_entry"], copied = o.Exported.Index(), l.Say("open.copied", "entry", o.Exported.Index())
+	}
+	return a.recorded(o.Receipt, more, append(rows, row{l.Say("label.copy"), copied})...)
 }
 
 func verifyItemCommand(a *app) *cobra.Command {

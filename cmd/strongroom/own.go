@@ -177,7 +177,7 @@ func lookOwn(ctx context.Context, cl *client.Client, l teller, consent evidence.
 			return o, err
 		}
 		if slices.Contains(accesses, e.Kind) {
-			o.Looked = append(o.Looked, ownStep{e.Time, e.Actor.Role, e.Actor.Organization, l.Code("access", string(e.Kind)), e.Purpose, e.Index,
+			o.Looked = append(o.Looked, ownStep{e.Time, e.Actor.Role, e.Actor.Organization, l.Code("access", accessCode(e)), e.Purpose, e.Index,
 				emergencyOf(state, e)})
 		}
 	}
@@ -245,6 +245,14 @@ func roleOf(l teller, v *client.View, id evidence.ActorID) string {
 
 // accesses are the kinds by which somebody gets to see an item.
 var accesses = []evidence.Kind{evidence.ItemOpened, evidence.ItemBreakGlass, evidence.GrantRedeemed, evidence.ItemExported}
+
+// accessCode is what an access is called: an export by its form, where that is a print or a copy.
+func accessCode(e client.Entry) string {
+	if d, ok := e.Details.(*evidence.ItemExportedDetails); ok && d.Form != "package" {
+		return string(e.Kind) + "." + d.Form
+	}
+	return string(e.Kind)
+}
 
 func fingerprintOf(v *client.View, id evidence.ActorID) evidence.Hash {
 	if s, ok := v.State(evidence.ActorOf(id)).(*evidence.ActorState); ok {

@@ -31,10 +31,11 @@ granted this item or case can see that you opened it. Then the notes to you are
 shown: under which pseudonym you know the person, and the reason, if any.
 
 A share may be for viewing alone. Then the file is to be seen and deleted, and
-no package can be made of it.
+no package can be made of it. Otherwise it is recorded that you make a copy,
+before it is written.
 
-Signs:     grant.redeemed.
-For good:  the entry stays.
+Signs:     grant.redeemed; item.exported, unless the share is for viewing alone.
+For good:  the entries stay.
 Next:      strongroom grant acknowledge, or grant export, which also does that`,
 		Example: `  strongroom grant redeem gra-5ysd --to exhibit-4.jpg`,
 	}

@@ -15,8 +15,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"strongroom.example/strongroom/internal/client"
+	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/forms"
+	"strongroom.example/strongroom/internal/words"
 )
 
 func recordCommand(a *app) *cobra.Command {
@@ -165,12 +167,17 @@ one with --version; strongroom item show says who wrote each and why.
 --to writes it as a page instead, to read and to print: the marks of a clinical
 record stand as numbers on the body maps, with a table below. The page needs no
 network. Whoever has it can read it: keep it as you keep the record itself. Its
-headings are English; the body maps are in the language of --language, or else
-the locale's. Left and right are the body's own in each.
+headings are in the language of --language, or else the locale's; what somebody
+wrote stays as it was written. Left and right are the body's own in each.
+
+At the foot of each printed page of an item's record stand its exhibit number,
+a page code and when it was printed. From the code to who printed it, when and
+what for: strongroom history --page-code CODE
 
 Signs:     for a file nothing. For an item item.opened, because the item's key
-           is opened. The person concerned may see it.
-For good:  the entry stays.`,
+           is opened; with --to also item.exported, before the page is written.
+           The person concerned may see both.
+For good:  the entries stay. What happens to the paper is not recorded.`,
 		Example: `  strongroom record show lime-14.json
   strongroom record show lime-14.json --to lime-14.html
   strongroom record show itm-7c2k --version 1`,
@@ -208,14 +215,24 @@ For good:  the entry stays.`,
 	return c
 }
 
-// writePage writes documents as a page, in the language of papers.
-func (a *app) writePage(to string, documents ...*forms.Document) error {
+// writePage writes documents as a page, in the language of papers. What stands at its foot is known once its print is recorded, and that
+// is done before anything of it is written.
+func (a *app) writePage(to string, documents []*forms.Document, print func(*words.Language) (forms.Foot, error)) error {
 	l, err := a.paper()
 	if err != nil {
 		return err
 	}
-	return saveAs(to, func(w io.Writer) error { return forms.WritePage(w, l.Tag(), documents...) })
+	return saveAs(to, func(w io.Writer) error {
+		foot, err := print(words.For(l.Tag()))
+		if err != nil {
+			return err
+		}
+		return forms.WritePage(w, l.Tag(), foot, documents...)
+	})
 }
+
+// unrecorded is the foot of a page that was made from a file, which is not the vault's.
+func unrecorded(*words.Language) (forms.Foot, error) { return forms.Foot{}, nil }
 
 // readable says what a page is, beside its name.
 var readable = row{"Readable", "By whoever has this file. Keep it as you keep the record."}
@@ -232,7 +249,7 @@ func (a *app) showFile(name, to string) error {
 		return p
 	}
 	if to != "" {
-		if err := a.writePage(to, d); err != nil {
+		if err := a.writePage(to, []*forms.Document{d}, unrecorded); err != nil {
 			return err
 		}
 		return a.show(fields{"schema": d.Schema(), "file": to}, row{"Written", to + ": " + d.Schema().Title()}, readable)
@@ -278,10 +295,19 @@ func (a *app) showRecord(ctx context.Context, cl *client.Client, p client.Open, 
 		if len(documents) == 0 {
 			return evidence.Refuse(evidence.NotFound, reasonNoRecord)
 		}
-		if err := a.writePage(to, documents...); err != nil {
+		var printed *client.Receipt
+		if err := a.writePage(to, documents, func(l *words.Language) (foot forms.Foot, err error) {
+			if printed, err = cl.Printed(ctx, p, v); err != nil {
+				return foot, err
+			}
+			e := printed.Event
+			return forms.Foot{Exhibit: e.Object.Exhibit, Code: dossier.PageCode(printed.Leaf), Printed: l.Date(e.Time.Std())}, nil
+		}); err != nil {
 			return err
 		}
-		return a.recorded(r, fields{"item": p.Item, "version": v.Number, "versions": len(list), "file": to}, row{"Written", to}, readable, version)
+		code := dossier.PageCode(printed.Leaf)
+		return a.recorded(r, fields{"item": p.Item, "version": v.Number, "versions": len(list), "file": to, "page_code": code, "print_entry": printed.Index()},
+			row{"Written", to}, row{"Page code", fmt.Sprintf("%s, entry %d", code, printed.Index())}, readable, version)
 	}
 	if !a.json {
 		if _, err := text.WriteTo(a.out); err != nil {

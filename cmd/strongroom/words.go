@@ -82,6 +82,7 @@ var sentences = map[string]sentence{
 	"reason_unread":      {"You cannot read why it was opened, so you cannot say that it was justified.", "Ask a custodian of the case to add you, or answer no, or add --unread and say on what else your yes rests."},
 	"no_record":          {"There is no record in this item.", ""},
 	"identity_case":      {"Who a person is and other items are not kept in one case: all its keyholders would learn both.", "Open a case of its own for the identity, with those keyholders alone who may know."},
+	"page_code":          {"No page of what you may see has this code.", "Compare the twenty digits at the foot of the page, and whether the item is one of yours."},
 	"version":            {"The description has no such version.", "Leave out --version to see how many there are."},
 
 	// The recovery key.

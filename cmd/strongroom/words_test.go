@@ -52,6 +52,7 @@ func dynamic(t *testing.T) map[string][]string {
 	for _, k := range accesses {
 		kinds = append(kinds, string(k))
 	}
+	kinds = append(kinds, "item.exported.print", "item.exported.copy")
 	return map[string][]string{
 		"question": flags, "access": kinds,
 		"emergency": {"life", "safety", "legal_deadline"},

@@ -382,7 +382,7 @@ func TestOwnCopyAndAdvocate(t *testing.T) {
 	if !slices.ContainsFunc(own, func(l Listed) bool { return l.ID == photo && !l.Opened }) {
 		t.Errorf("%d items", len(own))
 	}
-	access := Open{Item: photo, Purpose: evidence.ForSubjectAccess}
+	access := Open{Item: photo, Purpose: evidence.ForSubjectAccess, Copy: true}
 	_, err = survivor.Open(ctx, access, io.Discard)
 	wantReason(t, err, evidence.ReasonEnvelope)
 	_, err = w.custodian.CopyForSubject(ctx, photo, nil)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"io"
 	"slices"
+	"strconv"
 
 	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
@@ -226,6 +227,9 @@ type Version struct {
 	Entry
 	Number      int // from 1
 	Description Description
+
+	path string // in a package, as the export's content names it
+	file evidence.File
 }
 
 // Describe opens an item, which is an access and logged as one, and returns its descriptions from the first to the newest.
@@ -253,12 +257,12 @@ func (c *Client) versions(ctx context.Context, a *access) ([]Version, error) {
 		if err != nil {
 			return nil, err
 		}
-		file := evidence.File{}
+		file, name := evidence.File{}, "description.age"
 		switch d := e.Details.(type) {
 		case *evidence.ItemDepositedDetails:
 			file = d.Description
 		case *evidence.ItemAmendedDetails:
-			file = d.Description
+			file, name = d.Description, "description."+strconv.FormatInt(e.Stream.Seq, 10)+".age"
 		default:
 			continue
 		}
@@ -266,7 +270,7 @@ func (c *Client) versions(ctx context.Context, a *access) ([]Version, error) {
 		if err != nil {
 			return nil, err
 		}
-		version := Version{Entry: e, Number: len(list) + 1}
+		version := Version{Entry: e, Number: len(list) + 1, path: dossier.ItemPath(a.item.ID, name), file: file}
 		object, err := sealing.OpenDescription(body, a.key)
 		if err == nil {
 			version.Description, err = dossier.ParseDescription(object)

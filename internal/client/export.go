@@ -3,14 +3,12 @@ package client
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"io"
 	"path"
 	"slices"
 	"strconv"
-	"strings"
 
 	"strongroom.example/strongroom/internal/dossier"
 	"strongroom.example/strongroom/internal/evidence"
@@ -47,7 +45,7 @@ type Exported struct {
 // What was written counts only if Export returns nil.
 func (c *Client) Export(ctx context.Context, p Export, dst io.Writer) (*Exported, error) {
 	if p.Nonce == "" {
-		p.Nonce = strings.ToLower(rand.Text() + rand.Text())
+		p.Nonce = newNonce()
 	}
 	a, err := c.enterFor(ctx, p)
 	if err != nil {
@@ -135,16 +133,7 @@ func (c *Client) export(ctx context.Context, a *access, p Export, name string, d
 		}
 	}
 	content := dossier.ContentDigest(dossier.Lists(files))
-	done.Receipt, err = c.perform(ctx, []evidence.Stream{stream}, func(v *View) (a act, err error) {
-		d := &evidence.ItemExportedDetails{Form: "package", Grant: p.Grant, Nonce: p.Nonce, Content: content}
-		a.stream = stream
-		if p.Grant != "" {
-			_, _, a.event, err = v.onGrant(p.Item, p.Grant, evidence.ItemExported, d)
-		} else if _, a.event, err = v.onItem(p.Item, evidence.ItemExported, d); err == nil {
-			a.event.Purpose = p.Purpose
-		}
-		return a, err
-	})
+	done.Receipt, err = c.exported(ctx, exporting{item: p.Item, form: asPackage, grant: p.Grant, purpose: p.Purpose, nonce: p.Nonce, content: content})
 	if err != nil {
 		return err
 	}

@@ -20,12 +20,14 @@ type Open struct {
 	Purpose  evidence.Purpose
 	Reason   string          // internal note, or ""
 	Hold     evidence.HoldID // a confirmed one on which the access stands where consent has ended, or ""
+	Copy     bool            // the original is kept as a file, which item.exported tells first (RULES §3.6)
 	Progress Progress
 }
 
 // Opened is what an access gave.
 type Opened struct {
 	Receipt     *Receipt // of the access
+	Exported    *Receipt // of item.exported, nil where nothing is kept, and of an own copy
 	Description Description
 	Ciphertext  evidence.Hash // digest found of evidence.age; zero if it did not arrive whole
 
@@ -33,15 +35,21 @@ type Opened struct {
 }
 
 // Open signs item.opened, verifies that the access is in the log, and only then opens the envelope and writes the original bytes to dst
-// (RULES §3.6). What was written counts only if the error is nil: then ciphertext, tree and plaintext are those of the deposit. Give dst
+// (RULES §3.6). Of a copy item.exported is in the log too before anything is written. What was written counts only if the error is nil: then ciphertext, tree and plaintext are those of the deposit. Give dst
 // its final name afterwards (SaveAs). Once the access is logged, Opened is returned beside any error.
 func (c *Client) Open(ctx context.Context, p Open, dst io.Writer) (*Opened, error) {
 	a, err := c.enter(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	found, err := c.decrypt(ctx, a, dst, nil, p.Progress)
-	return &Opened{a.receipt, a.description, found, a}, err
+	opened := &Opened{Receipt: a.receipt, Description: a.description, access: a}
+	if p.Copy {
+		if opened.Exported, err = c.copied(ctx, a, exporting{purpose: p.Purpose, hold: p.Hold}); err != nil {
+			return opened, err
+		}
+	}
+	opened.Ciphertext, err = c.decrypt(ctx, a, dst, nil, p.Progress)
+	return opened, err
 }
 
 // Verify opens an item, compares ciphertext and content with the deposit, and signs item.verified with what was found (RULES §3.6). A

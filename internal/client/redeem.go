@@ -26,14 +26,21 @@ type Redemption struct {
 	Progress Progress
 }
 
-// Redeem signs grant.redeemed and, once that is in the log, writes the original bytes to dst, as Open does (RULES §7).
+// Redeem signs grant.redeemed and, once that is in the log, writes the original bytes to dst, as Open does (RULES §7). Who downloads keeps a
+// copy: then item.exported is in the log too before anything is written.
 func (c *Client) Redeem(ctx context.Context, p Redemption, dst io.Writer) (*Opened, error) {
 	a, err := c.redeem(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	found, err := c.decrypt(ctx, a, dst, nil, p.Progress)
-	return &Opened{a.receipt, a.description, found, a}, err
+	opened := &Opened{Receipt: a.receipt, Description: a.description, access: a}
+	if p.Action == evidence.Download {
+		if opened.Exported, err = c.copied(ctx, a, exporting{grant: p.Grant}); err != nil {
+			return opened, err
+		}
+	}
+	opened.Ciphertext, err = c.decrypt(ctx, a, dst, nil, p.Progress)
+	return opened, err
 }
 
 func (c *Client) redeem(ctx context.Context, p Redemption) (*access, error) {

@@ -43,7 +43,7 @@ func (c *Client) BreakGlass(ctx context.Context, p Emergency, dst io.Writer) (op
 		return nil, review, err
 	}
 	found, err := c.decrypt(ctx, a, dst, nil, p.Progress)
-	return &Opened{a.receipt, a.description, found, a}, review, err
+	return &Opened{Receipt: a.receipt, Description: a.description, Ciphertext: found, access: a}, review, err
 }
 
 // ReviewEmergency signs item.break_glass_reviewed ② over an emergency opening: whether it was justified, and what follows from it, which is a

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"strongroom.example/strongroom/internal/evidence"
 )
@@ -30,13 +31,21 @@ type CustodyItem struct {
 	Steps    int64 // all, those of others too
 	Withheld int64 // how many of them may not be shown yet
 	Rows     []CustodyRow
-	Extent   Extent // where whoever reports could read it
+	Last     evidence.Hash // its last step, which the foot of a printed page names
+	Extent   Extent        // where whoever reports could read it
 }
 
 // Kind is what the item is, in words.
 func (i CustodyItem) Kind(l Language) string {
 	return l.list(l.code("class", string(i.Class)), l.code("content", string(i.Content)))
 }
+
+// Page is the page code at the foot of the item's printed pages. A report has no event of its own: reading a history leaves no trace (RULES
+// §3.2, 8). So the code names the last step that the report tells of.
+func (i CustodyItem) Page() string { return PageCode(i.Last) }
+
+// Paper is the name of the item's printed pages in the page's styles.
+func (i CustodyItem) Paper() string { return "i" + strings.TrimPrefix(string(i.ID), "itm-") }
 
 // Steps counts the rows.
 func (c Custody) Steps() (n int) {
@@ -99,6 +108,7 @@ func (h *History) CustodyOf(actor evidence.ActorID, asOf evidence.Time, items ..
 			return report, err
 		}
 		item := CustodyItem{ItemState: state, Steps: h.Len(s), Rows: rows}
+		item.Last, _ = h.Leaf(s, item.Steps-1)
 		for seq := range h.Len(s) {
 			if h.Withheld(s, seq) != 0 {
 				item.Withheld++

@@ -161,3 +161,55 @@ func TestCustodyClocks(t *testing.T) {
 		}
 	}
 }
+
+// Each printed page of an item's report has at its foot the exhibit, a page code and the time; the code is that of the last step that the
+// report tells of, and no other step has it. So has what was printed and copied a sentence of its own.
+func TestCustodyPages(t *testing.T) {
+	w, id := newShared(t)
+	out := func(form string) {
+		w.do(w.on(id, "custodian", ev.ItemExported, &ev.ItemExportedDetails{Form: form, Nonce: strings.Repeat("n0", 16), Content: ev.SHA256(nil)},
+			func(e *ev.Event) { e.Purpose = ev.ForInvestigation }))
+	}
+	w.do(w.on(id, "custodian", ev.ItemOpened, &ev.ItemOpenedDetails{Envelope: ev.SHA256(w.files[id].envelopes["custodian"])}, func(e *ev.Event) { e.Purpose = ev.ForInvestigation }))
+	out("copy")
+	out("print")
+	h, findings := Replay(w.trust, w.excerpt(ev.ItemOf(id)))
+	if len(findings) > 0 {
+		t.Fatal(findings)
+	}
+	report := must(h.CustodyOf("", w.now, id))
+	rows := report.Items[0].Rows
+	code := report.Items[0].Page()
+	last, _ := h.Leaf(ev.ItemOf(id), h.Len(ev.ItemOf(id))-1)
+	for i, r := range rows {
+		if (PageCode(r.Leaf) == code) != (r.Leaf == last) {
+			t.Errorf("row %d of %d has the page code %s", i, len(rows), PageCode(r.Leaf))
+		}
+	}
+	for _, tag := range Languages() {
+		l := must(ParseLanguage(tag))
+		var page strings.Builder
+		if err := report.WriteHTML(&page, l); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{
+			`@page ` + report.Items[0].Paper() + ` { @bottom-left { content: "` + l.say(tell("custody.exhibit", "number", 1)) + " · ",
+			`<section style="page: ` + report.Items[0].Paper() + `">`, `counter(page) " / " counter(pages)`, code,
+			l.text("event.item.exported.print"), l.text("event.item.exported.copy"), l.text("custody.pages"),
+		} {
+			if !strings.Contains(page.String(), want) {
+				t.Errorf("%s: no %s on the page", tag, want)
+			}
+		}
+		if strings.Contains(page.String(), "ZgotmplZ") {
+			t.Errorf("%s: the styles are not what they should be", tag)
+		}
+	}
+	for typed, want := range map[string]string{
+		code: code, strings.ReplaceAll(code, " ", ""): code, strings.ReplaceAll(code, " ", "-"): code, code[1:]: "", code + " 1": "", "": "", "٤" + code[1:]: "", strings.Replace(code, " ", "x", 1): "",
+	} {
+		if got, err := ParsePageCode(typed); got != want || (want == "") != (ev.ReasonOf(err) == ReasonPageCode) {
+			t.Errorf("%q is %q: %v", typed, got, err)
+		}
+	}
+}

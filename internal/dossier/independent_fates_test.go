@@ -94,6 +94,10 @@ func lives(t *testing.T) (w *world, source ev.ItemID, pack func() *sample) {
 	})
 	w.files[made].envelopes["court"] = w.files[made].envelopes["custodian"] // what contents packs
 	w.do(w.on(made, "custodian", ev.ItemOpened, &ev.ItemOpenedDetails{Envelope: ev.SHA256(w.files[made].envelopes["custodian"])}, func(e *ev.Event) { e.Purpose = ev.ForCare }))
+	for _, form := range []string{"copy", "print"} {
+		w.do(w.on(made, "custodian", ev.ItemExported, &ev.ItemExportedDetails{Form: form, Nonce: strings.Repeat("n0", 16), Content: ev.SHA256(nil)},
+			func(e *ev.Event) { e.Purpose = ev.ForCare }))
+	}
 	m := Manifest{Items: []ev.ItemID{made}, Nonce: courtNonce, Recipient: w.people["custodian"].fingerprint(), Vault: origin}
 	files := w.contents(m)
 	w.do(w.on(made, "custodian", ev.ItemExported, &ev.ItemExportedDetails{Form: "package", Nonce: courtNonce, Content: ContentDigest(Lists(files))}))

@@ -26,6 +26,10 @@ func what(e *evidence.Event) telling {
 		if e.Result != nil && e.Result.Outcome == evidence.Failure {
 			return tell(id + ".different")
 		}
+	case *evidence.ItemExportedDetails:
+		if form := id + "." + d.Form; English.has(form) {
+			return tell(form)
+		}
 	case *evidence.GrantProposedDetails:
 		return tell(id, "class", d.RecipientClass, "country", country(d.Jurisdiction), "until", onDay(d.Expires))
 	case *evidence.VaultIncidentDetails:

@@ -15,32 +15,46 @@ import (
 // PageLanguages are the tags of the languages that the body maps are printed in (BCP 47), sorted.
 func PageLanguages() []string { return slices.Sorted(maps.Keys(pageWords())) }
 
-// WritePage writes documents as one page to read and to print: self-contained, without scripts or a network. Headings are in order and in
-// English, as in Text; the marks of a clinical record stand as numbers on the body maps, with a table, in the language of the tag. A language
-// that there is none of is English.
-func WritePage(w io.Writer, tag string, documents ...*Document) error {
-	said := pageWords()[tag]
+// Foot is what stands at the foot of each printed page (RULES §12, 37). Its zero value is that of a page which was made from a file: no event
+// tells of it.
+type Foot struct {
+	Exhibit int64  // 0 while it is not sealed
+	Code    string // the page code: it names the event of the print
+	Printed string // when, in the language of the page
+}
+
+// WritePage writes documents as one page to read and to print: self-contained, without scripts or a network. Headings are in order, as in
+// Text, and in the language of the tag; the marks of a clinical record stand as numbers on the body maps, with a table. What somebody wrote
+// stays as it was written. A language that there is none of is English.
+func WritePage(w io.Writer, tag string, foot Foot, documents ...*Document) error {
+	said, in := pageWords()[tag], pageTitles()[tag]
 	if said == nil {
 		tag = "en"
-		said = pageWords()[tag]
+		said, in = pageWords()[tag], pageTitles()[tag]
 	}
-	p := page{Title: documents[0].table.title}
+	p := page{Language: tag, Direction: directionOf(tag), Title: in.of(documents[0].table.title), Said: in.say("unrecorded")}
+	if foot.Code != "" {
+		p.Said, p.Code, p.Printed = in.say("printed", "{time}", foot.Printed), in.say("code", "{code}", measure(foot.Code)), foot.Printed
+		if p.Exhibit = in.say("unsealed"); foot.Exhibit > 0 {
+			p.Exhibit = in.say("exhibit", "{number}", strconv.FormatInt(foot.Exhibit, 10))
+		}
+	}
 	for _, d := range documents {
-		a := article{Title: d.table.title, Schema: d.Schema()}
+		a := article{Title: in.of(d.table.title), Schema: d.Schema()}
 		for _, f := range d.table.shape.fields {
 			v, ok := d.fields[f.name]
 			if f.name == "schema" || !ok && f.optional {
 				continue
 			}
-			h := pageHeading{Title: f.title}
+			h := pageHeading{Title: in.of(f.title)}
 			_, empty := reasonFor(f.is, v)
 			switch {
 			case !ok:
-				h.Content = content{Text: "Not filled in yet."}
+				h.Content = content{Text: in.say("blank")}
 			case f.name == "marks" && !empty:
 				h.Maps = newMapSection(tag, said, marksOf(d.fields))
 			default:
-				h.Content = contentOf(f.is, v)
+				h.Content = in.content(f.is, v)
 			}
 			a.Headings = append(a.Headings, h)
 		}
@@ -50,8 +64,19 @@ func WritePage(w io.Writer, tag string, documents ...*Document) error {
 }
 
 type page struct {
-	Title    string
-	Articles []article
+	Language, Direction    string
+	Title                  string
+	Said                   string // where the page comes from
+	Exhibit, Code, Printed string // at the foot; "" of a page made from a file
+	Articles               []article
+}
+
+// directionOf is as in the attribute dir of HTML.
+func directionOf(tag string) string {
+	if tag == "ar" {
+		return "rtl"
+	}
+	return "ltr"
 }
 
 type article struct {
@@ -79,32 +104,32 @@ type contentRow struct {
 	Is    content
 }
 
-// contentOf says what Text says, in the form of a page.
-func contentOf(s shape, v any) content {
+// content says what Text says, in the form of a page.
+func (t titles) content(s shape, v any) content {
 	if reason, ok := reasonFor(s, v); ok {
-		return content{Text: because[s.instead] + strings.TrimRight(reason.(string), ".") + "."}
+		return content{Text: t.say(s.instead, "{reason}", strings.TrimRight(reason.(string), "."))}
 	}
 	switch v := v.(type) {
 	case map[string]any:
 		var c content
 		for _, f := range s.fields {
 			if member, ok := v[f.name]; ok {
-				c.Rows = append(c.Rows, contentRow{f.title, contentOf(f.is, member)})
+				c.Rows = append(c.Rows, contentRow{t.of(f.title), t.content(f.is, member)})
 			}
 		}
 		return c
 	case []any:
 		var c content
 		for i, e := range v {
-			row := contentRow{Is: contentOf(*s.of, e)}
+			row := contentRow{Is: t.content(*s.of, e)}
 			if s.of.kind == isGroup {
-				row.Title = s.entry + " " + strconv.Itoa(i+1)
+				row.Title = t.of(s.entry) + " " + strconv.Itoa(i+1)
 			}
 			c.List = append(c.List, row)
 		}
 		return c
 	}
-	return content{Text: plain(s, v)}
+	return content{Text: t.plain(s, v)}
 }
 
 // markEntry is an entry of the field marks. What a draft leaves out is empty.
@@ -216,10 +241,7 @@ type markRow struct {
 }
 
 func newMapSection(tag string, words said, marks []markEntry) *mapSection {
-	s := &mapSection{Language: tag, Direction: "ltr", Said: words}
-	if tag == "ar" {
-		s.Direction = "rtl"
-	}
+	s := &mapSection{Language: tag, Direction: directionOf(tag), Said: words}
 	for _, m := range bodyMaps {
 		on := slices.DeleteFunc(slices.Clone(marks), func(e markEntry) bool { return e.Map != m || !e.Placed })
 		if len(on) > 0 {
@@ -310,7 +332,7 @@ func drawn(m string, words said, marks []markEntry) drawnFigure {
 func units(n float64) string { return strconv.FormatFloat(math.Round(n*10)/10, 'f', -1, 64) }
 
 var recordPage = template.Must(template.New("record").Parse(`<!DOCTYPE html>
-<html lang="en" dir="ltr">
+<html lang="{{.Language}}" dir="{{.Direction}}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -329,7 +351,7 @@ dl, dd, ul { margin-block: 0; margin-inline: 0 }
 dd dl, dd ul, li dl { padding-inline-start: 1rem }
 ul { padding-inline-start: 1.25rem }
 ul.entries { padding: 0; list-style: none }
-section:lang(ar) { font-family: "Geeza Pro", "Noto Sans Arabic", "Noto Naskh Arabic", Tahoma, sans-serif; line-height: 1.8 }
+body:lang(ar) { font-family: "Geeza Pro", "Noto Sans Arabic", "Noto Naskh Arabic", Tahoma, sans-serif; line-height: 1.8 }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem; margin-block: .5rem 1rem }
 figure { margin: 0; break-inside: avoid; inline-size: min(100%, 92mm) }
 figure.several { inline-size: min(100%, 130mm) }
@@ -350,11 +372,13 @@ td p { margin: 0 }
 tr { break-inside: avoid }
 thead { display: table-header-group }
 @media print { body { padding: 0; max-inline-size: none; font-size: 10.5pt } h1, h2 { break-after: avoid } figure.genital { break-before: page } }
-@page { margin: 18mm; @bottom-right { content: counter(page) " / " counter(pages) } }
+@page { margin: 18mm;{{if .Code}} @bottom-left { content: "{{.Exhibit}} · {{.Code}}" } @bottom-center { content: "{{.Printed}}" }{{end}} @bottom-right { content: counter(page) " / " counter(pages) } }
 </style>
 </head>
 <body>
 <main>
+{{if .Code}}<p class="foot">{{.Exhibit}} · {{.Code}}</p>
+{{end}}<p class="foot">{{.Said}}</p>
 {{range .Articles}}<article>
 <h1>{{.Title}}</h1>
 <p>{{.Schema}}</p>

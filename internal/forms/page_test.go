@@ -21,7 +21,7 @@ import (
 func pageOf(t testing.TB, tag string, documents ...*Document) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := WritePage(&b, tag, documents...); err != nil {
+	if err := WritePage(&b, tag, Foot{}, documents...); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -421,6 +421,9 @@ func TestPageWords(t *testing.T) {
 	page := pageOf(t, "ar", parsed(t, example(t, ClinicalRecord)))
 	if !strings.Contains(page, `<section lang="ar" dir="rtl">`) || !strings.Contains(page, all["ar"]["body_left"]) {
 		t.Error("the page is not in Arabic")
+	}
+	if !strings.Contains(page, `<html lang="ar" dir="rtl">`) || !strings.Contains(page, "<h2>"+pageTitles()["ar"]["Background"]+"</h2>") {
+		t.Error("the headings are not in Arabic")
 	}
 	if pageOf(t, "tlh", parsed(t, example(t, ClinicalRecord))) != pageOf(t, "en", parsed(t, example(t, ClinicalRecord))) {
 		t.Error("a language that there is none of is not English")

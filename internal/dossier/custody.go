@@ -194,7 +194,21 @@ func (l Language) funcs() template.FuncMap {
 		"code": func(group string, name any) string { return l.code(group, fmt.Sprint(name)) },
 		"date": l.moment,
 		"told": l.say,
+		"css":  func(parts ...string) template.CSS { return styled(strings.Join(parts, " · ")) },
 	}
+}
+
+// styled is a text as a string of a page's styles. The templates take such a string for an address, and a time for one that is not safe.
+func styled(text string) template.CSS {
+	var b strings.Builder
+	for _, r := range text {
+		if r < ' ' || strings.ContainsRune("\"\\'<>&", r) {
+			fmt.Fprintf(&b, "\\%x ", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return template.CSS(`"` + b.String() + `"`)
 }
 
 // WriteHTML writes one page that needs no network, for the screen and for paper.

@@ -2,6 +2,7 @@ package dossier
 
 import (
 	"encoding/csv"
+	"html"
 	"slices"
 	"strconv"
 	"strings"
@@ -195,7 +196,7 @@ func TestCustodyPages(t *testing.T) {
 		for _, want := range []string{
 			`@page ` + report.Items[0].Paper() + ` { @bottom-left { content: "` + l.say(tell("custody.exhibit", "number", 1)) + " · ",
 			`<section style="page: ` + report.Items[0].Paper() + `">`, `counter(page) " / " counter(pages)`, code,
-			l.text("event.item.exported.print"), l.text("event.item.exported.copy"), l.text("custody.pages"),
+			l.text("event.item.exported.print"), l.text("event.item.exported.copy"), html.EscapeString(l.text("custody.pages")), `@bottom-center { content: "` + l.moment(w.now) + `" }`,
 		} {
 			if !strings.Contains(page.String(), want) {
 				t.Errorf("%s: no %s on the page", tag, want)

@@ -34,10 +34,11 @@ func WritePage(w io.Writer, tag string, foot Foot, documents ...*Document) error
 	}
 	p := page{Language: tag, Direction: directionOf(tag), Title: in.of(documents[0].table.title), Said: in.say("unrecorded")}
 	if foot.Code != "" {
-		p.Said, p.Code, p.Printed = in.say("printed", "{time}", foot.Printed), in.say("code", "{code}", measure(foot.Code)), foot.Printed
+		p.Said, p.Code, p.When = in.say("printed", "{time}", foot.Printed), in.say("code", "{code}", measure(foot.Code)), styled(foot.Printed)
 		if p.Exhibit = in.say("unsealed"); foot.Exhibit > 0 {
 			p.Exhibit = in.say("exhibit", "{number}", strconv.FormatInt(foot.Exhibit, 10))
 		}
+		p.Where = styled(p.Exhibit + " · " + p.Code)
 	}
 	for _, d := range documents {
 		a := article{Title: in.of(d.table.title), Schema: d.Schema()}
@@ -64,11 +65,12 @@ func WritePage(w io.Writer, tag string, foot Foot, documents ...*Document) error
 }
 
 type page struct {
-	Language, Direction    string
-	Title                  string
-	Said                   string // where the page comes from
-	Exhibit, Code, Printed string // at the foot; "" of a page made from a file
-	Articles               []article
+	Language, Direction string
+	Title               string
+	Said                string       // where the page comes from
+	Exhibit, Code       string       // at its head; "" of a page made from a file
+	Where, When         template.CSS // at the foot of each printed page
+	Articles            []article
 }
 
 // directionOf is as in the attribute dir of HTML.
@@ -372,7 +374,7 @@ td p { margin: 0 }
 tr { break-inside: avoid }
 thead { display: table-header-group }
 @media print { body { padding: 0; max-inline-size: none; font-size: 10.5pt } h1, h2 { break-after: avoid } figure.genital { break-before: page } }
-@page { margin: 18mm;{{if .Code}} @bottom-left { content: "{{.Exhibit}} · {{.Code}}" } @bottom-center { content: "{{.Printed}}" }{{end}} @bottom-right { content: counter(page) " / " counter(pages) } }
+@page { margin: 18mm;{{if .Code}} @bottom-left { content: {{.Where}} } @bottom-center { content: {{.When}} }{{end}} @bottom-right { content: counter(page) " / " counter(pages) } }
 </style>
 </head>
 <body>

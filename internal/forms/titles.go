@@ -3,6 +3,8 @@ package forms
 import (
 	_ "embed"
 	"encoding/json"
+	"fmt"
+	"html/template"
 	"strings"
 )
 
@@ -33,6 +35,19 @@ func (t titles) of(english string) string {
 // say is what a page says, with its places filled.
 func (t titles) say(id string, pairs ...string) string {
 	return strings.NewReplacer(pairs...).Replace(t["say."+id])
+}
+
+// styled is a text as a string of a page's styles. The templates take such a string for an address, and a time for one that is not safe.
+func styled(text string) template.CSS {
+	var b strings.Builder
+	for _, r := range text {
+		if r < ' ' || strings.ContainsRune("\"\\'<>&", r) {
+			fmt.Fprintf(&b, "\\%x ", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return template.CSS(`"` + b.String() + `"`)
 }
 
 // plain is a value without structure, as plain says it in English.

@@ -115,7 +115,7 @@ func TestFoot(t *testing.T) {
 		page := b.String()
 		style := page[strings.Index(page, "@page"):strings.Index(page, "</style>")]
 		code := "48213 90177 05520 61834"
-		if strings.Count(style, code) != 1 || !strings.Contains(style, "@bottom-left") || !strings.Contains(style, "counter(pages)") || !strings.Contains(style, `@bottom-center { content: "3 May 2026, 14\3a 05\3a 00 UTC`) {
+		if strings.Count(style, code) != 1 || !strings.Contains(style, "@bottom-left") || !strings.Contains(style, "counter(pages)") || !strings.Contains(style, `@bottom-center { content: "3 May 2026, 14:05:00 UTC\22 }\3c /style\3e " }`) {
 			t.Errorf("%s: the foot is %s", tag, style)
 		}
 		head := opened(t, page).all("p", "foot")

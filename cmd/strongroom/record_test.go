@@ -3,11 +3,14 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"strongroom.example/strongroom/internal/evidence"
 	"strongroom.example/strongroom/internal/forms"
+	"strongroom.example/strongroom/internal/words"
 )
 
 // document writes an example of a record with some of its fields changed: name, value, name, value; nil takes one out.
@@ -94,6 +97,57 @@ func TestRecordFiles(t *testing.T) {
 	}
 }
 
+// printed: a record's page is recorded before it is written, and its page code leads back to who printed it, when and what for.
+func (w *town) printed(item string) {
+	t := w.t
+	paper := w.path("printed.html")
+	done := w.second.types("", "record", "show", item, "--version", "2", "--to", paper, "--purpose", "prosecution", "--language", "ar").object()
+	code := str(t, done, "page_code")
+	text, err := os.ReadFile(paper)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`<html lang="ar" dir="rtl">`, code, "@bottom-left", "الدليل 1", "<h2>الخلفية</h2>", "Exemple grew up elsewhere."} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %s on the page", want)
+		}
+	}
+	found := decodeOne[struct{ Found []pageFound }](t, w.custodian.types("", "history", "--page-code", strings.ReplaceAll(code, " ", "-")).ends(0).out).Found
+	if len(found) != 1 || string(found[0].Item) != item || found[0].Export != "print" || string(found[0].Actor) != w.second.id || found[0].Purpose != "prosecution" ||
+		float64(found[0].Entry) != done["print_entry"] || found[0].PageCode != code {
+		t.Errorf("%+v", found)
+	}
+	w.second.as().types("", "history", item, "--page-code", code).ends(0).has("Page of Exhibit 1", "printed, for prosecution page code "+code, "you")
+	w.second.as().types("", "history", item).ends(0).has("page code " + code)
+	w.custodian.types("", "history", "--page-code", "00000 00000 00000 00000").refused(exitRefused, "page_code")
+	w.custodian.types("", "history", "--page-code", "48213").refused(exitRefused, "page_code")
+	w.custodian.types("", "history").refused(exitCannot, "usage")
+
+	// A custody report names the last step that it tells of.
+	report := w.path("custody.html")
+	w.custodian.types("", "report", item, "--to", report).object()
+	if text, err = os.ReadFile(report); err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "Page code ")
+	last := decodeOne[struct{ Found []pageFound }](t, w.custodian.types("", "history", "--page-code", after[:23]).ends(0).out).Found
+	steps := decodeOne[struct{ Steps []step }](t, w.custodian.types("", "history", item).ends(0).out).Steps
+	if len(last) != 1 || last[0].Step != int64(len(steps)) || !strings.Contains(string(text), "Printed it.") {
+		t.Errorf("the report's page names %+v", last)
+	}
+}
+
+// A page whose print cannot be recorded is not written.
+func TestNoPrintWithoutEntry(t *testing.T) {
+	d, _ := forms.Parse(forms.Blank(forms.ClinicalRecord))
+	dir := t.TempDir()
+	lost := evidence.Refuse(evidence.Pending, "not_reached")
+	err := new(app).writePage(filepath.Join(dir, "page.html"), []*forms.Document{d}, func(*words.Language) (forms.Foot, error) { return forms.Foot{}, lost })
+	if left, failed := os.ReadDir(dir); failed != nil || len(left) > 0 || evidence.ReasonOf(err) != "not_reached" {
+		t.Errorf("%d files, %v, %v", len(left), err, failed)
+	}
+}
+
 // TestRecord is a record's way: deposited, sealed, corrected, read, shared after a look for names; an identity apart from it.
 func TestRecord(t *testing.T) {
 	w := foundTown(t)
@@ -155,6 +209,7 @@ func TestRecord(t *testing.T) {
 	if page, err := os.ReadFile(paper); err != nil || !strings.Contains(string(page), "Exemple grew up elsewhere.") || strings.Count(string(page), "<figure") != 2 {
 		t.Errorf("%v: the page is not the record with its body maps", err)
 	}
+	w.printed(item)
 
 	// Looked through before it leaves.
 	propose := []string{"grant", "propose", item, "--to", w.court.id, "--jurisdiction", "NL", "--legal-basis", "mla_request", "--until", "90d"}

@@ -29,6 +29,7 @@ var calls = map[string]call{
 	"book":        act(book),
 	"shares":      act(shares),
 	"redeem":      act(redeem),
+	"copy":        act(copyShare),
 	"acknowledge": act(acknowledge),
 	"export":      act(export),
 	"history":     act(history),

@@ -131,9 +131,11 @@ type redeemAnswer struct {
 	Entry  int64          `json:"entry"` // of the opening, in the log
 	Notes  []said         `json:"notes"`
 	Terms  evidence.Terms `json:"terms"`
+	Copied bool           `json:"copied"` // an entry tells already that it may be kept
 }
 
-// redeem opens a share: logged first, then fetched, decrypted and compared. The original goes to the page alone.
+// redeem opens a share to be seen: logged first, then fetched, decrypted and compared. The original goes to the page alone. Who keeps it says so
+// with copyShare; a share that allows nothing but a copy is one from the start.
 func redeem(r request, c *client.Client, p shareParams) (a redeemAnswer, err error) {
 	v, err := c.Look(r, evidence.ItemOf(p.Item))
 	if err != nil {
@@ -144,7 +146,7 @@ func redeem(r request, c *client.Client, p shareParams) (a redeemAnswer, err err
 		return a, err
 	}
 	action := evidence.View
-	if slices.Contains(s.Terms.Actions, evidence.Download) {
+	if !slices.Contains(s.Terms.Actions, evidence.View) {
 		action = evidence.Download
 	}
 	var file gathered
@@ -157,7 +159,7 @@ func redeem(r request, c *client.Client, p shareParams) (a redeemAnswer, err err
 		return a, err
 	}
 	d := opened.Description
-	a = redeemAnswer{withFile{file.blob()}, d.Name, d.MediaType, d.Size, d.SHA256, opened.Receipt.Index(), []said{}, s.Terms}
+	a = redeemAnswer{withFile{file.blob()}, d.Name, d.MediaType, d.Size, d.SHA256, opened.Receipt.Index(), []said{}, s.Terms, opened.Exported != nil}
 	notes, err := c.NotesToRecipient(r, opened)
 	if client.LieOf(err) != "" {
 		return redeemAnswer{}, err // another error is no reason to hide that the file is there
@@ -170,6 +172,19 @@ func redeem(r request, c *client.Client, p shareParams) (a redeemAnswer, err err
 		a.Notes = append(a.Notes, told)
 	}
 	return a, nil
+}
+
+type copyAnswer struct {
+	Entry int64 `json:"entry"` // of item.exported
+}
+
+// copyShare records that what a share holds is about to be kept as a file (RULES §3.6). The page saves it once this has answered.
+func copyShare(r request, c *client.Client, p shareParams) (a copyAnswer, err error) {
+	receipt, err := c.Copied(r, p.Item, p.Grant)
+	if err != nil {
+		return a, err
+	}
+	return copyAnswer{receipt.Index()}, nil
 }
 
 // arrived is what a redemption on this device found, as the command line notes it: the digest of the sealed file, and what its description

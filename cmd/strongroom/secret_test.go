@@ -53,13 +53,13 @@ func TestSecretHold(t *testing.T) {
 			}
 		}
 	}
-	betrays("the clinician", w.clinician.as().types("", "history", item).ends(0).has(hidden, "3 events may not be shown until").out)
+	betrays("the clinician", w.clinician.as().types("", "history", item).ends(0).has(hidden, "4 events may not be shown until").out)
 	betrays("the clinician's list", w.clinician.as().types("", "list", "--case", in).ends(0).has("There are events that may not be shown until "+dateOf(until)).out)
 	w.clinician.as().types("", "hold", "list").ends(0).has("No holds.")
 	w.clinician.as().types("", "open", item, "--purpose", "care", "--to", w.path("care.txt")).ends(0).has("the same as deposited")
 	w.clinician.types("", "open", item, "--purpose", "care", "--under-hold", hold, "--to", w.path("no.txt")).refused(exitRefused, "hold")
-	w.clinician.as().types("", "report", item, "--csv", "--to", w.path("report.csv")).ends(0).has("with 3 events that may not be shown yet")
-	betrays("the survivor", survivor.as().types("", "own").ends(0).has("3 events may not be shown until "+dateOf(until), "Until then what is said here may not be all").out)
+	w.clinician.as().types("", "report", item, "--csv", "--to", w.path("report.csv")).ends(0).has("with 4 events that may not be shown yet")
+	betrays("the survivor", survivor.as().types("", "own").ends(0).has("4 events may not be shown until "+dateOf(until), "Until then what is said here may not be all").out)
 	w.court.types("", "grant", "export", grant, "--to", w.path("before.zip")).object()
 	w.court.as().types("", "verify", w.path("before.zip")).ends(2).has("INCOMPLETE", "A step may not be shown yet. Its place is proved, what it says is not.")
 

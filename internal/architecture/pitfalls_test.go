@@ -57,7 +57,7 @@ var pitfalls = []struct {
 	34: {"§5: strong opinion without reasons cannot seal.", "internal/forms.TestOpinions internal/client.TestSealingAndAddenda", ""},
 	35: {"§5: `documents_only` submits no opinion.", "internal/forms.TestOpinions internal/client.TestDocumentsOnly internal/evidence.TestItemAmended", ""},
 	36: {"Recording testimony shows a warning first.", "", "nothing here records: that comes with the web page"},
-	37: {"Printing works offline, is logged, carries page codes.", 
+	37: {"Printing works offline, is logged, carries page codes.",
 		"internal/forms.TestPage internal/forms.TestFoot internal/dossier.TestCustody internal/dossier.TestCustodyPages internal/client.TestPrintsAndCopies internal/client.TestNoLogNoCopy cmd/strongroom.TestNoPrintWithoutEntry cmd/strongroom.TestRecord",
 		"web pages print nothing of an item by themselves yet"},
 	38: {"F4 with a truncated history.", "internal/dossier.TestOtherLast internal/dossier.TestEveryEvent", ""},

@@ -52,10 +52,22 @@ func (c *Client) copied(ctx context.Context, a *access, p exporting) (*Receipt, 
 	if a.receipt.Event.Actor.Role == evidence.Survivor {
 		return nil, nil
 	}
-	e := a.item.Evidence
-	p.item, p.form, p.nonce = a.item.ID, asCopy, newNonce()
-	p.content = digestOfOne(dossier.ItemPath(p.item, "evidence.age"), evidence.File{SHA256: e.SHA256, Size: e.Size})
+	p.item, p.form, p.nonce, p.content = a.item.ID, asCopy, newNonce(), sealedOriginal(a.item)
 	return c.exported(ctx, p)
+}
+
+// Copied signs that a recipient is about to keep the original of a share that was redeemed only to be seen, as a page of a browser does. It
+// is kept once this returns.
+func (c *Client) Copied(ctx context.Context, item evidence.ItemID, grant evidence.GrantID) (*Receipt, error) {
+	_, own, err := lookAt[*evidence.ItemState](ctx, c, evidence.ItemOf(item))
+	if err != nil {
+		return nil, err
+	}
+	return c.exported(ctx, exporting{item: item, form: asCopy, grant: grant, nonce: newNonce(), content: sealedOriginal(own)})
+}
+
+func sealedOriginal(item *evidence.ItemState) evidence.Hash {
+	return digestOfOne(dossier.ItemPath(item.ID, "evidence.age"), evidence.File{SHA256: item.Evidence.SHA256, Size: item.Evidence.Size})
 }
 
 // Printed signs that a version of an item's description, as Describe gave it, is about to be written as a page. The page is written once this

@@ -348,6 +348,8 @@ test("an opening that takes its time says how far it is, can be stopped, and can
 	assert.deepEqual(world.cli("custodian-1", "history", exhibits[long]).steps.filter((s) => s.actor === actor).map((s) => s.kind), ["grant.redeemed", "grant.redeemed"]);
 	const [file] = await Promise.all([page.waitForEvent("download"), press(page, "copy.save")]);
 	assert.ok(readFileSync(await file.path()).equals(files["long.bin"]), "the copy is not what was deposited");
+	assert.deepEqual(world.cli("custodian-1", "history", exhibits[long]).steps.filter((s) => s.actor === actor).map((s) => [s.kind, s.export]).at(-1), ["item.exported", "copy"],
+		"a copy was saved that no entry tells of");
 });
 
 test("without a connection it says so, keeps what there is, and goes on when it is back", async (t) => {

@@ -182,11 +182,27 @@ function content() {
 		copies || !shown.node.querySelector(".evidence") ? el("section", {},
 			el("h2", {}, say("copy")),
 			el("p", {}, say(copies ? "copy.said" : "open.view")),
-			buttons(press("copy.save", () => keep(found.file, found.name || `${s.item}.bin`)))) : null,
+			copies ? before("copy.does", "open.good") : null,
+			buttons(press("copy.save", () => act(save)))) : null,
 		receipt(s),
 		copies ? packing(s) : el("section", {}, el("h2", {}, say("package")), el("p", {}, say("package.none"))),
 		timeline(),
 	];
+}
+
+/** save keeps what is open as a file. Of a copy there is an entry first; what a share for viewing alone cannot show is kept only to be seen. */
+async function save() {
+	const { share: s, found } = /** @type {Required<Open>} */ (opened);
+	if (s.terms.actions.includes("download") && !found.copied) {
+		await call("copy", { item: s.item, grant: s.grant });
+		if (opened?.share !== s) {
+			return; // somebody has left meanwhile: nothing is kept
+		}
+		opened.steps = undefined;
+		paint();
+	}
+	found.copied = false; // another copy has an entry of its own
+	keep(found.file, found.name || `${s.item}.bin`);
 }
 
 /** people are the names by which persons are known to this court alone. @param {any} found @returns {[string, Node][]} */

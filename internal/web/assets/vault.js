@@ -27,8 +27,9 @@ import { Missing, script } from "./program.js";
  * shares {} → Share[]; ready: it can be opened now (it runs, and the recipient's key is written); the times are the last of their kind */
 /** @typedef {{name: string, text?: string, unread?: string, persons?: Record<string, string>}} Note
  * of "pseudonym": by which names the persons concerned are known, by consent */
-/** @typedef {{name: string, type: string, size: number, sha256: string, entry: number, notes: Note[], terms: Grant, file: Blob}} Opened
- * redeem {item, grant}; name and type are what the depositor wrote; the Blob has no type */
+/** @typedef {{name: string, type: string, size: number, sha256: string, entry: number, notes: Note[], terms: Grant, copied: boolean, file: Blob}} Opened
+ * redeem {item, grant}; name and type are what the depositor wrote; the Blob has no type. copy {item, grant} → Entry: before it is kept as a file,
+ * unless it is copied already */
 /** @typedef {{entry: number, equal: boolean}} Acknowledged
  * acknowledge {item, grant, sha256, unequal?}: the digest of the copy that is kept; one that differs is conflict "copy_differs" without unequal: true */
 /** @typedef {{name: string, size: number, nonce: string, entry: number, acknowledged: boolean, file: Blob}} Exported export {item, grant, nonce?, language?} */

@@ -2517,7 +2517,6 @@ class Law:
         return dataclasses.replace(own, transit=None)
 
     def item_exported(self, own: Item) -> Item:
-        self.serve(own)
         if self.role in RECIPIENTS:
             g = self.usable(own, self.d.get("grant", ""))
             need(g.terms["recipient"]["actor"] == self.me and g.redeemed and "download" in g.terms["actions"], "grant")

@@ -267,7 +267,7 @@ func NewCustodyPage(w io.Writer, l Language, items int) *CustodyWriter {
 var custodyColumns = []string{"item", "exhibit", "step", "kind", "what", "actor", "role", "organization", "on_behalf_of", "signed_at", "purpose", "authority",
 	"consent", "result", "counterparty", "change", "entry", "event", "proof", "why_allowed", "sha256", "size", "entered_after",
 	"milliseconds_behind_order_of_entry", "in_record_book_by", "milliseconds_ahead_of_record_book", "stream_type", "stream",
-	"organization_as_the_vault_names_it", "not_yet_entered", "entered_by", "signature_stamped_by", "milliseconds_beyond_independent_clocks"}
+	"organization_as_the_vault_names_it", "not_yet_entered", "entered_by", "signature_stamped_by", "milliseconds_beyond_independent_clocks", "page_code"}
 
 // NewCustodyTable begins a table. Programs read it, so that its codes and the names of its columns are the same in every language: what
 // happened, why it was allowed and what was checked alone are said in one.
@@ -337,5 +337,5 @@ func (r CustodyRow) cells(l Language) []string {
 		string(r.Actor.Organization), string(r.Actor.OnBehalfOf), signed, string(r.Purpose), r.Ground(English), r.Consents(English), r.Outcome(English), r.Other(),
 		string(r.Change), strconv.FormatInt(r.Entry, 10), r.Leaf.String(), r.Proof(l), r.Why(l), digest, size, after, behind,
 		booked, ahead, string(r.Stream.Type), r.Stream.ID, r.Named,
-		clock(r.Clocks.After), clock(r.Clocks.By), clock(r.Clocks.Stamped), drift}
+		clock(r.Clocks.After), clock(r.Clocks.By), clock(r.Clocks.Stamped), drift, r.Printed()}
 }

@@ -17,6 +17,14 @@ func (r CustodyRow) What(l Language) string {
 	return l.say(what(r.Event))
 }
 
+// Printed is the page code at the foot of what the step printed.
+func (r CustodyRow) Printed() string {
+	if d, ok := r.Details.(*evidence.ItemExportedDetails); ok && d.Form == "print" {
+		return PageCode(r.Leaf)
+	}
+	return ""
+}
+
 // Heading says which step it is, and what happened.
 func (r CustodyRow) Heading(l Language) string {
 	if r.Stream.Type == evidence.ItemStream {

@@ -43,7 +43,7 @@ func TestCustody(t *testing.T) {
 	}
 	for _, row := range rows[1:] {
 		for i, name := range rows[0] {
-			optional := strings.Contains(" exhibit on_behalf_of purpose authority consent result counterparty change why_allowed organization_as_the_vault_names_it not_yet_entered entered_by signature_stamped_by milliseconds_beyond_independent_clocks ", " "+name+" ")
+			optional := strings.Contains(" exhibit on_behalf_of purpose authority consent result counterparty change why_allowed organization_as_the_vault_names_it not_yet_entered entered_by signature_stamped_by milliseconds_beyond_independent_clocks page_code ", " "+name+" ")
 			if row[i] == "" && !optional {
 				t.Errorf("step %s has no %s", row[2], name)
 			}
@@ -172,8 +172,8 @@ func TestCustodyPages(t *testing.T) {
 			func(e *ev.Event) { e.Purpose = ev.ForInvestigation }))
 	}
 	w.do(w.on(id, "custodian", ev.ItemOpened, &ev.ItemOpenedDetails{Envelope: ev.SHA256(w.files[id].envelopes["custodian"])}, func(e *ev.Event) { e.Purpose = ev.ForInvestigation }))
-	out("copy")
 	out("print")
+	out("copy")
 	h, findings := Replay(w.trust, w.excerpt(ev.ItemOf(id)))
 	if len(findings) > 0 {
 		t.Fatal(findings)
@@ -185,6 +185,16 @@ func TestCustodyPages(t *testing.T) {
 	for i, r := range rows {
 		if (PageCode(r.Leaf) == code) != (r.Leaf == last) {
 			t.Errorf("row %d of %d has the page code %s", i, len(rows), PageCode(r.Leaf))
+		}
+	}
+	var table strings.Builder
+	if err := report.WriteCSV(&table, English); err != nil {
+		t.Fatal(err)
+	}
+	for i, row := range must(csv.NewReader(strings.NewReader(table.String())).ReadAll())[1:] {
+		printed := rows[i].Kind == ev.ItemExported && rows[i].Details.(*ev.ItemExportedDetails).Form == "print"
+		if got := row[len(row)-1]; printed && got != PageCode(rows[i].Leaf) || !printed && got != "" {
+			t.Errorf("row %d of the table has the page code %q", i, got)
 		}
 	}
 	for _, tag := range Languages() {

@@ -251,3 +251,29 @@ func (w *world) rules(version int64) {
 	w.do(w.event("custodian", ev.PolicyOf(origin), ev.VaultConfirmed, &ev.VaultConfirmedDetails{Event: w.facts.States[ev.PolicyOf(origin)].Tip().Leaf}))
 	w.now = w.now.Add(8 * day)
 }
+
+// What was opened before the stored file was found to differ may still be copied or printed: both verifiers find that lawful, and neither finds
+// an opening lawful after that.
+func TestIndependentOfCopies(t *testing.T) {
+	needsPython(t)
+	var list []asked
+	for _, form := range []string{"copy", "print", "again"} {
+		w, source, pack := lives(t)
+		opening := func() *ev.Event {
+			return w.on(source, "custodian", ev.ItemOpened, &ev.ItemOpenedDetails{Envelope: ev.SHA256(w.files[source].envelopes["custodian"])}, func(e *ev.Event) { e.Purpose = ev.ForCare })
+		}
+		w.do(opening())
+		w.do(w.on(source, "vault", ev.ItemVerified, &ev.ItemVerifiedDetails{Scope: "ciphertext", Evidence: ev.SHA256([]byte("other"))},
+			func(e *ev.Event) { e.Result = &ev.Result{Outcome: ev.Failure} }))
+		e := opening()
+		if form != "again" {
+			e = w.on(source, "custodian", ev.ItemExported, &ev.ItemExportedDetails{Form: form, Nonce: strings.Repeat("n0", 16), Content: ev.SHA256(nil)},
+				func(e *ev.Event) { e.Purpose = ev.ForCare })
+		}
+		if err := w.put(e); (err == nil) != (form != "again") {
+			t.Errorf("%s: %v", form, err)
+		}
+		list = append(list, asked{form, pack().write(t), nil, w.trust})
+	}
+	agree(t, list...)
+}

@@ -6,6 +6,8 @@
 // that tie fields together. Parsing, the blank document, the text for people, the comparison of two versions and the JSON Schemas in
 // api/forms are all made from that one table, so they cannot disagree.
 //
+// The page for print says the same headings and codes in each of five languages (titles.json); what somebody wrote stays as it was written.
+//
 // The figures of the body maps are here too, with the names of what they show: the page for print draws a record's marks on them, and the
 // pages of package web have the same ones. A mark's place is a part of its figure, so a figure that was published is never changed.
 //

@@ -69,6 +69,7 @@ type step struct {
 	Purpose          evidence.Purpose `json:"purpose,omitempty"`
 	Change           evidence.Cause   `json:"change,omitempty"`
 	Grant            evidence.GrantID `json:"grant,omitempty"`
+	Export           string           `json:"export,omitempty"` // package, print or copy
 	Entry            int64            `json:"entry"`
 	Proof            string           `json:"proof"` // "recorded", or "witnessed" once everybody whom the trust file names has confirmed it
 	Withheld         evidence.Time    `json:"withheld_until,omitempty"`
@@ -113,7 +114,10 @@ func (t *step) tell(e *evidence.Event, c *client.Client) {
 	t.Time, t.Kind, t.Purpose, t.Change = e.Time, e.Kind, e.Purpose, e.Change
 	t.Who, t.Role, t.Organization, t.Me = e.Actor.ID, e.Actor.Role, e.Actor.Organization, e.Actor.ID == c.Actor()
 	t.Grant = evidence.GrantNamed(e.Details)
-	if d, ok := e.Details.(*evidence.GrantProposedDetails); ok {
+	switch d := e.Details.(type) {
+	case *evidence.GrantProposedDetails:
 		t.Grant = d.ID
+	case *evidence.ItemExportedDetails:
+		t.Export = d.Form
 	}
 }

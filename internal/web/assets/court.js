@@ -350,7 +350,7 @@ function step(s) {
 	const who = [say(`role.${s.role}`), s.organization_name].filter(Boolean).join(", ");
 	return el("li", {},
 		el("p", { class: "when" }, [say("step", { step: number(s.step) }), moment(s.time)].map(isolated).join(" · ")),
-		el("p", { class: "what" }, say(`event.${s.kind}`)),
+		el("p", { class: "what" }, say(s.export === "print" ? "event.item.exported.print" : s.export === "copy" ? "event.item.exported.copy" : `event.${s.kind}`)),
 		el("p", {}, el("bdi", {}, who), s.purpose ? ` · ${say(`purpose.${s.purpose}`)}` : ""),
 		el("p", { class: "proof" }, say(`proof.${s.proof}`)));
 }

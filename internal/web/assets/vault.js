@@ -34,7 +34,7 @@ import { Missing, script } from "./program.js";
  * acknowledge {item, grant, sha256, unequal?}: the digest of the copy that is kept; one that differs is conflict "copy_differs" without unequal: true */
 /** @typedef {{name: string, size: number, nonce: string, entry: number, acknowledged: boolean, file: Blob}} Exported export {item, grant, nonce?, language?} */
 /** @typedef {{step: number, time?: string, who?: string, me?: boolean, role?: string, organization?: string, organization_name?: string, kind?: string,
- *   purpose?: string, change?: string, grant?: string, entry: number, proof: "recorded"|"witnessed", withheld_until?: string}} Step
+ *   purpose?: string, change?: string, grant?: string, export?: "package"|"print"|"copy", entry: number, proof: "recorded"|"witnessed", withheld_until?: string}} Step
  * history {item} → Step[]; of a step that is withheld there is its place, its entry and until when */
 /** @typedef {Share & {case: string, title?: string, proposed_by: string, own: boolean, holds: boolean, key_number: string, waits: "decision"|"key",
  *   items_stay: number, compared: {method: string, time: string, by: string} | null, ask_first: string[]}} Proposal

@@ -59,7 +59,7 @@ var pitfalls = []struct {
 	36: {"Recording testimony shows a warning first.", "", "nothing here records: that comes with the web page"},
 	37: {"Printing works offline, is logged, carries page codes.",
 		"internal/forms.TestPage internal/forms.TestFoot internal/dossier.TestCustody internal/dossier.TestCustodyPages internal/client.TestPrintsAndCopies internal/client.TestNoLogNoCopy cmd/strongroom.TestNoPrintWithoutEntry cmd/strongroom.TestRecord",
-		"web pages print nothing of an item by themselves yet"},
+		"web pages print nothing of an item by themselves yet; on paper, in a real browser without a network: scripts/browser/print.test.mjs"},
 	38: {"F4 with a truncated history.", "internal/dossier.TestOtherLast internal/dossier.TestEveryEvent", ""},
 	39: {"Seal without consent or basis refused.", "internal/evidence.TestItemSealed internal/evidence.TestConsentGates", ""},
 	40: {"Object Lock over envelopes refused at start.", "internal/objects/s3.TestUnfit internal/vault.TestEnvelopesGo", ""},

@@ -52,7 +52,7 @@ func TestSchedules(t *testing.T) {
 				t.Errorf("%s: %s is not on the page", s.title(), id)
 			}
 		}
-		if foot := `@bottom-center { content: "` + English.moment(c.AsOf) + `" } @bottom-right { content: counter(page) " / " counter(pages) }`; !strings.Contains(page.String(), foot) {
+		if foot := `@bottom-center { content: "` + English.moment(c.AsOf) + `" } @bottom-right { content: counter(page) " / " counter(pages); direction: ltr }`; !strings.Contains(page.String(), foot) {
 			t.Errorf("the printed pages have not %s", foot)
 		}
 		if strings.Count(page.String(), "0:01:02") != 1 || strings.Contains(page.String(), "not stated") != (len(s.want) > 1) {

@@ -374,7 +374,7 @@ td p { margin: 0 }
 tr { break-inside: avoid }
 thead { display: table-header-group }
 @media print { body { padding: 0; max-inline-size: none; font-size: 10.5pt } h1, h2 { break-after: avoid } figure.genital { break-before: page } }
-@page { margin: 18mm; font: 8pt/1.3 system-ui, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif;{{if .Code}} @bottom-left { content: {{.Where}} } @bottom-center { content: {{.When}} }{{end}} @bottom-right { content: counter(page) " / " counter(pages) } }
+@page { margin: 18mm; font: 8pt/1.3 system-ui, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif;{{if .Code}} @bottom-left { content: {{.Where}} } @bottom-center { content: {{.When}} }{{end}} @bottom-right { content: counter(page) " / " counter(pages); direction: ltr } }
 </style>
 </head>
 <body>

@@ -278,11 +278,15 @@ func (a *app) approved(ctx context.Context, cl *client.Client, s share, r *clien
 		return err
 	}
 	in, _ := w.view.State(evidence.CaseOf(w.item.Case)).(*evidence.CaseState)
+	_, there := w.item.Envelope(w.grant.Terms.Recipient.Fingerprint) // by another share of the item
 	switch {
 	case w.grant.Status != evidence.GrantActive && w.grant.Custodian == "":
 		rows = append(rows, row{l.Say("label.next"), l.Say("approve.next_custodian")})
 	case w.grant.Status != evidence.GrantActive:
 		rows = append(rows, w.asked(l)...)
+	case there:
+		more["key_there"] = true
+		rows = append(rows, row{l.Say("label.key"), l.Say("approve.key_there")})
 	case in == nil || !in.Holds(cl.Actor()):
 		rows = append(rows, row{l.Say("label.next"), l.Say("approve.next_keyholder", "command", "strongroom grant key "+string(s.grant))})
 	default:

@@ -48,6 +48,13 @@ func TestLeaving(t *testing.T) {
 	w.second.types("approve\n", "grant", "approve", grant).object()
 	w.court.as().types("", "grant", "export", grant, "--to", w.path("package.zip")).ends(0).has(recorded, "May view and download")
 
+	// A second share of the item needs no second key.
+	more := str(t, w.custodian.types("", append(propose, "--reason-file", w.write("again.txt", "request 8"))...).object(), "grant")
+	w.second.as().types("approve\n", "grant", "approve", more).ends(0).has("The recipient has a key to this item already.")
+	w.court.as().types("", "grant", "redeem", more, "--to", w.path("again-seen.txt")).ends(0)
+	w.same("again-seen.txt", report)
+	w.second.types("", "grant", "revoke", more, "--yes").object()
+
 	// What is written afterwards goes there, too.
 	amend := []string{"item", "amend", item, "--name", "Olena.txt", "--reason-file", w.write("better.txt", "better")}
 	w.second.as().types("stop\n", amend...).ends(exitRefused).has("Receives it court in NL "+w.court.id+", with "+grant, none, "Reason readers")

@@ -388,7 +388,8 @@ func (a *app) narrow(ctx context.Context, cl *client.Client, p client.Narrowing,
 		return err
 	}
 	version := r.Event.Details.(*evidence.ConsentNarrowedDetails).Version
-	more := fields{"consent": p.Consent, "version": version, "stopped": w.frozen, "shares": w.ended, "passed_on": some(w.passed), "opened_inside": some(w.inside)}
+	more := fields{"consent": p.Consent, "version": version, "number": r.Index(), "stopped": w.frozen, "shares": w.ended, "passed_on": some(w.passed), "opened_inside": some(w.inside)}
 	return a.recorded(r, more, row{l.Say("label.narrowed"), l.Say("consent.version", "consent", p.Consent, "version", version)},
-		row{l.Say("label.stopped"), l.Say("stops.both", "items", l.Count("stops.items", w.frozen), "shares", l.Count("stops.shares", w.ended))})
+		row{l.Say("label.stopped"), l.Say("stops.both", "items", l.Count("stops.items", w.frozen), "shares", l.Count("stops.shares", w.ended))},
+		row{l.Say("label.number"), l.Say("withdraw.number", "number", r.Index())}) // its place in the record book is a number that can be proved
 }

@@ -60,7 +60,7 @@ func TestRules(t *testing.T) {
 	w.clinician.types("narrow\n", "consent", "narrow", consent, "--no", "research").refused(exitRefused, "wider")
 	w.clinician.types("yes\n", "consent", "narrow", consent, "--no", "photographs").refused(exitRefused, "declined")
 	w.clinician.as().types("narrow\n", "consent", "narrow", consent, "--no", "photographs").ends(0).
-		has("No May I take photographs?", "Stops Item "+photo+" (photo.jpg): photograph", "1 item stops; 0 shares end")
+		has("No May I take photographs?", "Stops Item "+photo+" (photo.jpg): photograph", "1 item stops; 0 shares end", "(to quote when asking about it)")
 	w.second.types("", "open", photo, "--purpose", "care", "--to", w.path("late.jpg")).refused(exitRefused, "frozen")
 	w.second.as().types("", "retention", "due", in).ends(0).has("Stopped Draft " + photo + " its consent was withdrawn, or does not allow it any more; to be decided by")
 

@@ -91,7 +91,10 @@ For good:  each opening stays in the record book, and auditors see the use.`,
 			return err
 		}
 		members, err := cl.RecoverCase(ctx, in, key)
-		if err != nil {
+		labels := plural(members, "member has", "members have") + " the label key again"
+		if evidence.ReasonOf(err) == "label_key_lost" {
+			labels = "nobody who lost their keys can read the titles of the case: they were sealed before the recovery key changed"
+		} else if err != nil {
 			return err
 		}
 		written := 0
@@ -107,7 +110,7 @@ For good:  each opening stays in the record book, and auditors see the use.`,
 		}
 		return a.show(fields{"case": in, "items": r.Stated, "written": written, "members": members, "unstated": some(r.Unstated)},
 			row{"Recovered", plural(len(r.Stated), "item", "items") + ", with " + plural(written, "new key", "new keys") + " for keyholders"},
-			row{"Members", plural(members, "member has", "members have") + " the label key again"},
+			row{"Members", labels},
 			row{"Left", joined(r.Unstated)},
 			row{"Next", "Let somebody else of the case open an item: strongroom open. Then a trustee runs strongroom vault recovered --nothing; seal the parts again, or hold a new ceremony."})
 	})

@@ -95,6 +95,7 @@ var sentences = map[string]sentence{
 	"shares_many":         {"These parts do not give the vault's recovery key, and there are too many to find out which of them do.", "Add --record: it tells which are wrong."},
 	"recovery_record":     {"This is no record of a ceremony.", "It is the file recovery.json that strongroom ceremony wrote. It can be left out."},
 	"other_recovery_key":  {"This is not the recovery key of the vault, or of this case.", "Compare its number with the one in strongroom vault policy."},
+	"label_key_lost":      {"The titles of this case were sealed before the recovery key changed, so it does not open them. The evidence itself opens.", ""},
 	"recovery_not_needed": {"Your keys open every item of this case.", "If other keyholders lack some, run strongroom case rewrap."},
 
 	// Rotations.

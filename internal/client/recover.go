@@ -22,6 +22,7 @@ type Recoverable struct {
 const (
 	reasonOtherRecovery = "other_recovery_key" // the key at hand is not the one on the keyring
 	reasonNotNeeded     = "recovery_not_needed"
+	reasonLabelKey      = "label_key_lost" // the case's label key was made for an earlier recovery key
 )
 
 // Recoverable looks at every item of a case that this person, a keyholder, has no envelope for by the keys in force, and that is not
@@ -68,7 +69,9 @@ func (c *Client) Recoverable(ctx context.Context, in evidence.CaseID) (Recoverab
 // RecoverCase makes a case usable again whose keyholders have new keys and no envelopes for them: members get the label key, the keyring
 // the keys in force. This person manages the case and is a keyholder. What is right already stays; stopped half-way, it goes on when
 // repeated. key is the vault's recovery key, else Invalid "other_recovery_key". Where somebody lacks the label key two trustees have stated a
-// use of it for an item of the case, else Forbidden "not_recovered". It returns how many members got the label key.
+// use of it for an item of the case, else Forbidden "not_recovered". It returns how many members got the label key. A label key that was made
+// before the recovery key changed has no envelope for it (RULES §3.4): the keyring changes all the same, so that the items open again, and
+// then it is NotFound "label_key_lost".
 func (c *Client) RecoverCase(ctx context.Context, in evidence.CaseID, key sealing.Identity) (members int, err error) {
 	stream := evidence.CaseOf(in)
 	v, own, err := lookAt[*evidence.CaseState](ctx, c, stream)
@@ -97,7 +100,8 @@ func (c *Client) RecoverCase(ctx context.Context, in evidence.CaseID, key sealin
 		}
 	}
 	var label sealing.ItemKey
-	if len(lacking) > 0 { // before anything is signed
+	_, recoverable := ofRecovery(own)
+	if len(lacking) > 0 && recoverable { // before anything is signed
 		if label, err = c.recoverLabelKey(ctx, v, own, key); err != nil {
 			return 0, err
 		}
@@ -106,6 +110,9 @@ func (c *Client) RecoverCase(ctx context.Context, in evidence.CaseID, key sealin
 		if _, err := c.ChangeKeyring(ctx, in, changed, changed); err != nil {
 			return 0, err
 		}
+	}
+	if len(lacking) > 0 && !recoverable {
+		return 0, evidence.Refuse(evidence.NotFound, reasonLabelKey)
 	}
 	for _, m := range lacking {
 		if err := c.readmit(ctx, in, m, label); err != nil {
@@ -116,14 +123,22 @@ func (c *Client) RecoverCase(ctx context.Context, in evidence.CaseID, key sealin
 	return members, nil
 }
 
+// ofRecovery is the envelope of the case's label key for the recovery key on its keyring.
+func ofRecovery(in *evidence.CaseState) (evidence.EnvelopeRef, bool) {
+	i, found := slices.BinarySearchFunc(in.LabelKey.Envelopes, in.Recovery, func(e evidence.EnvelopeRef, h evidence.Hash) int { return e.Recipient.Compare(h) })
+	if !found {
+		return evidence.EnvelopeRef{}, false
+	}
+	return in.LabelKey.Envelopes[i], true
+}
+
 // recoverLabelKey takes the case's label key in force out of the recovery key's envelope.
 func (c *Client) recoverLabelKey(ctx context.Context, v *View, in *evidence.CaseState, key sealing.Identity) (label sealing.ItemKey, err error) {
 	stream := evidence.CaseOf(in.ID)
-	i, found := slices.BinarySearchFunc(in.LabelKey.Envelopes, in.Recovery, func(e evidence.EnvelopeRef, h evidence.Hash) int { return e.Recipient.Compare(h) })
+	ref, found := ofRecovery(in)
 	if !found {
 		return label, evidence.Refuse(evidence.NotFound, evidence.ReasonEnvelope)
 	}
-	ref := in.LabelKey.Envelopes[i]
 	for e, err := range v.Events(stream) {
 		if err != nil {
 			return label, err

@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"strongroom.example/strongroom/internal/ceremony"
 	"strongroom.example/strongroom/internal/evidence"
+	"strongroom.example/strongroom/internal/sealing"
 	"strongroom.example/strongroom/internal/tlog"
 )
 
@@ -204,5 +206,53 @@ func TestRecoverLabelKey(t *testing.T) {
 	wantReason(t, err, evidence.ReasonNotRecovered)
 	if n := must(custodian.RecoverCase(ctx, in, key))(t); n != 1 {
 		t.Errorf("%d members got the label key", n)
+	}
+}
+
+// The recovery key changes, then everybody who holds keys of a case loses them: what was deposited opens again with the new one. The case's
+// titles do not, and that is said.
+func TestRecoverAfterNewRecoveryKey(t *testing.T) {
+	w, clock := newLaterWorld(t)
+	ctx := t.Context()
+	enrolled := func(name string, role evidence.Role, by, confirmer *person) *person {
+		p := w.enrol(name, role, by, confirmer)
+		w.setClock(p, clock)
+		return p
+	}
+	helper := enrolled("helper", evidence.Custodian, w.admin, w.custodian)
+	one, two := enrolled("trustee", evidence.Trustee, w.custodian, w.second), enrolled("trustee 2", evidence.Trustee, w.custodian, w.second)
+	in := w.openCase()
+	begin := evidence.At(time.Now())
+	consent, _, _, err := w.clinician.GiveConsent(ctx, Consent{Case: in, By: "self", From: begin, Until: begin.Add(30 * 24 * time.Hour),
+		Answers: evidence.Answers{Storage: evidence.Yes, Photographs: evidence.Yes},
+		Form:    Deposit{Label: "Consent form", Description: Description{Name: "form.txt", MediaType: "text/plain"}, Body: strings.NewReader("I agree.")}})
+	check(t, err)
+	item := w.deposit(w.clinician, in, consent, strings.NewReader("what must not be lost"))
+	key := must(sealing.NewIdentity())(t)
+	seen := must(w.admin.Policy(ctx))(t)
+	to := seen.Configuration()
+	to.Recovery = key.Recipient()
+	must(w.admin.Configure(ctx, seen, to))(t)
+	_, _, err = w.second.ConfirmConfiguration(ctx, must(w.second.Policy(ctx))(t).Waiting.Event)
+	check(t, err)
+	clock.pass(7 * 24 * time.Hour)
+	must(w.second.ChangeKeyring(ctx, in, nil, nil))(t)
+	must(w.second.Rewrap(ctx, item))(t)
+
+	custodian := w.loses(w.custodian, w.admin, helper)
+	w.setClock(custodian, clock)
+	w.setClock(w.loses(w.second, w.admin, helper), clock)
+	for _, p := range []*person{one, two} {
+		_, _, err := p.StateRecovery(ctx, Recovery{Items: []evidence.ItemID{item}, Cause: evidence.CauseLoss}, false)
+		check(t, err)
+	}
+	for range 2 { // repeated, it says the same and signs nothing
+		_, err = custodian.RecoverCase(ctx, in, key)
+		wantReason(t, err, reasonLabelKey)
+	}
+	must(custodian.Recover(ctx, item, key, ""))(t)
+	var got bytes.Buffer
+	if _, err = custodian.Open(ctx, Open{Item: item, Purpose: evidence.ForInvestigation}, &got); err != nil || got.String() != "what must not be lost" {
+		t.Errorf("%q, %v", got.String(), err)
 	}
 }

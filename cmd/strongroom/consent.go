@@ -41,18 +41,22 @@ var questions = []question{
 
 func giveConsentCommand(a *app) *cobra.Command {
 	given := make(map[string]*string)
-	var in, form, formItem, consent, from, until, by, subject string
+	var in, form, record, formItem, consent, from, until, by, subject string
 	var courts []string
 	var askFirst, yes bool
 	c := &cobra.Command{
 		Use:   "give --case CASE --form FILE --until TIME",
 		Short: "Record a person's answers, with the signed form",
 		Long: `Deposits the signed consent form and records the answers, each for itself. The
-form is a scanned paper, or a file made with strongroom record new consent-form.
-That must be complete, refuse nothing to which the answer here is yes, and hold
-for as long as is said here: --from and --until within its days. What differs is
-listed, and nothing is recorded. Of a form deposited before (--form-item) you
-are told if it cannot be read here: give its file as --form.
+form is a file made with strongroom record new consent-form, or a scanned paper
+with that file beside it (--record): who judged the person's capacity, which
+language, which interpreter, no pressure. The file is sealed with the paper.
+
+It must be complete, refuse nothing to which the answer here is yes, list each
+answer that is no, and hold for as long as is said here: --from and --until
+within its days. What differs is listed, and nothing is recorded. Of a form
+deposited before (--form-item) you are told if it cannot be read here: give its
+file as --form.
 
 Answers that are not given as options are asked one by one at a terminal:
 yes, no, or later. Later and not asked count as no.
@@ -62,8 +66,9 @@ answers are shown; you type "record".
 
 Signs:     item.deposited for the form, consent.given.
 For good:  the answers stay in the history. They can be withdrawn at any time.`,
-		Example: `  strongroom consent give --case cas-7c2k --form form.pdf --until 2031-01-01 \
-      --storage yes --photographs no --court NL:information`,
+		Example: `  strongroom consent give --case cas-7c2k --form form.pdf \
+      --record consent.json --until 2031-01-01 --storage yes --photographs no \
+      --court NL:information`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.session(c.Context())
@@ -100,12 +105,13 @@ For good:  the answers stay in the history. They can be withdrawn at any time.`,
 					return err
 				}
 			}
-			return a.giveConsent(c.Context(), cl, p, form, yes)
+			return a.giveConsent(c.Context(), cl, p, form, record, yes)
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&in, "case", "", "the `CASE`")
 	f.StringVar(&form, "form", "", "`FILE` of the signed form")
+	f.StringVar(&record, "record", "", "`FILE` that says what a scanned form does not, made with strongroom record new consent-form")
 	f.StringVar(&formItem, "form-item", "", "a form deposited before, an `ITEM`; --form is then only compared")
 	f.StringVar(&consent, "consent", "", "an earlier `CONSENT`, of which this is the next version")
 	f.StringVar(&subject, "subject", "", "the person concerned, an `ACTOR`, if that person has keys")
@@ -178,7 +184,7 @@ func (a *app) askAnswer(q question) (string, error) {
 	}
 }
 
-func (a *app) giveConsent(ctx context.Context, cl *client.Client, p client.Consent, form string, yes bool) error {
+func (a *app) giveConsent(ctx context.Context, cl *client.Client, p client.Consent, form, record string, yes bool) error {
 	if form != "" && p.FormItem != "" {
 		var err error
 		if p.Form.Description.Form, err = consentDocument(form); err != nil {
@@ -198,6 +204,18 @@ func (a *app) giveConsent(ctx context.Context, cl *client.Client, p client.Conse
 			return err
 		}
 	}
+	if record != "" {
+		if form == "" || p.FormItem != "" || p.Form.Description.Form != nil {
+			return usage("--record goes with --form, a scanned paper")
+		}
+		var err error
+		if p.Form.Description.Form, err = consentDocument(record); err != nil {
+			return err
+		}
+		if p.Form.Description.Form == nil {
+			return usage("--record is a file made with strongroom record new consent-form")
+		}
+	}
 	compared, err := cl.CompareForm(ctx, p)
 	if err != nil {
 		return err
@@ -205,6 +223,9 @@ func (a *app) giveConsent(ctx context.Context, cl *client.Client, p client.Conse
 	l := a.words()
 	rows := append([]row{{l.Say("label.answers"), l.Say("give.confirm")},
 		{l.Say("label.form"), l.Say("form."+string(compared), "option", "--form", "command", "strongroom item show")}}, answerRows(l, p.Answers)...)
+	if compared == client.FormPaper {
+		rows = append(rows, row{l.Say("label.missing"), l.Say("form.bare", "option", "--record", "command", "strongroom record new consent-form")})
+	}
 	rows = append(rows, row{l.Say("label.until"), dateIn(l, p.Until)}, row{l.Say("label.later"), l.Say("give.later")})
 	if err := a.consent(yes, "record", rows...); err != nil {
 		return err

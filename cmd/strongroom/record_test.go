@@ -164,6 +164,18 @@ func TestRecord(t *testing.T) {
 	form := w.document("consent-form-1")
 	give(in, form, "--research", "yes").refused(exitRefused, "document_answers")
 	give(in, w.document("consent-form-1", "wording", nil)).refused(exitRefused, "document_unfinished")
+	give(in, form, "--police-information", "no").refused(exitRefused, "document_answers") // which the form does not list
+
+	// Beside a scanned paper the document says what the paper does not; it is sealed with it, and neither alone is taken for both.
+	scan := w.write("scan.pdf", "%PDF-1.7 a signed form")
+	give(in, scan).has("Missing who judged capacity", "strongroom record new consent-form")
+	give(in, scan, "--record", scan).refused(exitCannot, "usage")
+	give(in, form, "--record", form).refused(exitCannot, "usage")
+	give(in, scan, "--record", form, "--research", "yes").refused(exitRefused, "document_answers")
+	give(in, scan, "--record", w.document("consent-form-1", "wording", nil)).refused(exitRefused, "document_unfinished")
+	beside := give(in, scan, "--record", form)
+	w.second.as().types("", "record", "show", str(t, beside.object(), "form")).ends(0).has("ABILITY TO DECIDE", "Version 1 of 1")
+
 	consent := str(t, give(in, form).object(), "consent")
 
 	// Deposited: complete or not at all, from who has no key.

@@ -79,8 +79,8 @@ func (p *Consent) form() Deposit {
 	return f
 }
 
-// contradicts refuses a consent form that says no, holds for a shorter time, or names another who decided, where the answers to be signed
-// say otherwise.
+// contradicts refuses a consent form that says no, does not list what was refused, holds for a shorter time, or names another who decided, where
+// the answers to be signed say otherwise.
 func contradicts(form json.RawMessage, p Consent) error {
 	var said formSaid
 	if err := json.Unmarshal(form, &said); err != nil {
@@ -100,6 +100,22 @@ func contradicts(form json.RawMessage, p Consent) error {
 		if yes[r.Answer] {
 			differs = append(differs, forms.Problem{Kind: forms.Wrong, Path: fmt.Sprintf("refusals[%d]", i+1), Reason: reasonAnswers,
 				Text: "The form refuses this, and the answer given here is yes."})
+		}
+	}
+	refused := make(map[string]bool)
+	for _, r := range said.Refusals {
+		refused[r.Answer] = true
+	}
+	for _, q := range []struct {
+		name   string
+		answer evidence.Answer
+	}{
+		{"examination", a.Examination}, {"photographs", a.Photographs}, {"storage", a.Storage}, {"police_information", a.PoliceInformation},
+		{"police_photographs", a.PolicePhotographs}, {"police_physical", a.PolicePhysical}, {"research", a.Research},
+	} {
+		if q.answer == evidence.No && !refused[q.name] { // a court's answers differ from country to country
+			differs = append(differs, forms.Problem{Kind: forms.Wrong, Path: "refusals", Reason: reasonAnswers,
+				Text: "The answer to " + q.name + " is no here, and the form does not list it among what was refused, with the reason or none given."})
 		}
 	}
 	if said.By != p.By {

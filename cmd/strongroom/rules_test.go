@@ -104,7 +104,7 @@ func TestRules(t *testing.T) {
 	time.Sleep(time.Until(ready))
 	third.types("yes\n", "shred", "carry-out", "--case", in).refused(exitRefused, "declined")
 	third.as().types("shred\n", "shred", "carry-out", "--case", in).ends(0).
-		has("Destroys Draft "+photo, "4 keys, its name, description and notes", "Backups The last one that holds these keys ends by", "Unreadable Draft "+photo)
+		has("Destroys Draft "+photo, "4 keys, its name, description and notes", "Backups The last one that holds these keys ends by", "Unreadable Draft "+photo, "Tell the person who gave "+consent+" that this is done")
 	w.second.types("", "open", photo, "--purpose", "care", "--to", w.path("never.jpg")).refused(exitRefused, "shredded")
 	w.second.as().types("", "list", "--case", in).ends(0).has("Made unreadable for good on", "Exhibit 1", "Kept by law.")
 	w.second.as().types("", "history", photo).ends(0).has("proposed to make unreadable for good", "made unreadable for good", "is missing")

@@ -241,7 +241,8 @@ func (a *app) carryOut(ctx context.Context, cl *client.Client, list []looked, ye
 	if err != nil {
 		return err
 	}
-	rows = append(rows, rowsOf(a.words(), passed, within)...)
+	told := toBeTold(listed)
+	rows = append(append(rows, rowsOf(a.words(), passed, within)...), told...)
 	rows = append(rows, row{"Backups", "The last one that holds these keys ends by " + dateOf(end) + "."},
 		row{"For good", "Nobody can open them through this vault again. Their history stays."})
 	if err := a.consent(yes, "shred", rows...); err != nil {
@@ -249,5 +250,20 @@ func (a *app) carryOut(ctx context.Context, cl *client.Client, list []looked, ye
 	}
 	return a.onItems(ctx, list, "Unreadable", fields{"backups_end": end, "passed_on": some(passed), "opened_inside": some(within)}, shredded,
 		func(i looked) (*client.Receipt, error) { return cl.Shred(ctx, i.ID) },
-		row{"Backups", "age out by " + dateOf(end) + "."})
+		append(told, row{"Backups", "age out by " + dateOf(end) + "."})...)
+}
+
+// toBeTold reminds of the persons whom the items are about (RULES §1, V4 and V7). How each may be reached stands in the form of their consent,
+// which a withdrawal closes: who took it knows.
+func toBeTold(list []client.Listed) (rows []row) {
+	var seen []evidence.ConsentID
+	for _, i := range list {
+		for _, id := range i.Consent {
+			if !slices.Contains(seen, id) {
+				seen = append(seen, id)
+				rows = append(rows, row{"Tell", "the person who gave " + string(id) + " that this is done, only in the way they called safe.\nWho took the consent knows it."})
+			}
+		}
+	}
+	return rows
 }
